@@ -1,0 +1,44 @@
+"""`python -m benchmarks`: measure every budget, print the table, write `benchmarks/latest.json`."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.measure import Result
+from benchmarks.processes import NotRun
+from benchmarks.rows import ROWS, Row
+
+
+def main() -> int:
+    """Run the rows asked for; 0 when every floor was met, 1 when one was missed, 2 when one was not run."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds a row (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a round of load (default 3)")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    options = parser.parse_args()
+    console = Console(width=160)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="fountain-bench-") as folder:
+        for number, row in enumerate(row for row in ROWS if options.only in row.name):
+            console.print(f"measuring {row.name} ...")
+            results += _measured(row, Path(folder, str(number)), options.rounds, options.seconds)
+    report.show(results, console)
+    report.write(results, Path(__file__).with_name("latest.json"))
+    verdicts = {result.ok for result in results}
+    return 1 if False in verdicts else 2 if None in verdicts else 0
+
+
+def _measured(row: Row, folder: Path, rounds: int, seconds: float) -> Iterator[Result]:
+    folder.mkdir()
+    try:
+        yield from row.measure(folder, rounds, seconds)
+    except NotRun as reason:
+        yield from (Result(budget, None, row.peer, note=str(reason)) for budget in row.budgets)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""What `make bench` prints and writes."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Result, significant
+
+
+def machine() -> str:
+    """The machine in a line: processor, cores, memory, system, Python."""
+    model = next(
+        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor() or "unknown processor",
+    )
+    total = next((line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    memory = f"{int(total) / 2**20:.0f} GiB"
+    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()}, Python {platform.python_version()}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def show(results: list[Result], console: Console) -> None:
+    """Print the table."""
+    table = Table(title=f"Budgets on {machine()}", title_justify="left")
+    for heading in ("what", "value", "spread", "floor", "aim", "against", "", "measured"):
+        table.add_column(heading)
+    for result in results:
+        budget = result.budget
+        mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]not run[/]"}[result.ok]
+        value = "-" if result.value is None else f"{significant(result.value):g} {budget.unit}"
+        spread = "" if result.spread is None else "{:.3g} - {:.3g}".format(*result.spread)
+        row = [budget.name, value, spread, f"{budget.floor:g}", f"{budget.aim:g}", result.peer, mark, result.note]
+        table.add_row(*row)
+    console.print(table)
+
+
+def write(results: list[Result], path: Path) -> None:
+    """Write `latest.json`: a list with one object a row."""
+    path.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""The rows, in the order of the table; one module a subject."""
