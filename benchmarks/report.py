@@ -19,7 +19,9 @@ def machine() -> str:
     )
     total = next((line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0")
     memory = f"{int(total) / 2**20:.0f} GiB"
-    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()}, Python {platform.python_version()}"
+    )
 
 
 def _lines(path: str) -> list[str]:
@@ -39,7 +41,16 @@ def show(results: list[Result], console: Console) -> None:
         mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]not run[/]"}[result.ok]
         value = "-" if result.value is None else f"{significant(result.value):g} {budget.unit}"
         spread = "" if result.spread is None else "{:.3g} - {:.3g}".format(*result.spread)
-        row = [budget.name, value, spread, f"{budget.floor:g}", f"{budget.aim:g}", result.peer, mark, result.note]
+        row = [
+            budget.name,
+            value,
+            spread,
+            f"{budget.floor:g}",
+            f"{budget.aim:g}",
+            result.peer,
+            mark,
+            result.note,
+        ]
         table.add_row(*row)
     console.print(table)
 

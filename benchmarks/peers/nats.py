@@ -54,7 +54,9 @@ def nats(folder: Path) -> Iterator[Nats]:
 async def _make_stream(port: int) -> bool:
     try:
         connection = await _Connection.open(port)
-        answer = json.loads(await connection.request("$JS.API.STREAM.CREATE.EVENTS", json.dumps(_STREAM).encode()))
+        answer = json.loads(
+            await connection.request("$JS.API.STREAM.CREATE.EVENTS", json.dumps(_STREAM).encode())
+        )
         connection.close()
     except (OSError, ValueError, asyncio.IncompleteReadError):
         return False

@@ -1,7 +1,8 @@
 """Data at rest under a service's own `DATA_KEY`: AES-256-GCM, bound to where it belongs, ready for rotation.
 
-The id of the key lies beside the ciphertext: what is new is sealed with the active key, what is old opens with any that is
-still accepted. A service seals its rows anew in an `on_rotation` handler; `Sealer.current` tells which need it.
+The id of the key lies beside the ciphertext: what is new is sealed with the active key, what is old opens with
+any that is still accepted. A service seals its rows anew in an `on_rotation` handler; `Sealer.current` tells
+which need it.
 """
 
 import os
@@ -21,7 +22,7 @@ _HEAD_BYTES = len(_FORMAT) + _ID_BYTES
 
 
 class SealBroken(Exception):
-    """Sealed data that does not open: altered, put in another's place, or sealed with a key no longer held."""
+    """Sealed data that does not open: altered, in another's place, or sealed with a key no longer held."""
 
 
 class AcceptedSecrets(Protocol):
@@ -44,7 +45,7 @@ class Sealer:
         return cls(lambda: [value for _, value in secrets.accepted(name)])
 
     def seal(self, context: str, plaintext: bytes) -> bytes:
-        """Encrypt `plaintext`; it opens only under the same `context` (table, column and row, for example)."""
+        """Encrypt `plaintext`; it opens only under the same `context` (its table and row, for example)."""
         key_id, cipher = _derived(self._newest())
         nonce = os.urandom(_NONCE_BYTES)
         return _FORMAT + key_id + nonce + cipher.encrypt(nonce, plaintext, context.encode())
