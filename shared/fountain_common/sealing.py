@@ -1,8 +1,8 @@
 """Data at rest under a service's own `DATA_KEY`: AES-256-GCM, bound to where it belongs, ready for rotation.
 
-The id of the key lies beside the ciphertext: what is new is sealed with the active key, what is old opens with
-any that is still accepted. A service seals its rows anew in an `on_rotation` handler; `Sealer.current` tells
-which need it.
+The id of the key lies beside the ciphertext: what is new is sealed with the active key, what is old opens
+with any that is still accepted. A service seals its rows anew in an `on_rotation` handler; `Sealer.current`
+tells which need it.
 """
 
 import os
