@@ -1,0 +1,1 @@
+"""Second factors: time-based one-time passwords, recovery codes, and codes that go out as events."""

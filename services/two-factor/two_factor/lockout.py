@@ -1,0 +1,34 @@
+"""When repeated wrong codes lock a factor, and for how long. Pure; times in seconds."""
+
+from dataclasses import dataclass
+
+FREE_FAILURES = 5
+FIRST_LOCK_SECONDS = 30.0
+LONGEST_LOCK_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Lockout:
+    """Wrong codes in a row, and until when no further one is looked at (0 for not locked)."""
+
+    failures: int = 0
+    locked_until: float = 0.0
+
+    def remaining(self, now: float) -> float:
+        """Seconds until a code is looked at again, 0 when it is now."""
+        return max(0.0, self.locked_until - now)
+
+    def after_failure(self, now: float) -> "Lockout":
+        """The state after a wrong code: from the fifth in a row on, each locks twice as long as the last.
+
+        At six digits, a window of three and an hour's lock at most, guessing takes decades on average.
+        """
+        failures = self.failures + 1
+        if failures < FREE_FAILURES:
+            return Lockout(failures)
+        seconds = min(FIRST_LOCK_SECONDS * 2.0 ** min(failures - FREE_FAILURES, 20), LONGEST_LOCK_SECONDS)
+        return Lockout(failures, now + seconds)
+
+    def after_success(self) -> "Lockout":
+        """The state after a right code."""
+        return Lockout()
