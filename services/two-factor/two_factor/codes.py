@@ -1,7 +1,7 @@
 """Codes that are used once: recovery codes for a lost device, and one-time codes that go out as events.
 
-Only hashes of recovery codes are stored: their 80 random bits make a plain hash enough. A one-time code has six
-digits, is sealed where it is stored, and is worth something for minutes only and for few tries.
+Only hashes of recovery codes are stored: their 80 random bits make a plain hash enough. A one-time code has
+six digits, is sealed where it is stored, and is worth something for minutes only and for few tries.
 """
 
 import hashlib

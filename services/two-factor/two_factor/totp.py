@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 DIGITS = 6
 STEP_SECONDS = 30
-# RFC 6238, 5.2: one step of drift each way at most, for clocks that differ and for the time that typing takes.
+# RFC 6238, 5.2: at most one step of drift each way, for clocks that differ and for slow typing.
 DRIFT_STEPS = 1
 # RFC 4226, 4: at least 128 bits, 160 recommended.
 SEED_BYTES = 20
