@@ -1,0 +1,154 @@
+"""`create_service`: one call makes a FastAPI application a service of the platform (design, sections 3 and 8)."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol, cast
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
+
+from fountain_common import docs, errors, landing, openapi
+from fountain_common.health import Health, HealthCheck, health_router
+from fountain_common.metrics import Metrics, metrics_router
+from fountain_common.middleware import RequestLayer
+from fountain_common.requests import Edge
+from fountain_common.settings import ServiceSettings
+from fountain_common.tracing import telemetry_config
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+
+class PlatformParts(Protocol):
+    """What `create_service` needs of a platform; `fountain_common.platform.Platform` is one."""
+
+    health: Health
+    metrics: Metrics
+
+    async def start(self) -> None:
+        """Begin: before the service's own lifespan."""
+        ...
+
+    async def stop(self) -> None:
+        """End: after the service's own lifespan."""
+        ...
+
+
+class Alone:
+    """A platform without peers: health and metrics, and nobody to talk to."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.health = Health(settings.service_name)
+        self.metrics = Metrics(settings.service_name)
+
+    async def start(self) -> None:
+        """There is nobody to find."""
+
+    async def stop(self) -> None:
+        """There is nobody to leave."""
+
+
+class Service(FastAPI):
+    """A FastAPI application inside the request layer."""
+
+    layer: Callable[[ASGIApp], ASGIApp]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the request layer around everything, FastAPI's own error page included."""
+        return self.layer(super().build_middleware_stack())
+
+
+def camel_case_id(route: APIRoute) -> str:
+    """Answer an operationId from the name of the function: `get_thing` is `getThing`."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def create_service(
+    settings: ServiceSettings,
+    *,
+    title: str,
+    description: str,
+    version: str,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+    platform: PlatformParts | None = None,
+    health_checks: Sequence[HealthCheck] = (),
+    public_paths: Iterable[str] = (),
+    landing: bool = True,
+    stream_paths: Iterable[str] = (),
+) -> FastAPI:
+    """Make an application that keeps what every service keeps.
+
+    Args:
+        settings: the service's own.
+        title, description, version: shown on the landing page, in the documentation and in the catalog; the
+            description has at most 300 characters.
+        routers: the service's own routes.
+        lifespan: run after the platform has started and before the service registers itself.
+        platform: the way to the peers; made from the settings if not given. `Alone(settings)` has none.
+        health_checks: more checks for `/health`; `app.state.platform.health.add` does the same.
+        public_paths: templates of the service's routes that need no credential; every other one must declare `requires`.
+        landing: False for a service that has a page of its own at `/`.
+        stream_paths: templates of routes that answer as long as the caller stays.
+    """
+    parts = platform if platform is not None else _default_platform(settings)
+    parts.health.service, parts.health.version = settings.service_name, version
+    app = Service(
+        title=title,
+        description=description,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan(parts, lifespan),
+        generate_unique_id_function=camel_case_id,
+        telemetry=cast(Any, telemetry_config(settings.tracing)),
+        redirect_slashes=False,
+    )
+    app.state.platform = parts
+    app.state.settings = settings
+    edge = Edge(settings.edge_host, local=settings.runtime == "local")
+    streams = tuple(stream_paths)
+    app.layer = lambda inner: RequestLayer(
+        inner,
+        metrics=parts.metrics,
+        edge=edge,
+        max_body_bytes=settings.max_body_bytes,
+        stream_paths=streams,
+    )
+    errors.install(app)
+    own = [health_router(parts.health, health_checks), metrics_router(parts.metrics), docs.docs_router(title)]
+    if landing:
+        own.insert(0, _landing_router(settings, title, description, version))
+    for router in (*own, *getattr(parts, "routers", ()), *routers):
+        app.include_router(router)
+    openapi.install(app, public_paths=("/", "/health", *public_paths))
+    return app
+
+
+_landing_router = landing.landing_router
+
+
+def _default_platform(settings: ServiceSettings) -> PlatformParts:
+    from fountain_common.platform import create_platform
+
+    return cast(PlatformParts, create_platform(settings))
+
+
+def _lifespan(parts: PlatformParts, own: Lifespan | None) -> Lifespan:
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await parts.start()
+            stack.push_async_callback(parts.stop)
+            if own is not None:
+                await stack.enter_async_context(own(app))
+            # The platform makes the service known only now that it can do its job, and takes it back first.
+            announce = getattr(parts, "announce", None)
+            if announce is not None:
+                await announce()
+                stack.push_async_callback(cast(Any, parts).withdraw)
+            yield
+
+    return run

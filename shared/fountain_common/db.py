@@ -1,0 +1,214 @@
+"""One database a service: SQLite (WAL) embedded, or PostgreSQL; short transactions, group commit.
+
+All writes of a process go through one thread (`_writer`). On SQLite a point query is faster on the event loop's own
+thread than behind any pool, so reads run there; PostgreSQL answers over a network, so its reads run in threads.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeDecorator
+
+from fountain_common.errors import Unavailable
+from fountain_common.writer import Writer, is_outage
+
+T = TypeVar("T")
+
+_READ_THREADS = 8
+_BUSY_MS = 5000
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Names for constraints, so that a migration can name what it changes on SQLite too."""
+
+
+def new_metadata() -> MetaData:
+    """Answer metadata for a service's `Base`, with named constraints."""
+    return MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in time: aware on the way in, UTC on the way out, on databases without time zones too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive moment; it could mean any of 38."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment needs a time zone.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """A database of one service.
+
+    Args:
+        url: `sqlite:////data/x.db` or `postgresql://user@host/name`, without a password.
+        password: answers the password whenever a connection is opened, so that it can rotate; None needs none.
+        queue_size: how many writes may wait; more are refused as `Unavailable`.
+        batch_size: how many writes one commit carries at most.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        password: Callable[[], str | None] | None = None,
+        queue_size: int = 4096,
+        batch_size: int = 256,
+        busy_ms: int = _BUSY_MS,
+    ) -> None:
+        self.url = _driver(make_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._password = password
+        self._busy_ms = busy_ms
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = self._engine(read_only=False)
+        self._reader = self._engine(read_only=True)
+        self._writer = Writer(self.engine, queue_size=queue_size, batch_size=batch_size)
+        self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="database-read")
+
+    async def read(self, fn: Callable[[Session], T], *, long: bool = False) -> T:
+        """Answer `fn(session)` from one consistent snapshot; objects that it answers stay usable.
+
+        `long` moves it to a thread on SQLite too: for scans that would hold up the event loop.
+
+        Raises:
+            Unavailable: the database cannot be asked now.
+        """
+        if self.is_sqlite and not long:
+            return self._read(fn)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, fn)
+
+    def _read(self, fn: Callable[[Session], T]) -> T:
+        try:
+            with Session(self._reader, expire_on_commit=False) as session, session.begin():
+                return fn(session)
+        except SQLAlchemyError as error:
+            if is_outage(error):
+                raise Unavailable("The database cannot be asked now; try again.") from error
+            raise
+
+    async def write(self, fn: Callable[[Session], T]) -> T:
+        """Run `fn(session)` and answer what it answers, once that is durable.
+
+        It runs in the writer's thread, in a savepoint of its own: what it raises is raised here and undoes only what it
+        did. It must not block, and must not use objects of the event loop.
+
+        Raises:
+            Unavailable: nothing of it was kept: full or locked or lost database, or too many writes waiting.
+        """
+        return await self._writer.submit(fn)
+
+    def listen(self, topic: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have the callback called, in the event loop that listens, after each commit that `notify` marked; answers the way to stop."""
+        return self._writer.listen(topic, callback)
+
+    async def check(self) -> None:
+        """Raise when the database cannot be read or has stopped taking writes; a health check."""
+        await self.read(lambda session: session.execute(text("SELECT 1")))
+        if self._writer.closed:
+            raise Unavailable("The database is closed.")
+
+    async def check_writable(self) -> None:
+        """Raise when a write cannot be committed."""
+        await self.write(lambda session: session.execute(text("SELECT 1")))
+
+    def migrate(self, scripts: Path | str) -> None:
+        """Bring the schema to the newest of the Alembic migrations in this folder; a start's first act."""
+        from fountain_common.migrations import upgrade
+
+        upgrade(self.engine, Path(scripts))
+
+    def reconnect(self) -> None:
+        """Open new connections from now on, with the password as it is now; those in use finish."""
+        self._reader.dispose()
+        self.engine.dispose()
+
+    async def close(self) -> None:
+        """Commit what waits, then let go; later writes are refused."""
+        await asyncio.to_thread(self._writer.close)
+        self._threads.shutdown(wait=True)
+        self._reader.dispose()
+        self.engine.dispose()
+
+    def _engine(self, *, read_only: bool) -> Engine:
+        options: dict[str, Any] = {"hide_parameters": True}
+        if self.is_sqlite:
+            # Threads take turns: the pool hands a connection to one at a time.
+            options["connect_args"] = {"check_same_thread": False, "timeout": self._busy_ms / 1000}
+            options["pool_size"] = _READ_THREADS + 1 if read_only else 1
+            options["max_overflow"] = 0 if read_only else 2
+        else:
+            options["pool_size"] = _READ_THREADS if read_only else 2
+            options["pool_pre_ping"] = True
+            options["connect_args"] = {"connect_timeout": 5}
+        engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            _prepare_sqlite(engine, read_only=read_only)
+        elif read_only:
+            event.listen(engine, "begin", lambda c: c.exec_driver_sql("SET TRANSACTION READ ONLY"))
+        if self._password is not None:
+            self._authenticate(engine, self._password)
+        return engine
+
+    @staticmethod
+    def _authenticate(engine: Engine, password: Callable[[], str | None]) -> None:
+        def connect(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+            current = password()
+            if current is not None:
+                parameters["password"] = current
+
+        event.listen(engine, "do_connect", connect)
+
+
+def notify(session: Session, topic: str) -> None:
+    """Mark the transaction: whoever listens to the topic is woken once it is committed."""
+    session.info.setdefault("topics", set()).add(topic)
+
+
+def _driver(url: URL) -> URL:
+    if url.password is not None:
+        raise ValueError("The database's URL holds a password; give it as `password` instead.")
+    if url.get_backend_name() in ("postgres", "postgresql") and url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+
+    def connect(connection: Any, _record: object) -> None:
+        # We say BEGIN ourselves: the driver's own rules would start the transaction too late for a snapshot.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+

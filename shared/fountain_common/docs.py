@@ -1,0 +1,60 @@
+"""`/docs`: Swagger UI from this service itself, no CDN, under a Content-Security-Policy without inline scripts."""
+
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from fountain_common.errors import NotFound
+from fountain_common.landing import page_template
+
+_ASSETS = {
+    "swagger-ui-bundle.js": ("fastapi_swagger.resources", "text/javascript; charset=utf-8"),
+    "swagger-ui.css": ("fastapi_swagger.resources", "text/css; charset=utf-8"),
+    "favicon.png": ("fastapi_swagger.resources", "image/png"),
+    "fountain.css": ("fountain_common.static", "text/css; charset=utf-8"),
+    "docs-init.js": ("fountain_common.static", "text/javascript; charset=utf-8"),
+}
+_FILES = {"favicon.png": "favicon-32x32.png"}
+DOCS_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+@cache
+def _asset(name: str) -> bytes:
+    package, _ = _ASSETS[name]
+    return (files(package) / _FILES.get(name, name)).read_bytes()
+
+
+def docs_router(title: str) -> APIRouter:
+    """Answer the routes `/docs`, `/docs/assets/*` and `/openapi.json`."""
+    router = APIRouter()
+    page = page_template("docs.html").substitute(title=escape(title))
+
+    @router.get("/docs", include_in_schema=False)
+    async def get_docs_page() -> HTMLResponse:
+        return HTMLResponse(page, headers=DOCS_HEADERS)
+
+    @router.get("/docs/assets/{name}", include_in_schema=False)
+    async def get_docs_asset(name: str) -> Response:
+        if name not in _ASSETS:
+            raise NotFound("There is no such asset.")
+        return Response(
+            _asset(name), headers={"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}
+        )
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def get_openapi_document(request: Request) -> Response:
+        return Response(
+            request.app.state.openapi_bytes(), media_type="application/json", headers={"Cache-Control": "no-cache"}
+        )
+
+    return router

@@ -1,0 +1,150 @@
+"""JSON logs, one object a line, for our own lines and for those of uvicorn and other libraries alike.
+
+Every line has `timestamp level service instance event`, and inside a request `request_id` and `trace_id`.
+Exceptions are logged as their types and stack frames: their messages may quote what a caller sent.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO, cast
+
+import orjson
+import structlog
+
+from fountain_common.redaction import redact
+from fountain_common.requests import current
+from fountain_common.settings import ServiceSettings
+
+_FRAMES = 12
+_CAUSES = 4
+
+
+class _Lines:
+    """Writes whole lines to a text stream; a reader that has gone away stops nobody."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: bytes) -> None:
+        try:
+            self._stream.write(line.decode() + "\n")
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            return
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def get_logger(**fields: object) -> structlog.stdlib.BoundLogger:
+    """Answer a logger; `event` is given in snake words, the rest as fields: `log.info("lease_renewed", service=name)`."""
+    return cast(structlog.stdlib.BoundLogger, structlog.get_logger(**fields))
+
+
+def exception_fields(error: BaseException) -> dict[str, Any]:
+    """Describe an exception by types and frames, causes included, without its message."""
+    chain: list[dict[str, Any]] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < _CAUSES:
+        frames = traceback.extract_tb(cause.__traceback__)[-_FRAMES:]
+        chain.append(
+            {
+                "type": f"{type(cause).__module__}.{type(cause).__qualname__}",
+                "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+            }
+        )
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return {"exception": chain}
+
+
+def _exceptions(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    info = fields.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()[1]
+    elif isinstance(info, tuple):
+        info = info[1]
+    if isinstance(info, BaseException):
+        fields.update(exception_fields(info))
+    return fields
+
+
+def _redacted(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return cast(MutableMapping[str, Any], redact(dict(fields)))
+
+
+def _render(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
+    return orjson.dumps(dict(fields), default=_shown, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+
+
+def _shown(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else f"<{type(value).__qualname__}>"
+
+
+class _Context:
+    """Adds who writes and for which request."""
+
+    def __init__(self, service: str, instance: str) -> None:
+        self._service, self._instance = service, instance
+
+    def __call__(
+        self, _logger: object, _method: str, fields: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        fields["service"], fields["instance"] = self._service, self._instance
+        request = current()
+        if request is not None:
+            fields.setdefault("request_id", request.request_id)
+            fields.setdefault("trace_id", request.trace_id)
+        return fields
+
+
+class _FromStdlib(logging.Handler):
+    """Passes the lines of libraries that use the standard library through the same processors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        try:
+            # A line whose arguments do not fit is a bug of the library; it must not become ours.
+            event = record.getMessage()
+        except (TypeError, ValueError):
+            event = str(record.msg)
+        level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        write = getattr(structlog.get_logger(), level, structlog.get_logger().info)
+        write(event.splitlines()[0] if event else "", **fields)
+
+
+def configure(settings: ServiceSettings, stream: TextIO | None = None) -> None:
+    """Make all logging of this process JSON lines on the stream (stdout if not given)."""
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+            structlog.processors.add_log_level,
+            _Context(settings.service_name, settings.instance_id),
+            _exceptions,
+            _redacted,
+            _render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Lines(stream or sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_FromStdlib()]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = [], True
+    # Requests are logged once, by us, without their query.
+    logging.getLogger("uvicorn.access").disabled = True
+    for name in ("httpx2", "httpcore2", "httpx", "httpcore", "alembic.runtime.plugins"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def set_level(level: str) -> None:
+    """Change the level of the running process, for our lines and the libraries'."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    logging.getLogger().setLevel(number)

@@ -1,0 +1,135 @@
+"""The one layer around an application: request id, client, credentials in URLs, body limit, metrics, access log, 500s.
+
+One plain ASGI class instead of seven: each layer costs every request a frame, and all of them need the same
+few facts about it.
+"""
+
+import time
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fountain_common.errors import MEDIA_TYPE, document
+from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
+from fountain_common.logging import get_logger
+from fountain_common.metrics import UNMATCHED, Metrics
+from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
+
+_QUIET = frozenset({"/health", "/metrics"})
+CLIENT_CLOSED = 499
+"""Logged and counted when the caller went away before the answer began; it is never sent."""
+
+
+def route_template(scope: Scope) -> str:
+    """Answer the template of the route that was taken, prefixes included, or `UNMATCHED`."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    taken = context if context is not None else scope.get("route")
+    template = getattr(taken, "path_format", None) or getattr(taken, "path", None)
+    return template if isinstance(template, str) else UNMATCHED
+
+
+class RequestLayer:
+    """See the module.
+
+    Args:
+        app: what it wraps.
+        metrics: counts the requests.
+        edge: knows whose X-Forwarded-For to believe.
+        max_body_bytes: larger bodies are a 413.
+        stream_paths: templates of routes that answer as long as the caller stays; they are not in the histogram.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, edge: Edge, max_body_bytes: int, stream_paths: Iterable[str] = ()
+    ) -> None:
+        self._app = app
+        self._metrics, self._edge, self._max_body_bytes = metrics, edge, max_body_bytes
+        self._streams = frozenset(stream_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        peer = scope["client"][0] if scope.get("client") else ""
+        forwarded = headers.get(b"x-forwarded-for")
+        client = peer
+        if forwarded is not None:
+            client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
+        context = accept(headers, client)
+        state = scope.setdefault("state", {})
+        state["request_id"], state["context"] = context.request_id, context
+        token = enter(context)
+        self._metrics.open.inc()
+        exchange = _Exchange(send, context.request_id.encode())
+        try:
+            refused = _refusal(scope, headers, self._max_body_bytes)
+            if refused is not None:
+                await exchange.problem(scope, context, *refused)
+            else:
+                if b"transfer-encoding" in headers:
+                    receive = BodyLimit(receive, self._max_body_bytes)
+                await self._app(scope, receive, exchange)
+        except Exception as error:  # noqa: BLE001 - the last place: nothing may reach the server's own error page
+            get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
+            if not exchange.status:
+                await exchange.problem(scope, context, 500, "Something went wrong here. The request id finds it in the logs.")
+        finally:
+            self._metrics.open.dec()
+            self._record(scope, context, exchange.status or CLIENT_CLOSED, time.perf_counter() - started)
+            leave(token)
+
+    def _record(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+        # The template and not the path: a path can hold what must not be logged, such as a signed link.
+        template = route_template(scope)
+        method = scope["method"]
+        self._metrics.observe(method, template, status, None if template in self._streams else seconds)
+        log = get_logger()
+        write = log.debug if template in _QUIET and status < 400 else log.info
+        write(
+            "request",
+            method=method,
+            route=template,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            client=context.client,
+            edge=context.through_edge,
+        )
+
+
+class _Exchange:
+    """Sends on, with the request id, and remembers the status."""
+
+    __slots__ = ("_request_id", "_send", "status")
+
+    def __init__(self, send: Send, request_id: bytes) -> None:
+        self._send, self._request_id = send, request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self._request_id),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+        await self._send(message)
+
+    async def problem(self, scope: Scope, context: RequestContext, status: int, detail: str) -> None:
+        body = document(status, detail, scope["path"], context.request_id)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        if status == 413:
+            # The rest of the body is not read: the connection cannot be used again.
+            headers.append((b"connection", b"close"))
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _refusal(scope: Scope, headers: dict[bytes, bytes], limit: int) -> tuple[int, str] | None:
+    if credential_in_url(scope.get("query_string", b""), headers.get(b"host", b""), scope["path"]):
+        return 400, "The URL carries a credential. URLs end up in logs: send it in the Authorization or X-API-Key header."
+    if b"content-length" in headers and body_is_too_large(headers[b"content-length"], limit):
+        return 413, f"The body is larger than {limit} bytes."
+    return None

@@ -1,0 +1,202 @@
+"""The one thread that writes: it takes what waits, runs each in a savepoint of its own, and commits once for all.
+
+A commit costs a sync of the disk. While one runs, the next writes gather, so that the more callers wait,
+the cheaper each becomes. Nobody is answered before the commit that holds his work has returned.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from fountain_common.errors import Unavailable
+from fountain_common.logging import get_logger
+
+T = TypeVar("T")
+
+_NOT_KEPT = "The database cannot take this now, and nothing of it was kept; try again."
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the database itself failed (full, locked, lost), as opposed to what was asked of it."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout | sqlite3.OperationalError)
+
+
+@dataclass(eq=False, slots=True)
+class _Write:
+    fn: Callable[[Session], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+    topics: set[str] = field(default_factory=set)
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Commits writes in groups, in the order in which they were submitted."""
+
+    def __init__(self, engine: Engine, *, queue_size: int, batch_size: int) -> None:
+        self._engine = engine
+        self._batch_size = batch_size
+        self._waiting: queue.Queue[_Write | None] = queue.Queue(queue_size)
+        self._thread: threading.Thread | None = None
+        self._gate = threading.Lock()
+        self._listeners: dict[str, list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]]] = {}
+        self.closed = False
+
+    async def submit(self, fn: Callable[[Session], T]) -> T:
+        """Answer what `fn` answers, once it is durable."""
+        loop = asyncio.get_running_loop()
+        write = _Write(fn, loop, loop.create_future())
+        with self._gate:
+            if self.closed:
+                raise Unavailable("This service is stopping; nothing of it was kept.")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="database-write", daemon=True)
+                self._thread.start()
+            try:
+                self._waiting.put_nowait(write)
+            except queue.Full:
+                raise Unavailable("Too many writes wait for the database; try again.") from None
+        result: T = await write.future
+        return result
+
+    def listen(self, topic: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have the callback called in this event loop after a commit with that topic."""
+        entry = (asyncio.get_running_loop(), callback)
+        entries = self._listeners.setdefault(topic, [])
+        entries.append(entry)
+
+        def stop() -> None:
+            with suppress(ValueError):
+                entries.remove(entry)
+
+        return stop
+
+    def close(self) -> None:
+        """Commit what waits and end the thread; blocks until that is done."""
+        with self._gate:
+            self.closed = True
+            thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._waiting.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch, last = self._take()
+            if batch:
+                try:
+                    self._commit(batch)
+                except BaseException as error:  # noqa: BLE001 - the thread outlives whatever happens to one batch
+                    _fail(batch, error)
+                self._settle(batch)
+            if last:
+                return
+
+    def _take(self) -> tuple[list[_Write], bool]:
+        first = self._waiting.get()
+        if first is None:
+            return [], True
+        batch = [first]
+        while len(batch) < self._batch_size:
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                return batch, True
+            batch.append(item)
+        return batch, False
+
+    def _commit(self, batch: list[_Write]) -> None:
+        with self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                for write in batch:
+                    # A caller that has gone away before its turn wants nothing written any more.
+                    if not write.future.cancelled():
+                        _run_one(connection, write)
+                transaction.commit()
+            except BaseException:
+                with suppress(Exception):
+                    transaction.rollback()
+                # A connection in doubt is not used again.
+                with suppress(Exception):
+                    connection.invalidate()
+                raise
+
+    def _settle(self, batch: list[_Write]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
+        topics: set[str] = set()
+        for write in batch:
+            by_loop.setdefault(write.loop, []).append(write)
+            if write.error is None:
+                topics |= write.topics
+        for loop, writes in by_loop.items():
+            with suppress(RuntimeError):  # its loop has ended; nobody waits there any more
+                loop.call_soon_threadsafe(_settle_all, writes)
+        for topic in topics:
+            for loop, callback in list(self._listeners.get(topic, ())):
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(callback)
+
+
+def _run_one(connection: Connection, write: _Write) -> None:
+    savepoint = connection.begin_nested()
+    session = Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
+    try:
+        write.result = write.fn(session)
+        session.flush()
+        session.expunge_all()
+        savepoint.commit()
+        write.topics = session.info.get("topics", set())
+    except Exception as error:  # noqa: BLE001 - it belongs to the one who submitted it
+        # On a full disk SQLite may already have rolled everything back: then this raises, and the batch fails as one.
+        savepoint.rollback()
+        _require_transaction(connection)
+        write.error = _unavailable(error) if is_outage(error) else error
+    finally:
+        session.close()
+
+
+def _require_transaction(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
+        raise sqlite3.OperationalError("the database ended the transaction")
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    problem = Unavailable(_NOT_KEPT)
+    problem.__cause__ = error
+    return problem
+
+
+def _fail(batch: list[_Write], error: BaseException) -> None:
+    get_logger().error("database_commit_failed", writes=len(batch), exc_info=error)
+    for write in batch:
+        write.error = _unavailable(error)
+
+
+def _settle_all(writes: list[_Write]) -> None:
+    for write in writes:
+        write.settle()
