@@ -1,0 +1,7 @@
+"""Fetch the secrets into memory, then serve `main:app` in this same process."""
+
+from fountain_common.entrypoint import run
+from two_factor.settings import Settings
+
+if __name__ == "__main__":
+    run(Settings, "main:app")

@@ -1,0 +1,77 @@
+"""Queries. Each takes the session of a transaction that is under way."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from two_factor.lockout import Lockout
+from two_factor.models import Factor, OneTimeCode, RecoveryCode, WrongCodes
+
+
+def factor(session: Session, username: str) -> Factor | None:
+    """The person's factor, confirmed or not."""
+    return session.get(Factor, username)
+
+
+def lockout(session: Session, username: str) -> Lockout:
+    """What wrong codes have led to so far."""
+    row = session.get(WrongCodes, username)
+    return Lockout(row.failures, row.locked_until) if row else Lockout()
+
+
+def keep_lockout(session: Session, username: str, state: Lockout) -> None:
+    """Remember it; a clean slate is no row."""
+    if state == Lockout():
+        session.execute(delete(WrongCodes).where(WrongCodes.username == username))
+    else:
+        session.merge(WrongCodes(username=username, failures=state.failures, locked_until=state.locked_until))
+
+
+def use_recovery_code(session: Session, username: str, code_hash: bytes, now: datetime) -> bool:
+    """Mark the code as used; False if there is no such unused one."""
+    used = session.execute(
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.username == username, RecoveryCode.hash == code_hash, RecoveryCode.used_at.is_(None)
+        )
+        .values(used_at=now)
+        .returning(RecoveryCode.username)
+    )
+    return used.first() is not None
+
+
+def replace_recovery_codes(session: Session, username: str, hashes: list[bytes]) -> None:
+    """Put a new set in the place of the old."""
+    session.execute(delete(RecoveryCode).where(RecoveryCode.username == username))
+    session.add_all(RecoveryCode(username=username, hash=one) for one in hashes)
+
+
+def recovery_codes_left(session: Session, username: str) -> int:
+    """How many are unused."""
+    unused = select(func.count()).where(RecoveryCode.username == username, RecoveryCode.used_at.is_(None))
+    return session.scalar(unused) or 0
+
+
+def factors_after(session: Session, username: str, limit: int) -> list[Factor]:
+    """The next factors in the order of their names."""
+    return list(
+        session.scalars(
+            select(Factor).where(Factor.username > username).order_by(Factor.username).limit(limit)
+        )
+    )
+
+
+def one_time_codes(session: Session) -> list[OneTimeCode]:
+    """All codes that are on their way; they live for minutes."""
+    return list(session.scalars(select(OneTimeCode)))
+
+
+def seed_context(username: str) -> str:
+    """The place of a person's seed, confirmed or waiting."""
+    return f"factors/{username}/seed"
+
+
+def code_context(username: str) -> str:
+    """The place of a person's one-time code."""
+    return f"one_time_codes/{username}/code"
