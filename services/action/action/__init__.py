@@ -1,0 +1,1 @@
+"""Actions of characters, in the order in which each character performs them."""

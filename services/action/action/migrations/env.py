@@ -1,0 +1,6 @@
+"""Alembic's way in."""
+
+from action.models import Base
+from fountain_common.migrations import run
+
+run(Base.metadata)

@@ -1,0 +1,9 @@
+"""Settings of the action service."""
+
+from fountain_common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """It reads what every service reads."""
+
+    service_name: str = "action"
