@@ -37,7 +37,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = create_service(
     settings,
     title="Action",
-    description="Actions of characters, each character's numbered without a gap in the order of their making.",
+    description="Actions of characters, numbered without a gap for each character in the order of making.",
     version="1.0.0",
     routers=[router],
     lifespan=lifespan,

@@ -32,7 +32,7 @@ class Action(Base):
 
 
 class Sequence(Base):
-    """The last number that a character's actions have been given. It outlives them, so that none is given twice."""
+    """The last number given to a character's actions. It outlives them, so that none is given twice."""
 
     __tablename__ = "sequences"
 

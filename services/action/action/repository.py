@@ -27,7 +27,7 @@ def page(
 
 
 def next_number(session: Session, character_id: int) -> int:
-    """Take the character's next number. It is given back if the transaction is not committed: no gap, no double."""
+    """Take the character's next number. Without a commit it is given back: no gap, no double."""
     sequence = session.get(Sequence, character_id, with_for_update=True)
     if sequence is None:
         sequence = Sequence(character_id=character_id, last=0)

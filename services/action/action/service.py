@@ -52,7 +52,7 @@ class Actions:
         )
 
     async def update(self, action_id: int, change: ActionChange, if_match: str | None) -> Action:
-        """Change what the request names. Raises `NotFound`, or `PreconditionFailed` if somebody else was first."""
+        """Change what the request names. Raises `NotFound`, and `PreconditionFailed` for a lost update."""
 
         def write(session: Session) -> Action:
             row = _expected(session, action_id, if_match)
