@@ -1,4 +1,7 @@
-"""`create_service`: one call makes a FastAPI application a service of the platform (design, sections 3 and 8)."""
+"""`create_service`: one call makes a FastAPI application a service of the platform.
+
+What it gives is fixed in the design, section 3.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -88,7 +91,8 @@ def create_service(
         lifespan: run after the platform has started and before the service registers itself.
         platform: the way to the peers; made from the settings if not given. `Alone(settings)` has none.
         health_checks: more checks for `/health`; `app.state.platform.health.add` does the same.
-        public_paths: templates of the service's routes that need no credential; every other one must declare `requires`.
+        public_paths: templates of the service's routes that need no credential; every other one must
+            declare `requires`.
         landing: False for a service that has a page of its own at `/`.
         stream_paths: templates of routes that answer as long as the caller stays.
     """
@@ -103,7 +107,7 @@ def create_service(
         openapi_url=None,
         lifespan=_lifespan(parts, lifespan),
         generate_unique_id_function=camel_case_id,
-        telemetry=cast(Any, telemetry_config(settings.tracing)),
+        telemetry=cast("Any", telemetry_config(settings.tracing)),
         redirect_slashes=False,
     )
     app.state.platform = parts
@@ -133,7 +137,7 @@ _landing_router = landing.landing_router
 def _default_platform(settings: ServiceSettings) -> PlatformParts:
     from fountain_common.platform import create_platform
 
-    return cast(PlatformParts, create_platform(settings))
+    return cast("PlatformParts", create_platform(settings))
 
 
 def _lifespan(parts: PlatformParts, own: Lifespan | None) -> Lifespan:
@@ -148,7 +152,7 @@ def _lifespan(parts: PlatformParts, own: Lifespan | None) -> Lifespan:
             announce = getattr(parts, "announce", None)
             if announce is not None:
                 await announce()
-                stack.push_async_callback(cast(Any, parts).withdraw)
+                stack.push_async_callback(cast("Any", parts).withdraw)
             yield
 
     return run

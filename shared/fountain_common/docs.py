@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI from this service itself, no CDN, under a Content-Security-Policy without inline scripts."""
+"""`/docs`: Swagger UI from this service itself, under a Content-Security-Policy without inline scripts."""
 
 from functools import cache
 from html import escape
@@ -13,11 +13,11 @@ from fountain_common.landing import page_template
 _ASSETS = {
     "swagger-ui-bundle.js": ("fastapi_swagger.resources", "text/javascript; charset=utf-8"),
     "swagger-ui.css": ("fastapi_swagger.resources", "text/css; charset=utf-8"),
-    "favicon.png": ("fastapi_swagger.resources", "image/png"),
+    "favicon.svg": ("fountain_common.static", "image/svg+xml"),
+    "docs.css": ("fountain_common.static", "text/css; charset=utf-8"),
     "fountain.css": ("fountain_common.static", "text/css; charset=utf-8"),
     "docs-init.js": ("fountain_common.static", "text/javascript; charset=utf-8"),
 }
-_FILES = {"favicon.png": "favicon-32x32.png"}
 DOCS_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -31,7 +31,7 @@ DOCS_HEADERS = {
 @cache
 def _asset(name: str) -> bytes:
     package, _ = _ASSETS[name]
-    return (files(package) / _FILES.get(name, name)).read_bytes()
+    return (files(package) / name).read_bytes()
 
 
 def docs_router(title: str) -> APIRouter:
@@ -54,7 +54,9 @@ def docs_router(title: str) -> APIRouter:
     @router.get("/openapi.json", include_in_schema=False)
     async def get_openapi_document(request: Request) -> Response:
         return Response(
-            request.app.state.openapi_bytes(), media_type="application/json", headers={"Cache-Control": "no-cache"}
+            request.app.state.openapi_bytes(),
+            media_type="application/json",
+            headers={"Cache-Control": "no-cache"},
         )
 
     return router

@@ -20,7 +20,7 @@ Domain code raises them; `install` turns them, and everything else that can go w
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -37,7 +37,7 @@ class Problem(Exception):
     """An answer that is an error.
 
     Args:
-        detail: one or two sentences for the person who reads it: what is wrong and what to do. Never a secret.
+        detail: one or two sentences for the person who reads it: what is wrong, what to do. Never a secret.
         headers: more response headers, such as `Retry-After`.
         **extra: more members of the problem document (RFC 9457, section 3.2).
     """
@@ -79,7 +79,7 @@ class Forbidden(Problem):
 
     @classmethod
     def missing(cls, permission: str, roles: Iterable[str]) -> Self:
-        """Name the permission that is missing and the roles that the caller has, never whether the thing exists."""
+        """Name the missing permission and the caller's roles, and never whether the thing exists."""
         held = sorted(str(role) for role in roles)
         return cls(
             f"This needs the permission {permission}; your roles are {', '.join(held) or 'none'}.",
@@ -175,7 +175,11 @@ def document(status: int, detail: str | None, path: str, request_id: str, **memb
 
 
 def respond(
-    request: Request, status: int, detail: str | None, headers: Mapping[str, str] | None = None, **members: object
+    request: Request,
+    status: int,
+    detail: str | None,
+    headers: Mapping[str, str] | None = None,
+    **members: object,
 ) -> Response:
     """Answer a problem as a response; the request id comes from the request's own state."""
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
@@ -184,14 +188,15 @@ def respond(
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    members = {"type": error.type, **error.extra}
-    return respond(request, error.status, error.detail, error.headers, **members)
+    problem = cast(Problem, error)
+    return respond(
+        request, problem.status, problem.detail, problem.headers, **{"type": problem.type, **problem.extra}
+    )
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return respond(request, error.status_code, _sentence(request, error), error.headers)
+    refused = cast(HTTPException, error)
+    return respond(request, refused.status_code, _sentence(request, refused), refused.headers)
 
 
 def _sentence(request: Request, error: HTTPException) -> str:
@@ -207,8 +212,7 @@ def _sentence(request: Request, error: HTTPException) -> str:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    found = error.errors()
+    found = cast(RequestValidationError, error).errors()
     if any(item.get("type") == "json_invalid" for item in found):
         return respond(request, 400, "The request body is not valid JSON.")
     return respond(

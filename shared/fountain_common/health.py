@@ -63,7 +63,7 @@ class Health:
         self._failing: set[str] = set()
 
     def add(self, name: str, check: Check, *, essential: bool = True) -> None:
-        """Add a check; without the essential ones the service cannot do its own job, the others degrade it."""
+        """Add a check: an essential one that fails makes the service unhealthy, another degrades it."""
         self._checks[name] = (check, essential)
         self._report = None
 
@@ -119,7 +119,7 @@ def health_router(health: Health, checks: Sequence[HealthCheck] = ()) -> APIRout
         responses={503: {"model": HealthReport, "description": "It cannot do its own job."}},
     )
     async def get_health_status(response: Response) -> HealthReport:
-        """Answer 200 while the service can do its own job and 503 when it cannot. A peer that is missing is named in `degraded`."""
+        """Answer 200 while the service can do its own job, 503 when it cannot; `degraded` names missing peers."""
         report = await health.report()
         response.status_code = 200 if report.status == "healthy" else 503
         response.headers["Cache-Control"] = "no-store"

@@ -49,14 +49,18 @@ def landing_router(settings: ServiceSettings, title: str, description: str, vers
     """Answer the route `GET /`."""
     router = APIRouter(tags=["service"])
     page = render(
-        service=settings.service_name, title=title, description=description, version=version, domain=settings.domain
+        service=settings.service_name,
+        title=title,
+        description=description,
+        version=version,
+        domain=settings.domain,
     )
 
     @router.get(
         "/", operation_id="getLandingPage", summary="Show what this service is", response_class=HTMLResponse
     )
     async def get_landing_page() -> HTMLResponse:
-        """Answer a page for people with the service's name, version and description, and links to its documentation and health."""
+        """Answer a page for people: name, version, description, and links to documentation and health."""
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
     return router

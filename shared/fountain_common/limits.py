@@ -31,20 +31,22 @@ _CREDENTIAL_VALUES = re.compile(r"fnt_[a-z0-9]+_|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-
 
 
 def credential_in_url(query: bytes, host: bytes = b"", path: str = "/") -> bool:
-    """Tell whether a URL carries a credential: by the name of a parameter, by what a value looks like, or as `user:password@`."""
+    """Tell whether a URL carries a credential: a parameter of such a name, such a value, or `user:password@`."""
     if b"@" in host or ("://" in path[:12] and "@" in path):
         return True
     if not query:
         return False
     for pair in query.decode("latin-1").replace(";", "&").split("&"):
         name, _, value = pair.partition("=")
-        if unquote_plus(name).strip().lower() in _CREDENTIAL_NAMES or _CREDENTIAL_VALUES.search(unquote_plus(value)):
+        if unquote_plus(name).strip().lower() in _CREDENTIAL_NAMES:
+            return True
+        if _CREDENTIAL_VALUES.search(unquote_plus(value)):
             return True
     return False
 
 
 def body_is_too_large(content_length: bytes, limit: int) -> bool:
-    """Tell whether the announced length is over the limit; what is no number is left to the server to refuse."""
+    """Tell whether the announced length is over the limit; what is no number is the server's to refuse."""
     return content_length.isdigit() and (len(content_length) > 18 or int(content_length) > limit)
 
 
@@ -55,9 +57,10 @@ class BodyLimit:
         self._receive, self._limit, self._read = receive, limit, 0
 
     async def __call__(self) -> Message:
+        """Answer the next part of the body, or raise when it is one too many."""
         message = await self._receive()
         self._read += len(message.get("body", b""))
         if self._read > self._limit:
-            # The one exception that FastAPI lets through while it reads a body; any other becomes its own 400.
+            # FastAPI lets this exception alone through while it reads a body; any other becomes a 400.
             raise HTTPException(413, f"The body is larger than {self._limit} bytes.")
         return message

@@ -38,8 +38,8 @@ class _Lines:
 
 
 def get_logger(**fields: object) -> structlog.stdlib.BoundLogger:
-    """Answer a logger; `event` is given in snake words, the rest as fields: `log.info("lease_renewed", service=name)`."""
-    return cast(structlog.stdlib.BoundLogger, structlog.get_logger(**fields))
+    """Answer a logger: the event in snake words, the rest as fields: `log.info("lease_renewed", peer=name)`."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(**fields))
 
 
 def exception_fields(error: BaseException) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _exceptions(_logger: object, _method: str, fields: MutableMapping[str, Any])
 
 
 def _redacted(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return cast(MutableMapping[str, Any], redact(dict(fields)))
+    return cast("MutableMapping[str, Any]", redact(dict(fields)))
 
 
 def _render(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:

@@ -24,9 +24,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        Gauge("fountain_service_info", "The service that runs here.", ["service", "version"], registry=self.registry).labels(
-            service, version
-        ).set(1)
+        Gauge(
+            "fountain_service_info",
+            "The service that runs here.",
+            ["service", "version"],
+            registry=self.registry,
+        ).labels(service, version).set(1)
         self._requests = Counter(
             "http_requests", "Requests answered.", ["method", "path", "status"], registry=self.registry
         )
@@ -37,7 +40,9 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.open = Gauge("http_requests_in_progress", "Requests being answered, streams included.", registry=self.registry)
+        self.open = Gauge(
+            "http_requests_in_progress", "Requests being answered, streams included.", registry=self.registry
+        )
         # Looking a child up by its labels costs more than all the rest: each is looked up once. Bounded by
         # methods x routes x statuses, as paths are templates.
         self._counters: dict[tuple[str, str, int], Counter] = {}
@@ -67,7 +72,7 @@ class Metrics:
 
 
 def metrics_router(metrics: Metrics) -> APIRouter:
-    """Answer the route `GET /metrics`; it is for Prometheus inside the network and stays out of the API's description."""
+    """Answer the route `GET /metrics`, for Prometheus inside the network; the API's description omits it."""
     router = APIRouter()
 
     @router.get("/metrics", include_in_schema=False)

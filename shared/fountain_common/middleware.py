@@ -1,4 +1,4 @@
-"""The one layer around an application: request id, client, credentials in URLs, body limit, metrics, access log, 500s.
+"""The one layer around an application: request id, client, refusals, metrics, access log, unhandled errors.
 
 One plain ASGI class instead of seven: each layer costs every request a frame, and all of them need the same
 few facts about it.
@@ -15,6 +15,7 @@ from fountain_common.logging import get_logger
 from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
 
+_IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
 _QUIET = frozenset({"/health", "/metrics"})
 CLIENT_CLOSED = 499
 """Logged and counted when the caller went away before the answer began; it is never sent."""
@@ -36,17 +37,24 @@ class RequestLayer:
         metrics: counts the requests.
         edge: knows whose X-Forwarded-For to believe.
         max_body_bytes: larger bodies are a 413.
-        stream_paths: templates of routes that answer as long as the caller stays; they are not in the histogram.
+        stream_paths: templates of routes that answer as long as the caller stays; not in the histogram.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, edge: Edge, max_body_bytes: int, stream_paths: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        edge: Edge,
+        max_body_bytes: int,
+        stream_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._metrics, self._edge, self._max_body_bytes = metrics, edge, max_body_bytes
         self._streams = frozenset(stream_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -74,7 +82,9 @@ class RequestLayer:
         except Exception as error:  # noqa: BLE001 - the last place: nothing may reach the server's own error page
             get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
             if not exchange.status:
-                await exchange.problem(scope, context, 500, "Something went wrong here. The request id finds it in the logs.")
+                await exchange.problem(
+                    scope, context, 500, "Something went wrong here. The request id finds it in the logs."
+                )
         finally:
             self._metrics.open.dec()
             self._record(scope, context, exchange.status or CLIENT_CLOSED, time.perf_counter() - started)
@@ -129,7 +139,7 @@ class _Exchange:
 
 def _refusal(scope: Scope, headers: dict[bytes, bytes], limit: int) -> tuple[int, str] | None:
     if credential_in_url(scope.get("query_string", b""), headers.get(b"host", b""), scope["path"]):
-        return 400, "The URL carries a credential. URLs end up in logs: send it in the Authorization or X-API-Key header."
+        return 400, _IN_URL
     if b"content-length" in headers and body_is_too_large(headers[b"content-length"], limit):
         return 413, f"The body is larger than {limit} bytes."
     return None

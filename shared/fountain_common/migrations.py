@@ -1,9 +1,9 @@
 """Alembic without its ini file: a service has a folder of migrations, whose `env.py` is two lines.
 
-    from fountain_common.migrations import run
-    from notification.models import Base
+from fountain_common.migrations import run
+from notification.models import Base
 
-    run(Base.metadata)
+run(Base.metadata)
 """
 
 import sqlite3
@@ -31,13 +31,18 @@ def _config(connection: Connection, scripts: Path) -> Config:
 
 
 def upgrade(engine: Engine, scripts: Path, revision: str = "head") -> None:
-    """Bring the schema to a revision, in one transaction: a start that is killed half-way begins again from the old schema."""
+    """Bring the schema to a revision, in one transaction: killed half-way, it is still the old schema."""
     with engine.connect() as connection, _unchecked_while_copying(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         command.upgrade(_config(connection, scripts), revision)
-        if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-            raise RuntimeError("The migration would leave rows that refer to nothing; the schema stays as it was.")
+        if (
+            connection.dialect.name == "sqlite"
+            and connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        ):
+            raise RuntimeError(
+                "The migration would leave rows that refer to nothing; the schema stays as it was."
+            )
 
 
 @contextmanager
@@ -58,9 +63,7 @@ def _unchecked_while_copying(connection: Connection) -> Iterator[None]:
 def differences(engine: Engine, metadata: MetaData) -> list[Any]:
     """Answer what a migration would still have to change; a service's test wants `[]` after `upgrade`."""
     with engine.connect() as connection:
-        found = MigrationContext.configure(
-            connection, opts={"compare_type": False, "include_object": _ours}
-        )
+        found = MigrationContext.configure(connection, opts={"compare_type": False, "include_object": _ours})
         return list(compare_metadata(found, metadata))
 
 
@@ -74,6 +77,8 @@ def run(metadata: MetaData) -> None:
     if connection is None:
         raise RuntimeError("Migrations run through Database.migrate, which brings the connection.")
     # SQLite changes a column by copying the table; batch mode writes such migrations for both databases.
-    context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+    context.configure(
+        connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite"
+    )
     with context.begin_transaction():
         context.run_migrations()

@@ -22,7 +22,8 @@ def service_name(raw: str) -> str:
     name = raw.replace("_", "-")
     if not _NAME.fullmatch(name):
         raise InvalidName(
-            "A service name has 1 to 63 characters: lower-case letters, digits and hyphens, and starts with a letter or digit."
+            "A service name has 1 to 63 characters: lower-case letters, digits and hyphens, "
+            "and starts with a letter or digit."
         )
     return name
 

@@ -68,7 +68,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def violations(document: dict[str, Any]) -> list[str]:
-    """Answer a sentence for everything that the platform asks of a description and this one lacks (design, section 3.4)."""
+    """Answer a sentence for everything that a description owes and this one lacks (design, section 3.4)."""
     found: list[str] = []
     seen: set[str] = set()
     if document.get("openapi") != "3.0.3":
@@ -89,12 +89,16 @@ def violations(document: dict[str, Any]) -> list[str]:
             for parameter in operation.get("parameters", ())
             if len(parameter.get("description", "")) > MAX_PARAMETER_TEXT
         ]
-        found += [f"{where}: {status} is not declared." for status in ERRORS if str(status) not in operation["responses"]]
+        found += [
+            f"{where}: {status} is not declared."
+            for status in ERRORS
+            if str(status) not in operation["responses"]
+        ]
     return found
 
 
 def install(app: FastAPI, public_paths: Iterable[str]) -> None:
-    """Make `app.openapi()` answer the 3.0.3 document, and `app.state.openapi_bytes()` the same as JSON; made once, when first asked."""
+    """Make `app.openapi()` answer the 3.0.3 document and `app.state.openapi_bytes()` the same as JSON, once made."""
     public = tuple(public_paths)
     generate = app.openapi
     made: dict[str, Any] = {}

@@ -1,20 +1,34 @@
 """Transactional outbox: an event is a row that is written with the change it tells of (design, section 5).
 
-Either both are kept or neither. A dispatcher hands the rows on, in order, until each is accepted; with the notification
-service away they wait. The event's id is its idempotency key, so that one handed on twice is stored once.
+Either both are kept or neither. A dispatcher hands the rows on, in order, until each is accepted; with the
+notification service away they wait. The event's id is its idempotency key: one handed on twice is stored once.
 """
 
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from sqlalchemy import JSON, BigInteger, Column, Integer, MetaData, String, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from fountain_common.db import Database, UtcDateTime, notify
@@ -49,12 +63,12 @@ def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
 
 
 class Publish(Protocol):
-    """How an event is handed on: `platform.events.publish` is one. It returns once the event is stored there."""
+    """How an event is handed on: `platform.events.publish` is one."""
 
     def __call__(
         self, type: str, subject: str | None, data: Any, *, idempotency_key: str, recipient: str | None
     ) -> Awaitable[object]:
-        """Return once the event is accepted; raise for it to be tried again, or a 400, 403, 413 or 422 problem to be set aside."""
+        """Return once it is accepted; raise to be called again, or a 400, 403, 413 or 422 to set it aside."""
         ...
 
 
@@ -114,8 +128,8 @@ def wait_seconds(failures: int, jitter: float) -> float:
 class OutboxDispatcher:
     """Hands events on, in order, one after the other, until each is accepted; then removes it.
 
-    It wakes when a transaction with an event is committed. An event that the receiver will never take (a 400, 403, 413
-    or 422) is set aside with the reason, logged and counted, so that it does not hold up the others.
+    It wakes when a transaction with an event is committed. An event that the receiver will never take (a 400,
+    403, 413 or 422) is set aside with the reason, logged and counted, so that it does not hold up the others.
 
     Args:
         db: where the outbox is.
@@ -127,11 +141,15 @@ class OutboxDispatcher:
         self._db, self._publish = db, publish
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stop_listening = lambda: None
-        self._waiting = Gauge("fountain_outbox_waiting", "Events that wait to be accepted.", registry=registry)
+        self._stop_listening: Callable[[], None] | None = None
+        self._waiting = Gauge(
+            "fountain_outbox_waiting", "Events that wait to be accepted.", registry=registry
+        )
         self._sent = Counter("fountain_outbox_accepted", "Events accepted.", registry=registry)
         self._failed = Counter("fountain_outbox_failures", "Attempts that failed.", registry=registry)
-        self._refused = Counter("fountain_outbox_refused", "Events set aside, never to be accepted.", registry=registry)
+        self._refused = Counter(
+            "fountain_outbox_refused", "Events set aside, never to be accepted.", registry=registry
+        )
 
     async def start(self) -> None:
         """Begin, with what an earlier process left."""
@@ -141,7 +159,8 @@ class OutboxDispatcher:
 
     async def stop(self) -> None:
         """End; what has not been accepted waits in the table."""
-        self._stop_listening()
+        if self._stop_listening is not None:
+            self._stop_listening()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -155,7 +174,10 @@ class OutboxDispatcher:
     async def waiting(self) -> int:
         """Answer how many events wait."""
         return await self._db.read(
-            lambda session: session.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.refused.is_(None))) or 0
+            lambda session: (
+                session.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.refused.is_(None)))
+                or 0
+            )
         )
 
     async def _run(self) -> None:
@@ -171,7 +193,9 @@ class OutboxDispatcher:
                 failures += 1
                 self._failed.inc()
                 pause = wait_seconds(failures, random.random())  # noqa: S311 - spreads load, guards nothing
-                get_logger().warning("outbox_waits", failures=failures, seconds=round(pause, 2), exc_info=error)
+                get_logger().warning(
+                    "outbox_waits", failures=failures, seconds=round(pause, 2), exc_info=error
+                )
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken_by_hand(), pause)
 
@@ -185,7 +209,7 @@ class OutboxDispatcher:
             self._waiting.set(await self.waiting())
             for entry in entries:
                 reason = await self._hand_on(entry)
-                await self._db.write(lambda session, e=entry, r=reason: _settle(session, e, r))
+                await self._db.write(partial(_settle, entry=entry, refused=reason))
         self._waiting.set(0)
 
     async def _hand_on(self, entry: _Entry) -> str | None:
@@ -197,18 +221,29 @@ class OutboxDispatcher:
             if problem.status not in _HOPELESS:
                 raise
             self._refused.inc()
-            get_logger().error("outbox_event_refused", event_id=entry.id, type=entry.type, status=problem.status)
+            get_logger().error(
+                "outbox_event_refused", event_id=entry.id, type=entry.type, status=problem.status
+            )
             return f"{problem.status} {problem.title}"
         self._sent.inc()
         return None
 
 
 def _first(session: Session) -> list[_Entry]:
-    columns = (OUTBOX.c.position, OUTBOX.c.id, OUTBOX.c.type, OUTBOX.c.subject, OUTBOX.c.data, OUTBOX.c.recipient)
+    columns = (
+        OUTBOX.c.position,
+        OUTBOX.c.id,
+        OUTBOX.c.type,
+        OUTBOX.c.subject,
+        OUTBOX.c.data,
+        OUTBOX.c.recipient,
+    )
     query = select(*columns).where(OUTBOX.c.refused.is_(None)).order_by(OUTBOX.c.position).limit(_BATCH)
     return [_Entry(*row) for row in session.execute(query)]
 
 
 def _settle(session: Session, entry: _Entry, refused: str | None) -> None:
     row = OUTBOX.c.position == entry.position
-    session.execute(delete(OUTBOX).where(row) if refused is None else update(OUTBOX).where(row).values(refused=refused))
+    session.execute(
+        delete(OUTBOX).where(row) if refused is None else update(OUTBOX).where(row).values(refused=refused)
+    )

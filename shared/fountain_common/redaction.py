@@ -40,7 +40,9 @@ def redact(value: Any, depth: int = 6) -> Any:
         return REDACTED
     if isinstance(value, Mapping):
         return {
-            key: REDACTED if item is not None and isinstance(key, str) and is_secret_name(key) else redact(item, depth - 1)
+            key: REDACTED
+            if item is not None and isinstance(key, str) and is_secret_name(key)
+            else redact(item, depth - 1)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):

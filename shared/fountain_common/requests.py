@@ -130,8 +130,8 @@ async def client_address(edge: Edge, peer: str, forwarded_for: str | None) -> st
 def accept(headers: Mapping[bytes, bytes], client: str) -> RequestContext:
     """Make the context of a request from its headers.
 
-    A request id is accepted if it is 1 to 128 letters, digits and hyphens: no room for line breaks, markup or one of our
-    API keys. Otherwise it is made, as is the trace.
+    A request id is accepted if it is 1 to 128 letters, digits and hyphens: no room for line breaks, markup or
+    one of our API keys. Otherwise it is made, as is the trace.
     """
     raw = headers.get(b"traceparent")
     trace = parse_traceparent(raw.decode("latin-1")) if raw else None

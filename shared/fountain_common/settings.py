@@ -46,7 +46,7 @@ class ServiceSettings(BaseSettings):
     domain: str = "fountain.localhost"
     """The domain whose subdomains are the services."""
     issuer: str = ""
-    """`iss` of every token; empty means `https://secrets-manager.<domain>`. Never taken from a Host header."""
+    """`iss` of every token; empty means `https://secrets-manager.<domain>`. Never a request's Host."""
     gateway_url: str = "http://gateway-lookup:8000"
     """Where the gateway is: the one address that a service is given."""
     identity_dir: Path = Path("/run/fountain/identity")
@@ -103,7 +103,7 @@ class ServiceSettings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / self.package}.db"
 
     def database_password(self) -> str | None:
-        """Read the database's password from its file; None where there is none. Read anew each time, so that it can rotate."""
+        """Read the database's password from its file, anew each time so that it can rotate; None without one."""
         try:
             return self.database_password_file.read_text().strip() or None
         except FileNotFoundError:
@@ -122,7 +122,8 @@ def _has_password(value: str) -> bool:
 def _password_sentence(field: str) -> str:
     return (
         f"{PREFIX}{field.upper()} holds a password in its URL. "
-        "Take it out and put it into the file that FOUNTAIN_DATABASE_PASSWORD_FILE names (/run/secrets/database_password)."
+        "Take it out and put it into the file that FOUNTAIN_DATABASE_PASSWORD_FILE names "
+        "(/run/secrets/database_password)."
     )
 
 
@@ -135,8 +136,8 @@ def misplaced_secrets(environment: Mapping[str, str | None]) -> list[str]:
             continue
         if _SECRET_SUFFIX.search(upper):
             found.append(
-                f"{upper} looks like a secret, and the environment is no place for one: remove it, "
-                "keep the secret in the Secrets Manager or in a file, and name the file with a setting that ends in _FILE."
+                f"{upper} looks like a secret, and the environment is no place for one: remove it, keep the "
+                "secret in the Secrets Manager or in a file, and name the file with a setting that ends in _FILE."
             )
         elif _has_password(value):
             found.append(_password_sentence(upper.removeprefix(PREFIX)))

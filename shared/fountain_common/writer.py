@@ -1,4 +1,4 @@
-"""The one thread that writes: it takes what waits, runs each in a savepoint of its own, and commits once for all.
+"""The one thread that writes: it takes what waits, runs each in a savepoint, and commits once for all.
 
 A commit costs a sync of the disk. While one runs, the next writes gather, so that the more callers wait,
 the cheaper each becomes. Nobody is answered before the commit that holds his work has returned.
@@ -30,7 +30,9 @@ def is_outage(error: BaseException) -> bool:
     """Tell whether the database itself failed (full, locked, lost), as opposed to what was asked of it."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout | sqlite3.OperationalError)
+    return isinstance(
+        error, OperationalError | InterfaceError | InternalError | PoolTimeout | sqlite3.OperationalError
+    )
 
 
 @dataclass(eq=False, slots=True)
@@ -162,21 +164,15 @@ class Writer:
 
 
 def _run_one(connection: Connection, write: _Write) -> None:
-    savepoint = connection.begin_nested()
-    session = Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
+    session = Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
     try:
-        write.result = write.fn(session)
-        session.flush()
-        session.expunge_all()
-        savepoint.commit()
-        write.topics = session.info.get("topics", set())
+        with session, session.begin():
+            write.result = write.fn(session)
+        write.topics = session.info.get("topics", write.topics)
     except Exception as error:  # noqa: BLE001 - it belongs to the one who submitted it
-        # On a full disk SQLite may already have rolled everything back: then this raises, and the batch fails as one.
-        savepoint.rollback()
+        # On a full disk SQLite rolls everything back by itself: then the batch fails as one.
         _require_transaction(connection)
         write.error = _unavailable(error) if is_outage(error) else error
-    finally:
-        session.close()
 
 
 def _require_transaction(connection: Connection) -> None:

@@ -1,0 +1,19 @@
+"use strict";
+
+(() => {
+  const root = document.getElementById("swagger-ui");
+  window.ui = window.SwaggerUIBundle({
+    url: root.dataset.openapi,
+    domNode: root,
+    deepLinking: true,
+    displayRequestDuration: true,
+    filter: true,
+    // A token typed here lives as long as this page and is never stored.
+    persistAuthorization: false,
+    // The validator of swagger.io would be asked from elsewhere; this page talks to its own service alone.
+    validatorUrl: null,
+    queryConfigEnabled: false,
+    presets: [window.SwaggerUIBundle.presets.apis],
+    layout: "BaseLayout",
+  });
+})();
