@@ -1,0 +1,103 @@
+"""Rules 3.9 and 3.10: request ids, errors as problems, limits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from fountain_cli.conformance.target import Operation, Target
+
+Found = Iterator[tuple[str, str, str]]
+_MEMBERS = ("type", "title", "status", "detail", "instance", "request_id")
+_MARKER = "conformance-marker-7f3a"
+
+
+def request_ids(target: Target) -> Found:
+    """A good X-Request-ID comes back, a bad one is replaced, a missing one is made; on errors too."""
+    for path in ("/health", "/no-such-path-here"):
+        given = "conformance-7f3a2c"
+        if target.ask("GET", path, headers={"X-Request-ID": given}).headers.get("x-request-id") != given:
+            yield f"GET {path}", "does not return the X-Request-ID that it got", "accept and return it"
+        if not target.ask("GET", path).headers.get("x-request-id"):
+            yield f"GET {path}", "makes no X-Request-ID where none was sent", "make one"
+    bad = 'x" onload=<script> ' + "a" * 300
+    if target.ask("GET", "/health", headers={"X-Request-ID": bad}).headers.get("x-request-id") == bad:
+        yield "GET /health", "returns an X-Request-ID unchecked", "accept only short plain ids"
+
+
+def problems(target: Target) -> Found:
+    """Every error is an RFC 9457 problem: for no such path, a wrong method, an unreadable body."""
+    cases = (("GET", "/no-such-path-here", 404), ("DELETE", "/health", 405))
+    for method, path, status in cases:
+        answer = target.ask(method, path)
+        if answer.status_code != status:
+            yield f"{method} {path}", f"answers {answer.status_code}", f"answer {status}"
+        yield from _not_a_problem(f"{method} {path}", answer)
+
+
+def bodies(target: Target) -> Found:
+    """An unreadable body is 400, a malformed one 422 without what was sent, an unknown field 422."""
+    token = target.tokens.admin
+    operation = _takes_json(target)
+    if token is None or operation is None:
+        return
+    place, method, path = operation.place, operation.method.upper(), operation.path()
+    json = {"Content-Type": "application/json"}
+    broken = target.ask(method, path, token=token, content=b'{"a":', headers=json)
+    if broken.status_code != 400:
+        yield place, f"answers {broken.status_code} to an unparsable body", "answer 400"
+    yield from _not_a_problem(place, broken)
+    for sent in ({_MARKER: _MARKER}, [_MARKER], _MARKER):
+        answer = target.ask(method, path, token=token, json=sent)
+        if answer.status_code != 422:
+            yield place, f"answers {answer.status_code} to a body of another form", "answer 422"
+            continue
+        yield from _not_a_problem(place, answer)
+        if any(set(error) - {"type", "loc", "msg"} for error in answer.json().get("errors", [])):
+            yield place, "its 422 has more than type, loc and msg", "leave the input out"
+
+
+def limits(target: Target) -> Found:
+    """A body over the limit is 413, with and without a Content-Length."""
+    operation = _takes_json(target)
+    if target.tokens.admin is None or operation is None:
+        return
+    size = 2 * 1024 * 1024
+    whole: dict[str, Any] = {"content": b" " * size}
+    pieces: dict[str, Any] = {"content": (b" " * 65536 for _ in range(size // 65536))}
+    for how, options in (("a body", whole), ("a chunked body", pieces)):
+        headers = {"Content-Type": "application/json"}
+        path, method = operation.path(), operation.method.upper()
+        try:
+            status = target.ask(
+                method, path, token=target.tokens.admin, headers=headers, **options
+            ).status_code
+        except httpx2.TransportError:
+            continue  # refused before all of it was sent, which is as good
+        if status != 413:
+            yield operation.place, f"answers {status} to {how} of 2 MiB", "answer 413"
+
+
+def _takes_json(target: Target) -> Operation | None:
+    """An operation with a strict JSON body: what is not valid cannot change anything by accident."""
+    for operation in target.operations():
+        body = target.resolved(operation.spec.get("requestBody", {}))
+        schema = body.get("content", {}).get("application/json", {}).get("schema")
+        if schema is None or operation.public or operation.template == "/auth/token":
+            continue
+        if target.resolved(schema).get("additionalProperties") is False and body.get("required"):
+            return operation
+    return None
+
+
+def _not_a_problem(place: str, answer: httpx2.Response) -> Found:
+    if answer.headers.get("content-type", "").split(";")[0] != "application/problem+json":
+        yield (
+            place,
+            f"its {answer.status_code} is not application/problem+json",
+            "answer a problem (RFC 9457)",
+        )
+        return
+    missing = [name for name in _MEMBERS if name not in answer.json()]
+    if missing:
+        yield place, f"its {answer.status_code} lacks {', '.join(missing)}", "add the members"
