@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from fountain_common import docs, errors, landing, openapi
+from fountain_common.guard import OPEN, require_guards
 from fountain_common.health import Health, HealthCheck, health_router
 from fountain_common.metrics import Metrics, metrics_router
 from fountain_common.middleware import RequestLayer
@@ -96,6 +97,7 @@ def create_service(
         landing: False for a service that has a page of its own at `/`.
         stream_paths: templates of routes that answer as long as the caller stays.
     """
+    public = tuple(public_paths)
     parts = platform if platform is not None else _default_platform(settings)
     parts.health.service, parts.health.version = settings.service_name, version
     app = Service(
@@ -105,7 +107,7 @@ def create_service(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=_lifespan(parts, lifespan),
+        lifespan=_lifespan(parts, lifespan, public),
         generate_unique_id_function=camel_case_id,
         telemetry=cast("Any", telemetry_config(settings.tracing)),
         redirect_slashes=False,
@@ -127,7 +129,8 @@ def create_service(
         own.insert(0, _landing_router(settings, title, description, version))
     for router in (*own, *getattr(parts, "routers", ()), *routers):
         app.include_router(router)
-    openapi.install(app, public_paths=("/", "/health", *public_paths))
+    require_guards(app, public)
+    openapi.install(app, public_paths=(*OPEN, *public))
     return app
 
 
@@ -140,9 +143,11 @@ def _default_platform(settings: ServiceSettings) -> PlatformParts:
     return cast("PlatformParts", create_platform(settings))
 
 
-def _lifespan(parts: PlatformParts, own: Lifespan | None) -> Lifespan:
+def _lifespan(parts: PlatformParts, own: Lifespan | None, public: tuple[str, ...]) -> Lifespan:
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
+        # Once more, as routes may have been added since.
+        require_guards(app, public)
         async with AsyncExitStack() as stack:
             await parts.start()
             stack.push_async_callback(parts.stop)
