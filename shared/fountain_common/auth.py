@@ -1,0 +1,75 @@
+"""Who is calling, and may they? A bearer token or an API key, and role-based permissions (design, sections
+3.5 and 4).
+
+    @router.post("/notifications")
+    async def publish(caller: Annotated[Caller, requires(Permission.EVENTS_PUBLISH)]) -> ...
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Depends, Request
+
+from fountain_common.errors import BadRequest, Forbidden, Unauthenticated
+from fountain_common.requests import current
+from fountain_common.tokens import Caller
+from fountain_common.verifier import KeySource, TokenVerifier
+
+__all__ = ["Caller", "KeySource", "TokenVerifier", "authenticate", "requires"]
+
+
+async def authenticate(request: Request) -> Caller:
+    """Answer who sent a request.
+
+    Raises:
+        BadRequest: two credentials at once.
+        Unauthenticated: none, or one that is not honoured.
+        Unavailable: it cannot be judged now.
+    """
+    platform = request.app.state.platform
+    authorization = request.headers.get("authorization")
+    api_key = request.headers.get("x-api-key")
+    if authorization is not None and api_key is not None:
+        raise BadRequest("Send an Authorization header or an X-API-Key header, not both.")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return await _verified(platform, token.strip())
+    elif api_key is not None and platform.api_keys is not None:
+        context = current()
+        return await _verified(
+            platform, await platform.api_keys.exchange(api_key, context.client if context else "")
+        )
+    realm = platform.settings.service_name
+    raise Unauthenticated(
+        "Send an access token as Authorization: Bearer <token>, or an API key as X-API-Key.",
+        headers={"WWW-Authenticate": f'Bearer realm="{realm}"'},
+    )
+
+
+async def _verified(platform: Any, token: str) -> Caller:
+    caller: Caller = await platform.verifier.verify(token)
+    return caller
+
+
+def requires(*permissions: str) -> Any:
+    """Answer a dependency that lets in callers with all these permissions and answers who it is.
+
+    Without permissions anybody with a valid credential is let in.
+
+    Args:
+        *permissions: `Permission` members, or words `<resource>:<action>` of a service's own.
+    """
+    wanted = tuple(str(permission) for permission in permissions)
+
+    async def caller_with_permission(request: Request) -> Caller:
+        caller = await authenticate(request)
+        for permission in wanted:
+            if not caller.may(permission):
+                raise Forbidden.missing(permission, caller.roles)
+        return caller
+
+    # What an operation needs can be read from its dependency, for documentation and for conformance checks.
+    caller_with_permission.permissions = wanted  # type: ignore[attr-defined]
+    dependency: Callable[[Request], Awaitable[Caller]] = caller_with_permission
+    return Depends(dependency)

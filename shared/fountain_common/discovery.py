@@ -1,0 +1,179 @@
+"""Where are the others? Asked at the gateway, held here, and answered from memory (design, section 7)."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from fountain_common.directory import GATEWAY, Directory, GatewayDirectory, Instance, Lookup
+from fountain_common.errors import NotFound, Problem, Unavailable
+from fountain_common.logging import get_logger
+
+__all__ = ["GATEWAY", "Directory", "Discovery", "GatewayDirectory", "Instance", "Lookup"]
+
+FRESH_SECONDS = 10.0
+FAILED_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 0.5
+
+
+class _Entry:
+    __slots__ = ("asked_at", "fresh_until", "lookup", "turn")
+
+    def __init__(self, lookup: Lookup) -> None:
+        # Not everybody begins with the same instance.
+        self.lookup, self.turn = lookup, random.randrange(1000)  # noqa: S311 - spreads load
+        self.fresh_until = self.asked_at = 0.0
+
+
+class Discovery:
+    """Holds what the directory said, and answers from that.
+
+    An answer is ten seconds fresh; after that it is still given, while it is asked for again behind the
+    caller's back: a service that was found once stays found through an outage of the gateway. Instances take
+    turns; one that failed is passed over for five seconds as long as there is another.
+
+    Args:
+        directory: who is asked.
+        fixed: addresses that are settings, by name.
+        monotonic: seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        fixed: Mapping[str, str] | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory, self._monotonic = directory, monotonic
+        self._fixed = {name: url.rstrip("/") for name, url in (fixed or {}).items()}
+        self._entries: dict[str, _Entry] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, float] = {}
+        self.healthy = True
+
+    def __repr__(self) -> str:
+        return f"<Discovery of {', '.join(sorted(self._entries)) or 'nobody yet'}>"
+
+    async def resolve(self, name: str) -> str:
+        """Answer the base URL of an instance to send the next request to; from memory once it was found.
+
+        Raises:
+            NotFound: there is no such service; says which names are near.
+            Unavailable: no instance is up, or the gateway does not answer and never did for this name.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            if name in self._fixed:
+                return self._fixed[name]
+            await self._ask(name)
+            entry = self._entries[name]
+        elif self._monotonic() >= entry.fresh_until:
+            self._ask_in_background(name, entry)
+        url = self._choose(entry)
+        if url is None:
+            # Everything known has failed or gone; perhaps there is something new.
+            await self._ask(name)
+            url = self._choose(self._entries[name], at_all=True)
+        if url is None:
+            raise Unavailable(f"No instance of {name} is up.")
+        return url
+
+    async def instances(self, name: str) -> tuple[Instance, ...]:
+        """Answer all instances of a service, as last heard; see `resolve`."""
+        if name in self._fixed:
+            return (Instance("", self._fixed[name]),)
+        await self.resolve(name)
+        return self._entries[name].lookup.instances
+
+    def failed(self, url: str) -> None:
+        """Remember an instance that did not answer, and ask whether it is still there."""
+        now = self._monotonic()
+        self._failed[url] = now + FAILED_SECONDS
+        if len(self._failed) > 1000:
+            self._failed = {known: until for known, until in self._failed.items() if until > now}
+        for name, entry in self._entries.items():
+            if any(instance.url == url for instance in entry.lookup.instances):
+                self._ask_in_background(name, entry)
+
+    def answered(self, url: str) -> None:
+        """Forget that an instance has failed."""
+        self._failed.pop(url, None)
+
+    def stale(self, name: str | None = None) -> None:
+        """Ask again for a service, or for all that are held: an event says that something has changed."""
+        for held, entry in self._entries.items():
+            if name is None or held == name:
+                entry.fresh_until = entry.asked_at = 0.0
+                self._ask_in_background(held, entry)
+
+    def _choose(self, entry: _Entry, *, at_all: bool = False) -> str | None:
+        now = self._monotonic()
+        instances = entry.lookup.instances
+        up = [one.url for one in instances if one.status == "up"]
+        usable = up or [one.url for one in instances if one.status == "draining"]
+        well = [url for url in usable if self._failed.get(url, 0.0) <= now] if self._failed else usable
+        if not well and at_all:
+            well = usable or [one.url for one in instances]
+        if not well:
+            return None
+        entry.turn += 1
+        return well[entry.turn % len(well)]
+
+    def _ask_in_background(self, name: str, entry: _Entry) -> None:
+        now = self._monotonic()
+        if name in self._asking or now - entry.asked_at < ASK_AGAIN_SECONDS:
+            return
+        entry.asked_at = now
+        task = self._begin(name)
+        task.add_done_callback(_retrieve)
+
+    async def _ask(self, name: str) -> None:
+        task = self._asking.get(name) or self._begin(name)
+        try:
+            await asyncio.shield(task)
+        except Problem:
+            if name not in self._entries:
+                raise
+
+    def _begin(self, name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._fetch(name))
+        self._asking[name] = task
+        task.add_done_callback(lambda _: self._asking.pop(name, None))
+        return task
+
+    async def _fetch(self, name: str) -> None:
+        entry = self._entries.get(name)
+        try:
+            found = await self._directory.lookup(name, entry.lookup.etag if entry else None)
+        except NotFound:
+            self.healthy = True
+            self._entries.pop(name, None)
+            raise
+        except Problem as error:
+            if self.healthy:
+                get_logger().warning("lookup_failed", looked_up=name, reason=error.detail)
+            self.healthy = False
+            if entry is not None:
+                entry.fresh_until = self._monotonic() + 1.0
+            raise
+        self.healthy = True
+        if found is not None:
+            if entry is None:
+                entry = self._entries[name] = _Entry(found)
+            entry.lookup = found
+        if entry is not None:
+            entry.fresh_until = self._monotonic() + FRESH_SECONDS
+
+    async def stop(self) -> None:
+        """End what is being asked in the background."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    # Asked on nobody's behalf: what went wrong is in the log already.
+    if not task.cancelled():
+        task.exception()

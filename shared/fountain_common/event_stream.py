@@ -1,0 +1,200 @@
+"""One stream of events, held open: resumed where it broke, and honest about what was missed (design, section
+6).
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx2
+import orjson
+from pydantic import ValidationError
+
+from fountain_common.errors import Problem, Unavailable
+from fountain_common.event import Event
+from fountain_common.http import Peers
+from fountain_common.logging import get_logger
+
+HEARTBEAT_SECONDS = 15.0
+SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+"""Without even a heartbeat for so long, the connection is dead."""
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One thing that a stream brought.
+
+    Attributes:
+        id: `<epoch>-<position>`, to resume after it; "" if it carries none.
+        event: the event; None for a gap and for a bookmark.
+        is_gap: events were missed for good. Without event or gap it is a bookmark: the place where the stream
+            begins.
+    """
+
+    id: str
+    event: Event | None
+    is_gap: bool = False
+
+
+class Feed(Protocol):
+    """Where a stream of events comes from."""
+
+    def open(self, last_event_id: str | None) -> AbstractAsyncContextManager[AsyncIterator[Arrival]]:
+        """Open a stream after this event, or at the present; it is subscribed once entered. Raises when it
+        cannot be opened.
+        """
+        ...
+
+
+class PeerFeed:
+    """The notification service's stream.
+
+    Args:
+        peers: the way there.
+        types: the pattern to ask for; None is everything that we may see.
+    """
+
+    def __init__(self, peers: Peers, types: str | None = None) -> None:
+        self._peers, self._types = peers, types
+
+    @asynccontextmanager
+    async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
+        """Open `GET /notifications/stream`; see `Feed`."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if last_event_id:
+            headers["Last-Event-ID"] = last_event_id
+        params = {"type": self._types} if self._types else None
+        timeout = httpx2.Timeout(5.0, connect=2.0, read=SILENCE_SECONDS)
+        async with self._peers.stream(
+            "GET", "notification", "/notifications/stream", headers=headers, params=params, timeout=timeout
+        ) as response:
+            if response.status_code != 200:
+                raise Unavailable(f"The notification service answered {response.status_code} to the stream.")
+            yield _arrivals(httpx2.EventSource(response))
+
+
+async def _arrivals(source: httpx2.EventSource) -> AsyncIterator[Arrival]:
+    async for sent in source:
+        if sent.event == "gap":
+            yield Arrival(sent.id, None, is_gap=True)
+        elif sent.event == "message" and not sent.data:
+            yield Arrival(sent.id, None)
+        elif sent.event == "message":
+            try:
+                yield Arrival(sent.id, Event.model_validate(orjson.loads(sent.data)))
+            except (ValidationError, orjson.JSONDecodeError):
+                get_logger().warning("event_not_understood", event_id=sent.id)
+
+
+Place = tuple[str, int]
+
+
+def place_of(arrival_id: str) -> Place | None:
+    """Answer epoch and position of `<epoch>-<position>`; None if it is not of that form."""
+    epoch, _, position = arrival_id.rpartition("-")
+    return (epoch, int(position)) if position.isdecimal() else None
+
+
+def repeats(place: Place, seen: Place | None) -> bool:
+    """Tell whether an event at this place was there already; another epoch begins anew."""
+    return seen is not None and seen[0] == place[0] and place[1] <= seen[1]
+
+
+class EventStream:
+    """Keeps one stream open, and hands each event on once.
+
+    Args:
+        feed: where it comes from.
+        on_event: is handed each event, in order; must not raise.
+        on_gap: is told that events were missed: all state that events keep current must be fetched anew. It
+            is told also when the very first stream opens late, since nothing before it was heard.
+    """
+
+    def __init__(
+        self, feed: Feed, on_event: Callable[[Event], Awaitable[None]], on_gap: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._feed, self._on_event, self._on_gap = feed, on_event, on_gap
+        self._seen: tuple[str, int] | None = None
+        self._last_id: str | None = None
+        self._opened = asyncio.Event()
+        self._unheard = False
+        self._task: asyncio.Task[None] | None = None
+        self.connected = False
+        self.reconnects = 0
+
+    async def start(self, wait_seconds: float) -> bool:
+        """Open it, waiting at most so long for that; it goes on trying in the background. Tells whether it is
+        open.
+        """
+        self._task = asyncio.create_task(self._run(), name="event stream")
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await self._opened.wait()
+        except TimeoutError:
+            self._unheard = True
+        return self.connected
+
+    async def stop(self) -> None:
+        """Close it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self.connected = False
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._feed.open(self._last_id) as arrivals:
+                    self.connected = True
+                    failures = 0
+                    self._opened.set()
+                    if self._unheard:
+                        self._unheard = False
+                        await self._on_gap()
+                    async for arrival in arrivals:
+                        await self._take(arrival)
+                reason = "ended"
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever broke it, it is opened again
+                reason = error.detail or error.title if isinstance(error, Problem) else type(error).__name__
+                failures += 1
+            if self.connected or failures == 1:
+                get_logger().info("event_stream_closed", reason=reason, resumes_after=self._last_id)
+            self.connected = False
+            self.reconnects += 1
+            # Without a place to resume from, nobody knows what is said until it is open again.
+            self._unheard = self._unheard or self._last_id is None
+            await asyncio.sleep(_pause(failures))
+
+    async def _take(self, arrival: Arrival) -> None:
+        place = place_of(arrival.id)
+        if arrival.is_gap:
+            get_logger().warning("events_missed", resumed_after=self._last_id)
+            self._seen = self._last_id = None
+            await self._on_gap()
+        elif arrival.event is None:
+            # A bookmark: nothing happened, and if the stream breaks now it is resumed from here.
+            if self._last_id is None and place is not None:
+                self._last_id = arrival.id
+        elif place is None:
+            await self._on_event(arrival.event)
+        elif not repeats(place, self._seen):
+            if self._seen is not None and place[0] != self._seen[0]:
+                # The log was put back from a backup: what we know may be from after that.
+                await self._on_gap()
+            await self._on_event(arrival.event)
+            self._seen, self._last_id = place, arrival.id
+
+
+def _pause(failures: int) -> float:
+    # Even a stream that ended in order is not opened again by everybody in the same moment.
+    step = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures, 10))
+    return step * (0.5 + 0.5 * random.random())  # noqa: S311 - spreads load

@@ -1,0 +1,272 @@
+"""Events: published, heard on one stream, received at `POST /notifications`; the same handlers for all
+(design, section 6).
+
+    @platform.events.on("order.*")
+    async def remember(event: Event) -> None: ...
+
+    await platform.events.publish("link.created", subject=token_id, data={"target": host})
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from fountain_common.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    PayloadTooLarge,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+)
+from fountain_common.event import Event
+from fountain_common.event_stream import EventStream, Feed
+from fountain_common.http import Peers
+from fountain_common.logging import get_logger
+from fountain_common.patterns import matches, valid_pattern, valid_type
+
+Handler = Callable[[Event], Awaitable[None]]
+GapHandler = Callable[[], Awaitable[None]]
+
+MAX_WAITING = 1000
+MAX_REMEMBERED = 4096
+_PROBLEMS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (
+        BadRequest,
+        Unauthenticated,
+        Forbidden,
+        Conflict,
+        PayloadTooLarge,
+        Unprocessable,
+        TooManyRequests,
+    )
+}
+
+
+class Publisher(Protocol):
+    """Who stores events."""
+
+    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Answer the stored event. Raises a `Problem` when it is not stored."""
+        ...
+
+
+class PeerPublisher:
+    """Publishes at the notification service."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Send `POST /notifications`; see `Publisher`."""
+        response = await self._peers.post(
+            "notification", "/notifications", json=event, headers={"Idempotency-Key": idempotency_key}
+        )
+        if response.status_code in (200, 201):
+            stored = response.json()
+            if isinstance(stored, dict):
+                return stored
+        kind = _PROBLEMS.get(response.status_code, Unavailable)
+        raise kind(
+            _detail(response) or f"The notification service answered {response.status_code} to an event."
+        )
+
+
+def _detail(response: Any) -> str:
+    try:
+        return str(response.json().get("detail") or "")
+    except (ValueError, AttributeError):
+        return ""
+
+
+class Events:
+    """A service's side of the event log.
+
+    The platform's own handlers run as an event arrives. The service's run one after the other behind them,
+    from when the service is ready; one that raises is logged and counted, and the next event comes.
+
+    Args:
+        publisher: who stores events; None cannot publish.
+        feed: where the stream comes from; None holds no stream.
+        registry: takes `fountain_event*` metrics.
+    """
+
+    def __init__(
+        self, publisher: Publisher | None, feed: Feed | None, *, registry: CollectorRegistry | None = None
+    ) -> None:
+        self._publisher = publisher
+        self._stream = EventStream(feed, self._arrived, self._missed) if feed is not None else None
+        self._internal: list[tuple[str, Callable[[Event], None]]] = []
+        self._handlers: list[tuple[str, Handler]] = []
+        self._gap_handlers: list[GapHandler] = []
+        self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
+        self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._one_at_a_time = asyncio.Lock()
+        self._worker: asyncio.Task[None] | None = None
+        self._open = Gauge(
+            "fountain_event_stream_open", "Whether the stream of events is open.", registry=registry
+        )
+        self._open.set_function(lambda: float(self.connected))
+        self._received = Counter("fountain_events_received", "Events heard.", registry=registry)
+        self._raised = Counter("fountain_event_handler_failures", "Handlers that raised.", registry=registry)
+        self._gaps = Counter("fountain_event_gaps", "Times that events were missed.", registry=registry)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the stream is open, or none is wanted."""
+        return self._stream is None or self._stream.connected
+
+    def on(self, pattern: str) -> Callable[[Handler], Handler]:
+        """Have `async handler(event)` run for each event whose type the pattern covers.
+
+        Raises:
+            ValueError: not a pattern.
+        """
+        if not valid_pattern(pattern):
+            raise ValueError(f"not a pattern of event types: {pattern!r}")
+
+        def register(handler: Handler) -> Handler:
+            self._handlers.append((pattern, handler))
+            return handler
+
+        return register
+
+    def on_gap(self, handler: GapHandler) -> GapHandler:
+        """Have `async handler()` run when events were missed: it fetches anew whatever events keep
+        current.
+        """
+        self._gap_handlers.append(handler)
+        return handler
+
+    def internal(self, pattern: str, handler: Callable[[Event], None]) -> None:
+        """Have the platform's own `handler(event)` run at once as an event arrives; it must be quick."""
+        self._internal.append((pattern, handler))
+
+    async def publish(
+        self,
+        type: str,  # noqa: A002 - the name that CloudEvents gave it
+        subject: str | None = None,
+        data: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        recipient: str | None = None,
+        expires_at: str | None = None,
+    ) -> Event:
+        """Publish an event; it is durable once this returns.
+
+        Args:
+            type: words with dots between them, such as `order.placed`.
+            subject: what it is about.
+            data: anything JSON, without secrets.
+            idempotency_key: publishing again with the same key stores nothing more; made if not given.
+            recipient: the one identity that may see it.
+            expires_at: when its data is erased, RFC 3339.
+
+        Raises:
+            Forbidden: it is not ours to say.
+            PayloadTooLarge: over 64 KB.
+            Unavailable: the notification service does not answer. With an `idempotency_key` of one's own it
+                may be tried again.
+        """
+        if self._publisher is None:
+            raise Unavailable("This service has nowhere to publish to.")
+        if not valid_type(type):
+            raise Unprocessable(
+                "An event's type is words of letters, digits, _ and - with dots between them."
+            )
+        event: dict[str, Any] = {"type": type, "data": data}
+        optional = {"subject": subject, "recipient": recipient, "expires_at": expires_at}
+        event.update({name: value for name, value in optional.items() if value is not None})
+        stored = await self._publisher.publish(event, idempotency_key or secrets.token_hex(16))
+        return Event.model_validate(stored)
+
+    async def start(self, wait_seconds: float = 2.0) -> bool:
+        """Open the stream, waiting at most so long for it. Tells whether it is open."""
+        return True if self._stream is None else await self._stream.start(wait_seconds)
+
+    def ready(self) -> None:
+        """Begin to run the service's own handlers, with what has arrived since the stream was opened."""
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name="event handlers")
+
+    async def stop(self) -> None:
+        """Close the stream; a handler that is running is ended."""
+        if self._stream is not None:
+            await self._stream.stop()
+        if self._worker is not None:
+            self._worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._worker
+            self._worker = None
+
+    async def _arrived(self, event: Event) -> None:
+        self._hear(event)
+        if any(matches(pattern, event.type) for pattern, _ in self._handlers):
+            await self._waiting.put(event)
+
+    def _hear(self, event: Event) -> None:
+        self._received.inc()
+        for pattern, handler in self._internal:
+            if matches(pattern, event.type):
+                try:
+                    handler(event)
+                except Exception as error:  # noqa: BLE001 - the stream must go on
+                    self._failed(event, error)
+
+    async def _missed(self) -> None:
+        self._gaps.inc()
+        for handler in self._gap_handlers:
+            try:
+                await handler()
+            except Exception as error:  # noqa: BLE001 - the others still have to refetch
+                self._raised.inc()
+                get_logger().error("gap_handler_failed", exc_info=error)
+
+    async def _work(self) -> None:
+        while True:
+            await self._handle(await self._waiting.get())
+
+    async def receive(self, event: Event) -> bool:
+        """Run all handlers for an event that was delivered to us; the same one delivered again runs none.
+
+        Returns:
+            whether all of them succeeded.
+        """
+        self._hear(event)
+        return await self._handle(event)
+
+    async def _handle(self, event: Event) -> bool:
+        # The same event may come by the stream and by delivery at once.
+        async with self._one_at_a_time:
+            return await self._handle_once(event)
+
+    async def _handle_once(self, event: Event) -> bool:
+        name = (event.source, event.id)
+        if event.id and name in self._handled:
+            return True
+        succeeded = True
+        for pattern, handler in self._handlers:
+            if matches(pattern, event.type):
+                try:
+                    await handler(event)
+                except Exception as error:  # noqa: BLE001 - one handler's trouble is not the next one's
+                    succeeded = False
+                    self._failed(event, error)
+        if event.id and succeeded:
+            self._handled[name] = None
+            while len(self._handled) > MAX_REMEMBERED:
+                self._handled.popitem(last=False)
+        return succeeded
+
+    def _failed(self, event: Event, error: Exception) -> None:
+        self._raised.inc()
+        get_logger().error("event_handler_failed", event_id=event.id, type=event.type, exc_info=error)

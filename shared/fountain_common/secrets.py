@@ -1,0 +1,335 @@
+"""The secrets of this service, live: read from memory, kept current, every version's arrival confirmed
+(design, section 5).
+
+    platform.secrets["DB_PASSWORD"]           # the active version, now
+    platform.secrets.accepted("JWT_SECRET")   # [(version, value), ...] of all that are honoured, active first
+    @platform.secrets.on_rotation
+    async def reopen_pool(version: int) -> None: ...
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+from urllib.parse import quote
+
+import httpx2
+
+from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
+from fountain_common.holding import Held, Report, read_document
+from fountain_common.logging import get_logger
+
+INSTANCE_HEADER = "X-Fountain-Instance"
+RENEW_SECONDS = 30.0
+FIRST_RETRY_SECONDS = 0.2
+LONGEST_RETRY_SECONDS = 5.0
+
+RotationHandler = Callable[[int], Awaitable[None]]
+
+
+class SecretsSource(Protocol):
+    """Sends a request to the Secrets Manager with this service's token."""
+
+    async def request(
+        self, method: str, service: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
+    ) -> httpx2.Response:
+        """See `http.Peers.request`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Acknowledged:
+    accepts: int = 0
+    uses: int = 0
+
+
+class Secrets(Mapping[str, str]):
+    """All versions of one service's secrets that the Secrets Manager honours.
+
+    Reading touches memory alone and takes no lock. While the Secrets Manager is away, what is held stays
+    valid.
+
+    Args:
+        service: whose secrets; our own, or another's that were granted to us.
+        instance_id: names this process as a holder.
+        peers: the way to the Secrets Manager.
+    """
+
+    def __init__(self, service: str, instance_id: str, peers: SecretsSource) -> None:
+        self._service, self._instance_id, self._peers = service, instance_id, peers
+        self._path = f"/secrets/{quote(service, safe='')}"
+        self._held = Held()
+        self._active: Mapping[str, str] = {}
+        self._etag: str | None = None
+        self._handlers: list[RotationHandler] = []
+        self._handled = 0
+        self._acknowledged = _Acknowledged()
+        self._lock = asyncio.Lock()
+        self._asked = self._answered = 0
+        self._work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._soon: set[asyncio.Task[None]] = set()
+        self._others: dict[str, Secrets] = {}
+        self.current = False
+        """Whether the last attempt to reach the Secrets Manager succeeded."""
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> str:
+        return self._active[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._active)
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def __repr__(self) -> str:
+        return f"<Secrets of {self._service}, version {self.version}, values redacted>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets are not pickled: they stay in the memory of this process")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("secrets are not copied: ask for the one that is needed when it is needed")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def service(self) -> str:
+        """Whose secrets these are."""
+        return self._service
+
+    @property
+    def version(self) -> int:
+        """The active version; 0 before the first were fetched."""
+        return self._held.active
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """All versions that are honoured, in the order of `accepted`."""
+        return tuple(version.number for version in self._held.in_order)
+
+    def state(self, version: int) -> str:
+        """Answer `staged`, `active` or `draining`, or `retired` for a version that is not honoured (any
+        more).
+        """
+        found = self._held.versions.get(version)
+        return found.state if found is not None else "retired"
+
+    def accepted(self, key: str) -> list[tuple[int, str]]:
+        """Answer `(version, value)` of every version that is honoured and has the key: active first, then
+        staged, then draining.
+        """
+        return [(each.number, each.values[key]) for each in self._held.in_order if key in each.values]
+
+    def report(self) -> list[Report]:
+        """Answer each version's state, what was acknowledged of it and since when it is so; no values."""
+        return self._held.report(self._acknowledged.accepts, self._acknowledged.uses)
+
+    # --- acting ---------------------------------------------------------------------------------------------
+
+    def on_rotation(self, handler: RotationHandler) -> RotationHandler:
+        """Have `async handler(version)` run whenever another version became active.
+
+        `uses` is acknowledged once all handlers have succeeded; one that raises is tried again, and until it
+        succeeds the old version stays honoured.
+        """
+        self._handlers.append(handler)
+        return handler
+
+    async def granted(self, service: str) -> "Secrets":
+        """Answer another service's secrets, which were granted to us, and keep them current like our own.
+
+        Raises:
+            Forbidden, NotFound: they are not ours to read, or do not exist.
+            Unavailable: they cannot be fetched now.
+        """
+        if service == self._service:
+            return self
+        if service not in self._others:
+            other = Secrets(service, self._instance_id, self._peers)
+            await other.fetch()
+            await other.start()
+            self._others[service] = other
+        return self._others[service]
+
+    async def start(self) -> None:
+        """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
+        if self._tasks:
+            return
+        with suppress(Problem):
+            await self.fetch()
+        self._tasks = [
+            asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}"),
+            asyncio.create_task(self._acknowledge(), name=f"acknowledgements for {self._service}"),
+        ]
+
+    async def stop(self) -> None:
+        """End, and say goodbye, so that no rotation waits for us."""
+        for other in self._others.values():
+            await other.stop()
+        tasks = [*self._tasks, *self._soon]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks = []
+        if self.version:
+            with suppress(Problem, httpx2.HTTPError, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._peers.request(
+                        "DELETE", "secrets-manager", f"{self._path}/holders/{self._instance_id}"
+                    )
+
+    def refresh_soon(self, service: str | None = None) -> None:
+        """Fetch again behind the caller's back: an event says that something has changed.
+
+        Args:
+            service: whose secrets have changed; None is all that are held.
+        """
+        for one in (self, *self._others.values()):
+            if service is None or service == one.service:
+                task = asyncio.create_task(one.refresh())
+                self._soon.add(task)
+                task.add_done_callback(self._soon.discard)
+
+    async def refresh(self) -> None:
+        """Fetch again; what is held stays if that fails, and `current` tells."""
+        with suppress(Problem):
+            await self.fetch()
+
+    async def fetch(self) -> None:
+        """Fetch what is current. One request serves all who asked before it was sent.
+
+        Raises:
+            Problem: it could not be fetched; what is held stays.
+        """
+        self._asked += 1
+        mine = self._asked
+        async with self._lock:
+            if self._answered >= mine:
+                return
+            covered = self._asked
+            try:
+                await self._fetch()
+            except Problem:
+                self.current = False
+                raise
+            except Exception as error:  # noqa: BLE001 - see below
+                # Such as an answer that cannot be read: no reason to lose what is held.
+                self.current = False
+                get_logger().error("secrets_not_understood", of=self._service, error=type(error).__name__)
+                raise Unavailable(f"The secrets of {self._service} could not be read.") from None
+            self._answered = covered
+            self.current = True
+
+    async def _fetch(self) -> None:
+        headers = {INSTANCE_HEADER: self._instance_id}
+        if self._etag is not None:
+            headers["If-None-Match"] = self._etag
+        response = await self._peers.request("GET", "secrets-manager", self._path, headers=headers)
+        if response.status_code == 304:
+            return
+        if response.status_code != 200:
+            raise _problem(self._service, response.status_code)
+        document = read_document(response.json())
+        before = self._held.active
+        if not self._held.take(document):
+            get_logger().warning("older_secrets_ignored", of=self._service, version=document.active)
+            return
+        self._active = self._held.versions[document.active].values
+        self._etag = response.headers.get("etag")
+        if before == 0:
+            # Nothing of ours was made with another version: there is nothing for handlers to do.
+            self._handled = document.active
+        # A full answer may mean that we were forgotten as a holder: everything is acknowledged again.
+        self._acknowledged = _Acknowledged()
+        self._work.set()
+        get_logger().info(
+            "secrets_held",
+            of=self._service,
+            version=document.active,
+            states=self._held.states(),
+            before=before,
+        )
+
+    async def _keep_current(self) -> None:
+        failures = 0
+        while True:
+            pause = (
+                RENEW_SECONDS
+                if self.current
+                else min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**failures)
+            )
+            await asyncio.sleep(pause * (0.8 + 0.2 * random.random()))  # noqa: S311 - spreads load
+            await self.refresh()
+            failures = 0 if self.current else min(failures + 1, 10)
+
+    # --- acknowledging --------------------------------------------------------------------------------------
+
+    async def _acknowledge(self) -> None:
+        failures = 0
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._acknowledge_what_is_held()
+                failures = 0
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the handlers' or the network's; the work stays to be done
+                failures += 1
+                get_logger().warning(
+                    "acknowledgement_waits", of=self._service, failures=failures,
+                    reason=error.detail if isinstance(error, Problem) else type(error).__name__,
+                    exc_info=None if isinstance(error, Problem) else error,
+                )  # fmt: skip
+                self._work.set()
+                pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10))
+                await asyncio.sleep(pause * (0.5 + 0.5 * random.random()))  # noqa: S311
+
+    async def _acknowledge_what_is_held(self) -> None:
+        done = self._acknowledged
+        newest, active = self._held.newest, self._held.active
+        if done.accepts < newest and await self._send(newest, "accepts"):
+            done.accepts = newest
+        if self._handled != active:
+            for handler in self._handlers:
+                await handler(active)
+            self._handled = active
+        if done.uses < active and await self._send(active, "uses"):
+            done.uses = active
+        if (newest, active) != (self._held.newest, self._held.active):
+            self._work.set()
+
+    async def _send(self, version: int, phase: str) -> bool:
+        response = await self._peers.request(
+            "POST",
+            "secrets-manager",
+            f"{self._path}/versions/{version}/ack",
+            headers={INSTANCE_HEADER: self._instance_id},
+            json={"phase": phase},
+        )
+        if response.status_code in (200, 204):
+            return True
+        if response.status_code in (404, 409, 410):
+            # The version has gone, or we are not known as a holder: the full state says what is to be
+            # acknowledged.
+            self._etag = None
+            await self.fetch()
+            if version in self._held.versions:
+                raise Unavailable(f"The acknowledgement was refused with {response.status_code}.")
+            return False
+        raise Unavailable(f"The acknowledgement was answered with {response.status_code}.")
+
+
+def _problem(service: str, status: int) -> Problem:
+    if status == 404:
+        return NotFound(f"There are no secrets of {service}.")
+    if status in (401, 403):
+        return Forbidden(f"The Secrets Manager does not let this service read the secrets of {service}.")
+    return Unavailable(f"The Secrets Manager answered {status} for the secrets of {service}.")

@@ -1,0 +1,228 @@
+"""Verifying tokens without asking anybody: keys and revocations are held, and kept through an outage of their
+issuer.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from fountain_common.errors import Unauthenticated, Unavailable
+from fountain_common.logging import get_logger
+from fountain_common.tokens import (
+    LEEWAY_SECONDS,
+    Caller,
+    Revocations,
+    TokenError,
+    UnknownKeyError,
+    read_keys,
+    read_token,
+)
+
+KEYS_SECONDS = 30.0
+REVOCATIONS_SECONDS = 10.0
+UNKNOWN_KEY_SECONDS = 1.0
+"""A token that names an unknown key makes the keys be fetched, at most once in this time."""
+START_SECONDS = 3.0
+MAX_CACHED = 10_000
+
+
+class KeySource(Protocol):
+    """Where the signing keys and revocations come from. Raises anything when it cannot answer."""
+
+    async def jwks(self) -> dict[str, Any]:
+        """Answer the JSON Web Key Set (RFC 7517)."""
+        ...
+
+    async def revocations(self) -> dict[str, Any]:
+        """Answer `{"issued_at", "revocations": [{"subject"|"key_id", "not_before"}]}`."""
+        ...
+
+
+class TokenVerifier:
+    """Verifies access tokens for one audience.
+
+    A verified token is remembered until it expires, among a bounded number of others; new keys or revocations
+    make all be forgotten.
+
+    Args:
+        issuer: what `iss` must be.
+        audience: the service's own name, which `aud` must contain.
+        keys: where keys and revocations come from.
+        clock: unix seconds.
+        monotonic: seconds, for the pace of fetching.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        keys: KeySource,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        max_cached: int = MAX_CACHED,
+    ) -> None:
+        self._issuer, self._audience, self._source = issuer, audience, keys
+        self._clock, self._monotonic = clock, monotonic
+        self._max_cached = max_cached
+        self._verified: OrderedDict[bytes, Caller] = OrderedDict()
+        self._keys: dict[str, Ed25519PublicKey] | None = None
+        self._key_ids: frozenset[tuple[str, bytes]] = frozenset()
+        self._revocations: Revocations | None = None
+        self._fetching_keys = asyncio.Lock()
+        self._keys_tried_at = float("-inf")
+        self._revocations_current = self._keys_current = False
+        self._revocation_tickets = self._revocations_seen = 0
+        self._fetching_revocations = asyncio.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __repr__(self) -> str:
+        return f"<TokenVerifier for {self._audience}, {len(self._verified)} verified>"
+
+    @property
+    def current(self) -> bool:
+        """Tell whether the last fetches of keys and revocations succeeded."""
+        return self._keys_current and self._revocations_current
+
+    def on_revocation(self, listener: Callable[[], None]) -> None:
+        """Call this whenever the revocations have changed; who holds streams open asks `revoked` for each
+        then.
+        """
+        self._listeners.append(listener)
+
+    def revoked(self, caller: Caller) -> bool:
+        """Tell whether a caller that was let in has been revoked since."""
+        return self._revocations is not None and self._revocations.cover(caller)
+
+    async def verify(self, token: str) -> Caller:
+        """Answer who is calling.
+
+        Raises:
+            Unauthenticated: the token is not honoured; says why.
+            Unavailable: the issuer has not been reached once since the start, so that nothing can be judged.
+        """
+        fingerprint = blake2b(token.encode("utf-8", "replace"), digest_size=24).digest()
+        known = self._verified.get(fingerprint)
+        if known is not None:
+            if self._clock() < known.expires_at + LEEWAY_SECONDS:
+                self._verified.move_to_end(fingerprint)
+                return known
+            del self._verified[fingerprint]
+        try:
+            caller = await self._read(token)
+        except TokenError as error:
+            raise self._refusal(str(error)) from None
+        if self.revoked(caller):
+            raise self._refusal("The token has been revoked.")
+        self._verified[fingerprint] = caller
+        while len(self._verified) > self._max_cached:
+            self._verified.popitem(last=False)
+        return caller
+
+    def _refusal(self, reason: str) -> Unauthenticated:
+        challenge = f'Bearer realm="{self._audience}", error="invalid_token", error_description="{reason}"'
+        return Unauthenticated(reason, headers={"WWW-Authenticate": challenge})
+
+    async def _read(self, token: str) -> Caller:
+        try:
+            return self._read_with_held_keys(token)
+        except UnknownKeyError:
+            await self._refetch_for_unknown_key()
+        if self._keys is None or self._revocations is None:
+            raise Unavailable("Tokens cannot be verified yet: the Secrets Manager has not been reached.")
+        return self._read_with_held_keys(token)
+
+    def _read_with_held_keys(self, token: str) -> Caller:
+        usable = self._keys if self._keys is not None and self._revocations is not None else {}
+        return read_token(token, usable.get, issuer=self._issuer, audience=self._audience, now=self._clock())
+
+    async def _refetch_for_unknown_key(self) -> None:
+        asked_at = self._monotonic()
+        async with self._fetching_keys:
+            # Whoever waited here while another fetched has what that one brought.
+            if (
+                self._keys_tried_at >= asked_at
+                or self._monotonic() - self._keys_tried_at < UNKNOWN_KEY_SECONDS
+            ):
+                return
+            await self._fetch_keys()
+        if self._revocations is None:
+            await self.refresh_revocations()
+
+    async def refresh_keys(self) -> None:
+        """Fetch the signing keys; what is held stays if that fails."""
+        async with self._fetching_keys:
+            await self._fetch_keys()
+
+    async def _fetch_keys(self) -> None:
+        self._keys_tried_at = self._monotonic()
+        try:
+            keys = read_keys(await self._source.jwks())
+        except Exception as error:  # noqa: BLE001 - whatever the source raises, the held keys stay
+            if self._keys_current or self._keys is None:
+                get_logger().warning("signing_keys_not_fetched", error=type(error).__name__)
+            self._keys_current = False
+            return
+        self._keys_current = True
+        fingerprints = frozenset((kid, key.public_bytes_raw()) for kid, key in keys.items())
+        if fingerprints != self._key_ids:
+            # A key that has gone takes its tokens with it.
+            self._verified.clear()
+        self._keys, self._key_ids = keys, fingerprints
+
+    async def refresh_revocations(self) -> None:
+        """Fetch the revocations; those held stay if that fails. One fetch serves all who asked before it
+        began.
+        """
+        self._revocation_tickets += 1
+        ticket = self._revocation_tickets
+        async with self._fetching_revocations:
+            if self._revocations_seen >= ticket:
+                return
+            covers = self._revocation_tickets
+            try:
+                fetched = Revocations.read(await self._source.revocations())
+            except Exception as error:  # noqa: BLE001 - whatever the source raises, the held ones stay
+                if self._revocations_current or self._revocations is None:
+                    get_logger().warning("revocations_not_fetched", error=type(error).__name__)
+                self._revocations_current = False
+                return
+            self._revocations_seen = covers
+            self._revocations_current = True
+            changed = fetched != self._revocations
+            self._revocations = fetched
+        if changed:
+            self._verified.clear()
+            for listener in self._listeners:
+                listener()
+
+    async def start(self) -> None:
+        """Fetch both, waiting a bounded time, and go on fetching in the background."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.gather(self.refresh_keys(), self.refresh_revocations())
+        self._tasks = [
+            asyncio.create_task(self._repeat(self.refresh_keys, KEYS_SECONDS, lambda: self._keys is None)),
+            asyncio.create_task(
+                self._repeat(self.refresh_revocations, REVOCATIONS_SECONDS, lambda: self._revocations is None)
+            ),
+        ]
+
+    async def _repeat(self, fetch: Callable[[], Any], seconds: float, urgent: Callable[[], bool]) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, seconds) if urgent() else seconds)
+            await fetch()
+
+    async def stop(self) -> None:
+        """Stop fetching."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
