@@ -140,7 +140,12 @@ class Platform:
         if "secrets" in parts:
             self.secrets = parts["secrets"]
         elif self.issuer is not None:
-            self.secrets = Secrets(self.settings.service_name, self.instance_id, self.peers)
+            self.secrets = Secrets(
+                self.settings.service_name,
+                self.instance_id,
+                self.peers,
+                renew_seconds=self.settings.secrets_renew_seconds,
+            )
 
     def _build_events(self, parts: Parts) -> None:
         publisher: Publisher | None = (

@@ -55,10 +55,14 @@ class Secrets(Mapping[str, str]):
         service: whose secrets; our own, or another's that were granted to us.
         instance_id: names this process as a holder.
         peers: the way to the Secrets Manager.
+        renew_seconds: how long it is at most until the Secrets Manager is asked again, with no event to say so.
     """
 
-    def __init__(self, service: str, instance_id: str, peers: SecretsSource) -> None:
+    def __init__(
+        self, service: str, instance_id: str, peers: SecretsSource, *, renew_seconds: float = RENEW_SECONDS
+    ) -> None:
         self._service, self._instance_id, self._peers = service, instance_id, peers
+        self._renew_seconds = renew_seconds
         self._path = f"/secrets/{quote(service, safe='')}"
         self._held = Held()
         self._active: Mapping[str, str] = {}
@@ -152,7 +156,9 @@ class Secrets(Mapping[str, str]):
         if service == self._service:
             return self
         if service not in self._others:
-            other = Secrets(service, self._instance_id, self._peers)
+            other = Secrets(
+                service, self._instance_id, self._peers, renew_seconds=self._renew_seconds
+            )
             await other.fetch()
             await other.start()
             self._others[service] = other
