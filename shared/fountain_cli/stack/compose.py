@@ -1,0 +1,264 @@
+"""The platform as containers, kept by Docker (design, section 9)."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fountain_cli.stack import edge
+from fountain_cli.stack.face import StackError
+from fountain_cli.stack.images import build_environment
+from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository
+from fountain_cli.stack.state import State
+from fountain_cli.stack.waiting import wait_until
+
+DEFAULT_PROJECT = "fountainai"
+_START_SECONDS = 180
+_EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
+
+
+class ComposeStack:
+    """A platform whose parts are containers of one Compose project.
+
+    Args:
+        project: the Compose project's name; `COMPOSE_PROJECT_NAME` or `fountainai` if not given.
+        http_port, https_port: where the edge listens on this machine; 80 and 443 if neither given nor set.
+        network: the name of the network; `fountainai-net` if neither given nor set.
+        replicas: how many containers of a service, where that is not one.
+        files: the Compose files; `compose.yaml` if not given.
+        root: the repository; found if not given.
+        settings: further variables for the Compose files.
+    """
+
+    runtime = "docker"
+
+    def __init__(
+        self,
+        project: str | None = None,
+        *,
+        http_port: int | None = None,
+        https_port: int | None = None,
+        network: str | None = None,
+        replicas: Mapping[str, int] | None = None,
+        files: Sequence[str] = ("compose.yaml",),
+        root: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root or repository()
+        self.state = State.from_environment(os.environ, self.root)
+        self._replicas = dict(replicas or {})
+        self._files = tuple(files)
+        chosen = {
+            "FOUNTAIN_HTTP_PORT": http_port and str(http_port),
+            "FOUNTAIN_HTTPS_PORT": https_port and str(https_port),
+            "FOUNTAIN_NETWORK": network,
+        }
+        self._environment = {**os.environ, **(settings or {}), **{k: v for k, v in chosen.items() if v}}
+        self.project = project or self._environment.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
+        self._cached_ca: Path | None = None
+
+    # Talking to Docker
+
+    def _run(self, *arguments: str, quiet: bool = True) -> str:
+        """Run `docker compose ...` for this project and answer what it printed."""
+        files = [word for name in self._files for word in ("-f", str(self.root / name))]
+        command = ["docker", "compose", "-p", self.project, *files, *arguments]
+        done = subprocess.run(  # noqa: S603
+            command, cwd=self.root, env=self._environment, check=False, text=True,
+            stdout=subprocess.PIPE if quiet else None, stderr=subprocess.PIPE if quiet else None,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(
+                f"`{' '.join(command[:2] + list(arguments[:2]))}` failed.\n{done.stderr or ''}".rstrip()
+            )
+        return done.stdout or ""
+
+    def _configuration(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._run("config", "--format", "json"))
+        return found
+
+    def _containers(self, service: str) -> list[dict[str, Any]]:
+        """Answer what Docker knows of each container of a service, in the order of their numbers."""
+        ids = self._run("ps", "--all", "--quiet", service).split()
+        if not ids:
+            raise StackError(
+                f"No container of {service} exists in the project {self.project}: start it with make up."
+            )
+        done = subprocess.run(["docker", "inspect", *ids], check=True, capture_output=True, text=True)  # noqa: S603, S607
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return sorted(
+            found, key=lambda one: int(one["Config"]["Labels"]["com.docker.compose.container-number"])
+        )
+
+    # Starting and stopping
+
+    @property
+    def domain(self) -> str:
+        """The platform's domain."""
+        return self._variable("FOUNTAIN_DOMAIN", DEFAULT_DOMAIN)
+
+    @property
+    def https_port(self) -> int:
+        """Where the edge serves HTTPS on this machine."""
+        return int(self._variable("FOUNTAIN_HTTPS_PORT", "443"))
+
+    def _variable(self, name: str, default: str) -> str:
+        """Answer a variable as Compose reads it: the environment, then `.env`."""
+        from dotenv import dotenv_values
+
+        return self._environment.get(name) or dotenv_values(self.root / ".env").get(name) or default
+
+    def build(self) -> None:
+        """Build the images; where no registry answers, the base images are made here first."""
+        self._environment |= build_environment(self.root, self.state, self._environment)
+        self._run("build", quiet=False)
+
+    def start(self) -> None:
+        """Build what changed, start everything and wait until all of it is healthy."""
+        self._environment |= build_environment(self.root, self.state, self._environment)
+        scaled = [word for name, count in self._replicas.items() for word in ("--scale", f"{name}={count}")]
+        try:
+            self._run(
+                "up",
+                "--build",
+                "--detach",
+                "--wait",
+                "--wait-timeout",
+                str(_START_SECONDS),
+                *scaled,
+                quiet=False,
+            )
+        except StackError as error:
+            raise StackError(f"{error}\n{self._unwell()}") from None
+
+    def _unwell(self) -> str:
+        """Answer the last lines of every container that is not healthy."""
+        names = [name for name in self._configuration()["services"] if not self._healthy(name)]
+        return "\n".join(f"{name} is not healthy. Its log ends with:\n{self._tail(name)}" for name in names)
+
+    def _tail(self, service: str) -> str:
+        return self._run("logs", "-n", "15", service)
+
+    def stop(self, *, remove: bool = False) -> None:
+        """Stop everything; `remove` forgets all keys and data as well."""
+        self._run("down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Run so many containers of one service, and wait until they are healthy."""
+        self._replicas[service] = replicas
+        self._run(
+            "up",
+            "--detach",
+            "--wait",
+            "--no-recreate",
+            "--no-deps",
+            "--scale",
+            f"{service}={replicas}",
+            service,
+        )
+
+    # Breaking and mending
+
+    def kill(self, service: str, replica: int = 0) -> None:
+        """Kill one container from within, as a crash would: `docker kill` would forbid the restart."""
+        before = self._containers(service)[replica]
+        command = ["docker", "exec", before["Id"], "sh", "-c", "kill -9 -1"]
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+
+        def died() -> bool:
+            now = self._containers(service)[replica]
+            return bool(now["RestartCount"] > before["RestartCount"] or not now["State"]["Running"])
+
+        if not wait_until(died, 15):
+            raise StackError(f"The container of {service} did not die.")
+
+    def halt(self, service: str) -> None:
+        """Stop all containers of one service in good order and leave them stopped."""
+        self._run("stop", service)
+
+    def resume(self, service: str) -> None:
+        """Start again what `halt` stopped, without waiting for it to be healthy."""
+        self._run("start", service)
+
+    # Looking at it
+
+    def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
+        """Wait until this service, or everything, is healthy."""
+        for name in [service] if service else list(self._configuration()["services"]):
+            if not wait_until(lambda name=name: self._healthy(name), timeout):  # type: ignore[misc]
+                tail = self._run("logs", "-n", "15", name)
+                raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{tail}")
+
+    def _healthy(self, service: str) -> bool:
+        states = [one["State"] for one in self._containers(service)]
+        return all(
+            state["Running"] and state.get("Health", {}).get("Status") == "healthy" for state in states
+        )
+
+    def running(self) -> bool:
+        """Say whether any container of this project runs."""
+        return bool(self._run("ps", "--quiet").split())
+
+    def replicas(self, service: str) -> int:
+        """Answer how many containers of this service there are."""
+        return len(self._containers(service))
+
+    def url(self, service: str = "") -> str:
+        """Answer the URL of a service through the edge."""
+        return edge.edge_url(service, self.domain, self.https_port)
+
+    def address(self, service: str, replica: int = 0) -> str:
+        """Answer the URL of one container itself, which can be reached from a Linux host."""
+        networks = self._containers(service)[replica]["NetworkSettings"]["Networks"]
+        address = next(iter(networks.values()))["IPAddress"]
+        return f"{'https' if service == 'secrets-manager' else 'http'}://{address}:8000"
+
+    def ca(self) -> Path:
+        """Answer a file with the CA of the edge, read from its volume."""
+        if self._cached_ca is None:
+            pem = self._run("exec", "-T", EDGE, "cat", _EDGE_CA)
+            handle, name = tempfile.mkstemp(suffix=".crt")
+            with os.fdopen(handle, "w") as file:
+                file.write(pem)
+            self._cached_ca = Path(name)
+        return self._cached_ca
+
+    def issuer_ca(self) -> str:
+        """Answer the CA of the Secrets Manager's own certificate."""
+        return self._run("exec", "-T", "secrets-manager", "cat", "/trust/ca.pem")
+
+    def admin_key(self) -> str:
+        """Answer the API key of the first administrator, read from its volume."""
+        return self._run("exec", "-T", "secrets-manager", "cat", "/admin/api-key").strip()
+
+    def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
+        """Open a client of this service through the edge."""
+        return edge.client(self.url(service), self.ca(), timeout=timeout)
+
+    def async_client(
+        self, service: str, *, timeout: float = 30, connections: int = 100
+    ) -> httpx2.AsyncClient:
+        """Open an asynchronous client of this service through the edge."""
+        return edge.async_client(self.url(service), self.ca(), timeout=timeout, connections=connections)
+
+    def logs(self, service: str) -> str:
+        """Answer what all containers of this service have logged."""
+        return self._run("logs", "--no-color", "--no-log-prefix", service)
+
+    def restarts(self) -> Mapping[str, int]:
+        """Answer for each container how often Docker started it again."""
+        found = {}
+        for service in self._configuration()["services"]:
+            for one in self._containers(service):
+                found[one["Name"].removeprefix("/")] = int(one["RestartCount"])
+        return found
+
+    def follow_logs(self, services: Sequence[str] = ()) -> int:
+        """Show the logs until interrupted."""
+        self._run("logs", "--follow", "--tail", "20", *services, quiet=False)
+        return 0

@@ -1,0 +1,73 @@
+"""Clients of services through the edge.
+
+`*.localhost` resolves in browsers and in curl, but not in Python: the connection goes to loopback while
+`Host` and the TLS server name are the service's.
+"""
+
+import ssl
+from pathlib import Path
+
+import httpx2
+
+_LOOPBACK = "127.0.0.1"
+
+
+def edge_url(service: str, domain: str, https_port: int) -> str:
+    """Answer the public URL of a service; the apex where no service is named."""
+    host = f"{service}.{domain}" if service else domain
+    return f"https://{host}" if https_port == 443 else f"https://{host}:{https_port}"
+
+
+def is_loopback_name(host: str) -> bool:
+    """Say whether this name means this machine (RFC 6761, section 6.3)."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def context(ca: Path | None) -> ssl.SSLContext:
+    """Answer a TLS context that trusts the machine's CAs, and this one."""
+    trusted = ssl.create_default_context()
+    if ca is not None:
+        trusted.load_verify_locations(ca)
+    return trusted
+
+
+class _ToLoopback:
+    """Sends the requests for `*.localhost` to loopback, with the name kept for Host and TLS."""
+
+    def redirect(self, request: httpx2.Request) -> httpx2.Request:
+        """Answer the request as it must be connected."""
+        host = request.url.host
+        if is_loopback_name(host):
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            request.url = request.url.copy_with(host=_LOOPBACK)
+        return request
+
+
+class EdgeTransport(httpx2.HTTPTransport, _ToLoopback):
+    """A transport for one name: connections are kept by address, so that two names must not share it."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request."""
+        return super().handle_request(self.redirect(request))
+
+
+class AsyncEdgeTransport(httpx2.AsyncHTTPTransport, _ToLoopback):
+    """The same for asynchronous clients."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request."""
+        return await super().handle_async_request(self.redirect(request))
+
+
+def client(url: str, ca: Path | None, *, timeout: float = 30) -> httpx2.Client:
+    """Open a client of the service at this URL."""
+    return httpx2.Client(base_url=url, transport=EdgeTransport(verify=context(ca)), timeout=timeout)
+
+
+def async_client(
+    url: str, ca: Path | None, *, timeout: float = 30, connections: int = 100
+) -> httpx2.AsyncClient:
+    """Open an asynchronous client of the service at this URL."""
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    transport = AsyncEdgeTransport(verify=context(ca), limits=limits)
+    return httpx2.AsyncClient(base_url=url, transport=transport, timeout=timeout)

@@ -1,0 +1,79 @@
+"""What a running platform can do, whichever runtime it has: tests and commands know this alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+
+
+class StackError(Exception):
+    """The stack cannot do this; the message says why and what to do."""
+
+
+class Stack(Protocol):
+    """A platform on this machine. `replica` counts from 0."""
+
+    runtime: str
+    """`docker` or `local`."""
+    domain: str
+
+    def start(self) -> None:
+        """Start everything and wait until all of it is healthy; on a running stack, change what differs.
+
+        Raises:
+            StackError: it did not get healthy; the message ends with the log of what failed.
+        """
+
+    def stop(self, *, remove: bool = False) -> None:
+        """Stop everything; `remove` forgets all keys and data as well."""
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Run so many processes of one service, and wait until they are healthy."""
+
+    def kill(self, service: str, replica: int = 0) -> None:
+        """Kill one process (SIGKILL), as a crash would; the runtime starts it again. `caddy` is the edge."""
+
+    def halt(self, service: str) -> None:
+        """Stop all processes of one service in good order (SIGTERM) and leave them stopped."""
+
+    def resume(self, service: str) -> None:
+        """Start again what `halt` stopped, without waiting for it to be healthy."""
+
+    def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
+        """Wait until this service, or everything, is healthy; the deadline is in seconds."""
+
+    def replicas(self, service: str) -> int:
+        """Answer how many processes of this service there are."""
+
+    def url(self, service: str = "") -> str:
+        """Answer the URL of a service through the edge, or that of the portal: `https://<service>.<domain>[:port]`."""
+
+    def address(self, service: str, replica: int = 0) -> str:
+        """Answer the URL of one process itself, past the edge."""
+
+    def ca(self) -> Path:
+        """Answer a file with the CA of the edge."""
+
+    def issuer_ca(self) -> str:
+        """Answer the CA that the Secrets Manager's own certificate verifies against, as PEM."""
+
+    def admin_key(self) -> str:
+        """Answer the API key of the first administrator."""
+
+    def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
+        """Open a client of this service through the edge; its paths are relative: `client.get("/health")`."""
+
+    def async_client(
+        self, service: str, *, timeout: float = 30, connections: int = 100
+    ) -> httpx2.AsyncClient:
+        """Open an asynchronous client of this service through the edge."""
+
+    def logs(self, service: str) -> str:
+        """Answer what all processes of this service, or the edge, have logged."""
+
+    def restarts(self) -> Mapping[str, int]:
+        """Answer for each process how often it was started again since the stack was started."""
+
+    def follow_logs(self, services: Sequence[str] = ()) -> int:
+        """Show the logs until interrupted; answer the exit status."""

@@ -1,0 +1,58 @@
+"""The images that a build starts from, and what it borrows from this machine."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from fountain_cli.stack.face import StackError
+from fountain_cli.stack.state import State
+
+PUBLIC = {"PYTHON_IMAGE": "python:3.13-slim", "CADDY_IMAGE": "caddy:2"}
+LOCAL = {"PYTHON_IMAGE": "fountain-base/python:3.13", "CADDY_IMAGE": "fountain-base/caddy:2"}
+"""Their names where `make base-images` made them."""
+_PULL_SECONDS = 300
+
+
+def build_environment(root: Path, state: State, environment: Mapping[str, str]) -> dict[str, str]:
+    """Answer the Compose file's variables that a build needs, and make what they name.
+
+    The base images are those that the environment names; else the public ones; else, where they can be
+    neither found nor pulled, those that this machine makes.
+
+    Raises:
+        StackError: the base images cannot be made.
+    """
+    folder = state.folder / "build"
+    state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _script(root, "build-secrets.sh", str(folder))
+    build = {"FOUNTAIN_BUILD_PIP": str(folder / "pip.conf"), "FOUNTAIN_BUILD_CA": str(folder / "ca.pem")}
+    wanted = {name: environment.get(name) or image for name, image in PUBLIC.items()}
+    if all(_present(image) for image in wanted.values()):
+        return build | wanted
+    if not any(environment.get(name) for name in PUBLIC) and all(_present(image) for image in LOCAL.values()):
+        return build | LOCAL
+    if all(_present(image) or _pull(image) for image in wanted.values()):
+        return build | wanted
+    _script(root, "base-images.sh", "--missing")
+    return build | LOCAL
+
+
+def _script(root: Path, name: str, *arguments: str) -> None:
+    done = subprocess.run([str(root / "scripts" / name), *arguments], check=False, env=os.environ)  # noqa: S603
+    if done.returncode:
+        raise StackError(f"scripts/{name} failed; what it said stands above.")
+
+
+def _present(image: str) -> bool:
+    command = ["docker", "image", "inspect", image]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+
+
+def _pull(image: str) -> bool:
+    command = ["docker", "pull", "--quiet", image]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_PULL_SECONDS)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0

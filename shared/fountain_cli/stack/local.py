@@ -1,0 +1,337 @@
+"""The platform as local processes, kept by supervisor (design, section 9)."""
+
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx2
+from dotenv import dotenv_values
+
+from fountain_cli.stack import edge, environment
+from fountain_cli.stack.face import StackError
+from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
+from fountain_cli.stack.leftovers import end_leftovers
+from fountain_cli.stack.ports import Ports, free_ports, is_free
+from fountain_cli.stack.state import State
+from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
+from fountain_cli.stack.waiting import wait_until
+
+_START_SECONDS = 90
+_LOG_LINES = 15
+
+
+class LocalStack:
+    """A platform whose parts are processes of this user, listening on loopback.
+
+    Args:
+        state_dir: the folder for keys, data and logs; `FOUNTAIN_STATE_DIR` or `.fountain` if not given.
+        ports: where it listens; from the environment if not given. `Ports.free(...)` runs beside others.
+        replicas: how many processes of a service, where that is not one.
+        root: the repository; found if not given.
+        settings: further `FOUNTAIN_*` settings for all services.
+    """
+
+    runtime = "local"
+
+    def __init__(
+        self,
+        state_dir: Path | None = None,
+        ports: Ports | None = None,
+        replicas: Mapping[str, int] | None = None,
+        *,
+        root: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root or repository()
+        from_file = {
+            name: value for name, value in dotenv_values(self.root / ".env").items() if value is not None
+        }
+        self._environment = {**from_file, **os.environ, **(settings or {})}
+        self.domain = self._environment.get("FOUNTAIN_DOMAIN") or DEFAULT_DOMAIN
+        self.state = (
+            State(state_dir.resolve()) if state_dir else State.from_environment(os.environ, self.root)
+        )
+        self.services = services(self.root)
+        self.ports = ports or Ports.from_environment(self._environment)
+        remembered = self.state.remembered()
+        known = remembered.get("processes")
+        self._processes: dict[str, list[int]] = dict(known) if isinstance(known, dict) else {}
+        health = remembered.get("health_port")
+        self._health_port = health if isinstance(health, int) else free_ports(1)[0]
+        for service in self.services:
+            self._plan(service, (replicas or {}).get(service.name))
+
+    # What runs
+
+    def _plan(self, service: Service, count: int | None) -> None:
+        """Give each process of a service a port, and keep those that have one."""
+        listening = self._processes.get(service.name) or []
+        wanted = len(listening) or 1 if count is None else count
+        if wanted > 1 and not service.replicable:
+            raise StackError(f"{service.name} runs as one process: it is the one writer of its database.")
+        first = [self.ports.of(service)]
+        more = free_ports(max(0, wanted - max(1, len(listening))))
+        self._processes[service.name] = (first + listening[1:] + more)[:wanted]
+
+    def _service(self, name: str) -> Service:
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise StackError(
+            f"There is no service {name!r} here; there are {', '.join(s.name for s in self.services)}."
+        )
+
+    def _names(self, service: str) -> list[str]:
+        if service == EDGE:
+            return [EDGE]
+        return [
+            _process_name(service, index)
+            for index in range(len(self._processes[self._service(service).name]))
+        ]
+
+    def _programs(self) -> list[Program]:
+        inherited = environment.inherited(self._environment)
+        marker = {"FOUNTAIN_STATE_DIR": str(self.state.folder)}
+        programs = []
+        for service in self.services:
+            for index, port in enumerate(self._processes[service.name]):
+                told = environment.of_service(
+                    service, port, services=self.services, ports=self.ports, root=self.root,
+                    state=self.state.folder, domain=self.domain,
+                )  # fmt: skip
+                name = _process_name(service.name, index)
+                programs.append(
+                    Program(
+                        name=name,
+                        command=(sys.executable, "entrypoint.py"),
+                        directory=self.root / "services" / service.name,
+                        environment={**inherited, **told, **marker},
+                        log=self.state.logs / f"{name}.log",
+                    )
+                )
+        told = environment.of_edge(
+            services=self.services, ports=self.ports, state=self.state.folder, domain=self.domain,
+            health_port=self._health_port,
+        )  # fmt: skip
+        caddyfile = self.root / "caddy" / "Caddyfile"
+        programs.append(
+            Program(
+                name=EDGE,
+                command=(_caddy(), "run", "--config", str(caddyfile), "--adapter", "caddyfile"),
+                directory=self.state.folder / EDGE,
+                environment={**inherited, **told, **marker},
+                log=self.state.logs / f"{EDGE}.log",
+            )
+        )
+        return programs
+
+    # Starting and stopping
+
+    @property
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(socket_path(self.state.run))
+
+    def running(self) -> bool:
+        """Say whether this stack's process manager is there."""
+        return self._supervisor.answers()
+
+    def start(self) -> None:
+        """Start everything, or change what differs on a running stack, and wait until it is healthy."""
+        self.state.make(self.services)
+        written = configuration(self._programs(), run=self.state.run, socket=socket_path(self.state.run))
+        path = self.state.run / "supervisord.conf"
+        path.write_text(written)
+        path.chmod(0o600)
+        if self.running():
+            self._apply()
+        else:
+            end_leftovers(self.state.folder)
+            self._refuse_taken_ports()
+            command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)]
+            subprocess.run(command, check=True, env=environment.inherited(os.environ), cwd=self.root)  # noqa: S603
+        self.state.remember(
+            {
+                "runtime": "local",
+                "domain": self.domain,
+                "http_port": self.ports.http,
+                "https_port": self.ports.https,
+                "ports": self.ports.everywhere(self.services),
+                "processes": self._processes,
+                "health_port": self._health_port,
+            }
+        )
+        self.wait_healthy(timeout=_START_SECONDS)
+
+    def _apply(self) -> None:
+        """Let a running manager follow the configuration: only what changed is stopped or started."""
+        supervisor = self._supervisor
+        [[added, changed, removed]] = supervisor.call("reloadConfig")
+        for name in (*changed, *removed):
+            supervisor.call("stopProcessGroup", name)
+            supervisor.call("removeProcessGroup", name)
+        for name in (*changed, *added):
+            supervisor.call("addProcessGroup", name)
+
+    def _refuse_taken_ports(self) -> None:
+        taken = [
+            f"{port} ({name})"
+            for name, port in self.ports.everywhere(self.services).items()
+            if not is_free(port)
+        ]
+        if taken:
+            raise StackError(
+                f"Another program listens on {', '.join(taken)}. Stop it, or choose other ports with "
+                "FOUNTAIN_HTTP_PORT, FOUNTAIN_HTTPS_PORT and FOUNTAIN_PORT_<SERVICE>."
+            )
+
+    def stop(self, *, remove: bool = False) -> None:
+        """Stop everything; `remove` forgets all keys and data as well."""
+        if self.running():
+            manager = int(self._supervisor.call("getPID"))
+            self._supervisor.call("shutdown")
+            if not wait_until(lambda: not _alive(manager), 40):
+                raise StackError(
+                    f"The process manager (pid {manager}) does not end; see {self.state.run}/supervisord.log."
+                )
+        end_leftovers(self.state.folder)
+        self.state.forget()
+        if remove:
+            for part in ("identities", "admin", "kek", "trust", "data", "logs", "run", EDGE):
+                shutil.rmtree(self.state.folder / part, ignore_errors=True)
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Run so many processes of one service, and wait until they are healthy."""
+        self._plan(self._service(service), replicas)
+        self.start()
+
+    # Breaking and mending
+
+    def kill(self, service: str, replica: int = 0) -> None:
+        """Kill one process at once; the manager starts it again."""
+        pid = int(self._supervisor.processes()[self._names(service)[replica]]["pid"])
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not _alive(pid), 10)
+
+    def halt(self, service: str) -> None:
+        """Stop all processes of one service in good order and leave them stopped."""
+        for name in self._names(service):
+            if self._supervisor.processes()[name]["statename"] != "STOPPED":
+                self._supervisor.call("stopProcess", name)
+
+    def resume(self, service: str) -> None:
+        """Start again what `halt` stopped, without waiting for it to be healthy."""
+        for name in self._names(service):
+            if self._supervisor.processes()[name]["statename"] != "RUNNING":
+                self._supervisor.call("startProcess", name, False)
+
+    # Looking at it
+
+    def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
+        """Wait until this service, or everything, is healthy."""
+        wanted = [service] if service else [*(one.name for one in self.services), EDGE]
+        for name in wanted:
+            if not wait_until(lambda name=name: self._healthy(name), timeout):  # type: ignore[misc]
+                lines = "\n".join(self.logs(name).splitlines()[-_LOG_LINES:])
+                raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{lines}")
+
+    def _healthy(self, name: str) -> bool:
+        if name == EDGE:
+            return self.ca().exists() and _answers(f"http://127.0.0.1:{self._health_port}/health")
+        ca = self.state.folder / "trust" / "ca.pem" if self._service(name).tls else None
+        if ca is not None and not ca.exists():
+            return False
+        return all(
+            _answers(f"{self.address(name, index)}/health", ca) for index in range(self.replicas(name))
+        )
+
+    def replicas(self, service: str) -> int:
+        """Answer how many processes of this service there are."""
+        return len(self._names(service))
+
+    def url(self, service: str = "") -> str:
+        """Answer the URL of a service through the edge."""
+        return edge.edge_url(service, self.domain, self.ports.https)
+
+    def address(self, service: str, replica: int = 0) -> str:
+        """Answer the URL of one process itself, past the edge."""
+        scheme = "https" if self._service(service).tls else "http"
+        return f"{scheme}://127.0.0.1:{self._processes[service][replica]}"
+
+    def ca(self) -> Path:
+        """Answer the file with the CA of the edge."""
+        return self.state.edge_ca
+
+    def issuer_ca(self) -> str:
+        """Answer the CA of the Secrets Manager's own certificate."""
+        return (self.state.folder / "trust" / "ca.pem").read_text()
+
+    def admin_key(self) -> str:
+        """Answer the API key of the first administrator."""
+        return (self.state.folder / "admin" / "api-key").read_text().strip()
+
+    def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
+        """Open a client of this service through the edge."""
+        return edge.client(self.url(service), self.ca(), timeout=timeout)
+
+    def async_client(
+        self, service: str, *, timeout: float = 30, connections: int = 100
+    ) -> httpx2.AsyncClient:
+        """Open an asynchronous client of this service through the edge."""
+        return edge.async_client(self.url(service), self.ca(), timeout=timeout, connections=connections)
+
+    def logs(self, service: str) -> str:
+        """Answer what all processes of this service have logged."""
+        paths = [self.state.logs / f"{name}.log" for name in self._names(service)]
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())
+
+    def restarts(self) -> Mapping[str, int]:
+        """Answer for each process how often it was started again since the stack was started."""
+        log = (self.state.run / "supervisord.log").read_text(errors="replace")
+        since_start = log.rpartition("supervisord started with pid")[2]
+        return {
+            name: max(0, since_start.count(f"spawned: '{name}' ") - 1)
+            for name in self._supervisor.processes()
+        }
+
+    def follow_logs(self, services: Sequence[str] = ()) -> int:
+        """Show the logs until interrupted."""
+        wanted = services or [*(one.name for one in self.services), EDGE]
+        paths = [str(self.state.logs / f"{name}.log") for service in wanted for name in self._names(service)]
+        return subprocess.run(["tail", "-n", "20", "-F", *paths], check=False).returncode  # noqa: S603, S607
+
+
+def _process_name(service: str, index: int) -> str:
+    return service if index == 0 else f"{service}-{index + 1}"
+
+
+def _caddy() -> str:
+    beside = Path(sys.executable).parent / "caddy"
+    found = str(beside) if beside.exists() else shutil.which("caddy")
+    if not found:
+        raise StackError("Caddy is missing: install requirements-dev.txt, or put caddy on the PATH.")
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _answers(url: str, ca: Path | None = None) -> bool:
+    """Say whether a GET of this URL on loopback is answered with 200."""
+    try:
+        context = ssl.create_default_context(cafile=ca) if ca else False
+        extensions = {"sni_hostname": "secrets-manager"} if ca else {}
+        with httpx2.Client(verify=context, timeout=2) as client:
+            return client.get(url, extensions=extensions).status_code == 200
+    except (OSError, httpx2.HTTPError):
+        return False

@@ -1,0 +1,82 @@
+"""The ports of a stack on this machine: the usual ones, those from the environment, or free ones."""
+
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fountain_cli.stack.layout import Service
+
+DEFAULT_HTTP = 8080
+DEFAULT_HTTPS = 8443
+_PREFIX = "FOUNTAIN_PORT_"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the edge and each service's first process listen."""
+
+    http: int = DEFAULT_HTTP
+    https: int = DEFAULT_HTTPS
+    services: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, service: Service) -> int:
+        """Answer the port of a service's first process."""
+        return self.services.get(service.name, service.port)
+
+    def everywhere(self, services: Iterable[Service]) -> dict[str, int]:
+        """Answer every port by what listens there."""
+        return {"http": self.http, "https": self.https, **{s.name: self.of(s) for s in services}}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Ports":
+        """Read `FOUNTAIN_HTTP_PORT`, `FOUNTAIN_HTTPS_PORT` and `FOUNTAIN_PORT_GATEWAY_LOOKUP` ...
+
+        Raises:
+            ValueError: one of them is not a port.
+        """
+
+        def port(name: str, default: int) -> int:
+            raw = environment.get(name) or str(default)
+            if not raw.isdecimal() or not 1 <= int(raw) <= 65535:
+                raise ValueError(f"{name} must be a port between 1 and 65535.")
+            return int(raw)
+
+        return cls(
+            http=port("FOUNTAIN_HTTP_PORT", DEFAULT_HTTP),
+            https=port("FOUNTAIN_HTTPS_PORT", DEFAULT_HTTPS),
+            services={
+                name.removeprefix(_PREFIX).lower().replace("_", "-"): port(name, 0)
+                for name in environment
+                if name.startswith(_PREFIX)
+            },
+        )
+
+    @classmethod
+    def free(cls, services: Iterable[Service]) -> "Ports":
+        """Choose free ports for the edge and these services, so that a stack runs beside others."""
+        names = [service.name for service in services]
+        http, https, *others = free_ports(2 + len(names))
+        return cls(http, https, dict(zip(names, others, strict=True)))
+
+
+def free_ports(count: int) -> list[int]:
+    """Answer ports that were free on loopback, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def is_free(port: int) -> bool:
+    """Say whether a process could listen on this port of loopback now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

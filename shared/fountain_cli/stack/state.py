@@ -1,0 +1,76 @@
+"""The folder with the state of the local runtime: keys, data, logs (design, section 9)."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fountain_cli.stack.layout import EDGE, Service
+
+
+@dataclass(frozen=True)
+class State:
+    """`.fountain`, or wherever `FOUNTAIN_STATE_DIR` points; nobody else can read it."""
+
+    folder: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], root: Path) -> "State":
+        """Answer the configured folder, or the repository's own."""
+        return cls(Path(environment.get("FOUNTAIN_STATE_DIR") or root / ".fountain").resolve())
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pids and what is running now."""
+        return self.folder / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One file a process."""
+        return self.folder / "logs"
+
+    @property
+    def edge_ca(self) -> Path:
+        """The root certificate that Caddy made for itself."""
+        return self.folder / EDGE / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+
+    def make(self, services: Iterable[Service]) -> None:
+        """Make the folders, each for this user alone."""
+        names = [
+            "identities",
+            "admin",
+            "kek",
+            "trust",
+            "data",
+            "logs",
+            "run",
+            EDGE,
+            f"{EDGE}/data",
+            f"{EDGE}/config",
+        ]
+        names += [f"{kind}/{service.name}" for service in services for kind in ("identities", "data")]
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        for name in names:
+            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+
+    def remember(self, facts: Mapping[str, object]) -> None:
+        """Write down what is running, for commands that come later."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run.mkdir(mode=0o700, exist_ok=True)
+        fresh = self.run / "stack.json.new"
+        fresh.write_text(json.dumps(facts, indent=1))
+        os.replace(fresh, self.run / "stack.json")
+
+    def remembered(self) -> dict[str, object]:
+        """Answer what was last written down; empty if nothing."""
+        try:
+            facts = json.loads((self.run / "stack.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+    def forget(self) -> None:
+        """Nothing is running any more."""
+        (self.run / "stack.json").unlink(missing_ok=True)
