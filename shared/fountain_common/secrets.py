@@ -55,7 +55,7 @@ class Secrets(Mapping[str, str]):
         service: whose secrets; our own, or another's that were granted to us.
         instance_id: names this process as a holder.
         peers: the way to the Secrets Manager.
-        renew_seconds: how long it is at most until the Secrets Manager is asked again, with no event to say so.
+        renew_seconds: the longest time until the Secrets Manager is asked again, with no event to say so.
     """
 
     def __init__(

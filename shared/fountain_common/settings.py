@@ -74,7 +74,7 @@ class ServiceSettings(BaseSettings):
     shutdown_grace_seconds: float = Field(default=10, ge=0)
     """How long open requests may take to end after SIGTERM, in seconds."""
     secrets_renew_seconds: float = Field(default=30, gt=0, le=60)
-    """How long it is at most until the Secrets Manager is asked again, with no event to say so, in seconds."""
+    """The longest time until the Secrets Manager is asked again, with no event to say so, in seconds."""
     tracing: bool = False
     """Send OpenTelemetry spans; where to is said by the standard `OTEL_*` variables."""
     instance_id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern=r"^[0-9a-f]{32}$")
