@@ -1,0 +1,1 @@
+"""The notification service: a durable event log, pushed to streams and subscriptions."""

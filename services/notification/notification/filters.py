@@ -1,0 +1,68 @@
+"""Which events somebody wants, and which of them he may see (pure)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fountain_common.errors import Unprocessable
+from fountain_common.patterns import matches, valid_pattern
+
+from notification.event import Stored
+
+MAX_PATTERNS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a reader asks for.
+
+    Attributes:
+        reader: the identity that reads; events for another recipient are not there for it, an admin included.
+        patterns: of types, any of which will do; none is every type.
+        source, subject: exactly this; None is any.
+    """
+
+    reader: str
+    patterns: tuple[str, ...] = ()
+    source: str | None = None
+    subject: str | None = None
+
+    def wants_type(self, type_: str) -> bool:
+        """Tell whether a type is asked for."""
+        return not self.patterns or _any(self.patterns, type_)
+
+    def accepts(self, event: Stored) -> bool:
+        """Tell whether an event is asked for and may be seen."""
+        return (
+            (not event.recipient or event.recipient == self.reader)
+            and (self.source is None or event.source == self.source)
+            and (self.subject is None or event.subject == self.subject)
+            and self.wants_type(event.type)
+        )
+
+
+@lru_cache(maxsize=8192)
+def _any(patterns: tuple[str, ...], type_: str) -> bool:
+    return any(matches(pattern, type_) for pattern in patterns)
+
+
+def read_patterns(raw: list[str] | None) -> tuple[str, ...]:
+    """Answer the patterns of a request in one order, or refuse what is none.
+
+    Raises:
+        Unprocessable: says what a pattern looks like.
+    """
+    found = tuple(sorted({part.strip() for item in raw or [] for part in item.split(",") if part.strip()}))
+    if len(found) > MAX_PATTERNS:
+        raise Unprocessable(f"At most {MAX_PATTERNS} patterns of types can be asked for.")
+    if not all(map(valid_pattern, found)):
+        raise Unprocessable(
+            "A pattern is words with dots between them, such as secret.rotated; * stands for one word, and > as the last for the rest."
+        )
+    return () if ">" in found else found
+
+
+def literal_prefix(pattern: str) -> str:
+    """Answer the words that every type begins with which the pattern matches, with a dot behind them if more follow."""
+    words = pattern.split(".")
+    fixed = next((number for number, word in enumerate(words) if word in ("*", ">")), len(words))
+    return ".".join(words[:fixed]) + ("." if 0 < fixed < len(words) else "")

@@ -1,0 +1,155 @@
+"""The log: events are appended in groups, each group one transaction, and then told to whoever listens.
+
+One task appends. While a group is being committed the next one gathers, so publishing gets cheaper the more of it
+there is, and positions grow in the order in which readers see them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from fountain_common.db import Database
+from fountain_common.errors import Conflict, Unavailable
+
+from notification.event import Draft, Stored
+from notification.filters import Filter
+from notification.repository import Outcome, events_after, load_state, newest_events, store
+from notification.tail import MAX_EVENTS, Tail
+
+MAX_WAITING = 8192
+MAX_GROUP = 512
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    draft: Draft
+    future: asyncio.Future[Outcome]
+    since: float = field(default_factory=time.monotonic)
+
+
+class EventLog:
+    """The durable log of one database.
+
+    Args:
+        database: is migrated already.
+        clock: unix seconds.
+
+    Attributes:
+        epoch: names this history of the log.
+        latest: the newest position that readers may see.
+        tail: the newest events.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = database, clock
+        self.epoch = ""
+        self.latest = 0
+        self.tail = Tail()
+        self._removed: dict[str, int] = {}
+        self._waiting: list[_Waiting] = []
+        self._appending: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[Sequence[Stored]], None]] = []
+
+    async def open(self) -> None:
+        """Read where the log ends, and its newest events."""
+        state = await self._database.write(load_state)
+        newest = await self._database.read(lambda session: newest_events(session, MAX_EVENTS // 2))
+        self.epoch, self.latest, self._removed = state.epoch, state.last_position, dict(state.removed_through)
+        complete = len(newest) < MAX_EVENTS // 2
+        self.tail = Tail(0 if complete else newest[0].position - 1)
+        self.tail.extend(newest)
+
+    def on_append(self, listener: Callable[[Sequence[Stored]], None]) -> None:
+        """Have this called with each group of events, in the event loop, once they are durable; it must be quick."""
+        self._listeners.append(listener)
+
+    async def append(self, draft: Draft) -> Outcome:
+        """Answer the stored event, once it is durable; the same one when it had been stored before.
+
+        Raises:
+            Conflict: another event is stored under its id or key.
+            Unavailable: it was not stored.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("Too many events wait to be stored; try again.")
+        entry = _Waiting(draft, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        if self._appending is None:
+            self._appending = asyncio.create_task(self._append_waiting(), name="append events")
+        outcome = await entry.future
+        if outcome.event is None:
+            raise Conflict("This publisher has published something else under the same id or Idempotency-Key.")
+        return outcome
+
+    async def _append_waiting(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                await self._append_group(group)
+        finally:
+            self._appending = None
+
+    async def _append_group(self, group: list[_Waiting]) -> None:
+        drafts = [entry.draft for entry in group]
+        try:
+            outcomes = await self._database.write(partial(store, drafts=drafts, now=self._clock()))
+        except BaseException as error:
+            for entry in group:
+                if not entry.future.done():
+                    entry.future.set_exception(
+                        error if isinstance(error, Exception) else Unavailable("This service is stopping.")
+                    )
+            if not isinstance(error, Exception):
+                raise
+            return
+        # Readers first: whoever published may ask for the event at once.
+        self._tell([
+            replace(outcome.event, accepted=entry.since)
+            for entry, outcome in zip(group, outcomes, strict=True)
+            if outcome.event is not None and not outcome.replayed
+        ])  # fmt: skip
+        for entry, outcome in zip(group, outcomes, strict=True):
+            if not entry.future.done():
+                entry.future.set_result(outcome)
+
+    def _tell(self, fresh: list[Stored]) -> None:
+        if not fresh:
+            return
+        self.tail.extend(fresh)
+        self.latest = fresh[-1].position
+        for listener in self._listeners:
+            listener(fresh)
+
+    async def after(self, position: int, wanted: Filter, limit: int) -> tuple[list[Stored], int]:
+        """Answer the next events that a filter accepts, and the position up to which there are no others.
+
+        From memory where they are there; otherwise from the database, in a thread.
+        """
+        latest = self.latest
+        recent = self.tail.after(position)
+        if recent is not None:
+            found = [event for event in recent if wanted.accepts(event)]
+        else:
+            found = await self._database.read(
+                lambda session: events_after(session, position, wanted, limit, through=latest), long=True
+            )
+        if len(found) > limit or (recent is None and len(found) == limit):
+            found = found[:limit]
+            latest = found[-1].position
+        now = self._clock()
+        return [event.at_time(now) for event in found], latest
+
+    def removed_through(self, wanted: Filter) -> int:
+        """Answer the newest position at which something was removed that the filter asks for; 0 if nothing was."""
+        return max((through for type_, through in self._removed.items() if wanted.wants_type(type_)), default=0)
+
+    def note_removed(self, through: dict[str, int]) -> None:
+        """Note up to where events of these types have been removed."""
+        self._removed.update(through)
+
+    async def close(self) -> None:
+        """Store what waits."""
+        if self._appending is not None:
+            await asyncio.gather(self._appending, return_exceptions=True)

@@ -1,0 +1,121 @@
+"""Publishing events and reading them back."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fountain_common.errors import NotFound, problem_responses
+
+from notification import repository
+from notification.deps import PublishingCaller, ReadingCaller, TheBoard
+from notification.event import Stored
+from notification.filters import Filter, read_patterns
+from notification.payloads import EventIn, draft
+from notification.schemas import EventOut, EventPage
+
+router = APIRouter(tags=["events"])
+
+Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
+Types = Annotated[
+    list[str] | None,
+    Query(alias="type", description="Types, or patterns of them: `*` is one word, `>` the rest. Several may be given."),
+]
+_JSON = "application/json"
+
+
+@router.post(
+    "/notifications",
+    operation_id="publishNotification",
+    summary="Publish an event",
+    status_code=201,
+    response_model=EventOut,
+    responses=problem_responses(409, 503),
+)
+async def publish_notification(
+    body: EventIn,
+    caller: PublishingCaller,
+    board: TheBoard,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, description="Publishing again with it stores nothing more.")
+    ] = None,
+) -> Response:
+    """Store an event and answer it, once it is durable. The same id or Idempotency-Key again answers the stored one."""
+    outcome = await board.log.append(draft(body, caller, time.time(), idempotency_key))
+    assert outcome.event is not None  # `append` raises otherwise
+    board.metrics.published.inc()
+    headers = {"Location": f"/notifications/{outcome.event.id}"}
+    if outcome.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(_shown(outcome.event), 201, media_type=_JSON, headers=headers)
+
+
+@router.get(
+    "/notifications", operation_id="listNotifications", summary="List events", response_model=EventPage
+)
+async def list_notifications(
+    caller: ReadingCaller,
+    board: TheBoard,
+    types: Types = None,
+    source: Annotated[str | None, Query(max_length=255, description="The publisher.")] = None,
+    subject: Annotated[str | None, Query(max_length=255, description="What they are about.")] = None,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those behind this position.")] = 0,
+    limit: Limit = 50,
+) -> Response:
+    """Answer events in the order of their positions; `next` is what `after` must be for more, or null."""
+    wanted = Filter(caller.subject, read_patterns(types), source, subject)
+    found, _ = await board.log.after(after, wanted, limit + 1)
+    page = found[:limit]
+    following = b"%d" % page[-1].position if len(found) > limit else b"null"
+    return Response(
+        b'{"items":[' + b",".join(event.body for event in page) + b'],"next":' + following + b"}", media_type=_JSON
+    )
+
+
+@router.get(
+    "/notifications/retained",
+    operation_id="getRetainedNotification",
+    summary="Get the newest event of a type",
+    response_model=EventOut,
+    responses=problem_responses(404),
+)
+async def get_retained_notification(
+    caller: ReadingCaller,
+    board: TheBoard,
+    type_: Annotated[str, Query(alias="type", max_length=255, description="The type, exactly.")],
+    subject: Annotated[str | None, Query(max_length=255, description="What it is about; any if not given.")] = None,
+) -> Response:
+    """Answer the newest event of a type and subject; retention keeps it however old it is."""
+    event = await board.database.read(
+        lambda session: repository.retained_event(session, type_, subject, caller.subject)
+    )
+    return _found(event)
+
+
+@router.get(
+    "/notifications/{id}",
+    operation_id="getNotification",
+    summary="Get an event",
+    response_model=EventOut,
+    responses=problem_responses(404),
+)
+async def get_notification(
+    id_: Annotated[str, Path(alias="id", max_length=255, description="The event's id.")],
+    caller: ReadingCaller,
+    board: TheBoard,
+    source: Annotated[str | None, Query(max_length=255, description="Its publisher, where two chose one id.")] = None,
+) -> Response:
+    """Answer one event."""
+    event = await board.database.read(
+        lambda session: repository.event_by_id(session, id_, caller.subject, source)
+    )
+    return _found(event)
+
+
+def _found(event: Stored | None) -> Response:
+    if event is None:
+        raise NotFound("There is no such event, or it is not for you.")
+    return Response(_shown(event), media_type=_JSON)
+
+
+def _shown(event: Stored) -> bytes:
+    return event.at_time(time.time()).body
