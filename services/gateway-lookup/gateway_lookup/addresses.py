@@ -1,0 +1,53 @@
+"""Which address an instance may have (design, section 7): the one that it connects from, and not every one of those.
+
+The gateway fetches from what is registered and Caddy proxies to it; an address that an instance could choose would let it
+reach into places that only the gateway and Caddy can see.
+"""
+
+import ipaddress
+
+from fountain_common.errors import Conflict, Forbidden
+from fountain_common.names import PLATFORM, service_name
+from fountain_common.requests import plain_address
+
+EDGE_NAMES = ("caddy", "www", "localhost")
+"""Labels that are no service's to take."""
+
+
+def instance_host(peer: str, port: int, *, local: bool, reserved_ports: frozenset[int]) -> str:
+    """Answer the address of an instance that connects from `peer` and says that it listens on `port`.
+
+    Args:
+        peer: the TCP peer's address; forwarding headers have no say.
+        port: the port that the instance names.
+        local: whether this is the local runtime, where everything is on loopback.
+        reserved_ports: the edge's own.
+
+    Raises:
+        Forbidden: the address or the port is not one where a service can be.
+    """
+    host = plain_address(peer)
+    if not host:
+        raise Forbidden("Instances register over TCP, from the address where they listen.")
+    address = ipaddress.ip_address(host)
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise Forbidden("Link-local, multicast and unspecified addresses cannot be registered.")
+    if address.is_loopback and not local:
+        raise Forbidden("A loopback address cannot be registered; it would be another machine's own.")
+    if port in reserved_ports:
+        raise Forbidden(f"Port {port} is the edge's. Listen on another one, usually 8000.")
+    return host
+
+
+def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
+    """Answer the further subdomains that a service asks for, checked; its own name is left out.
+
+    Raises:
+        InvalidName: not a single label.
+        Conflict: a name of the platform or of the edge.
+    """
+    labels = dict.fromkeys(service_name(label) for label in raw)
+    for label in labels:
+        if label in PLATFORM and label != service or label in EDGE_NAMES:
+            raise Conflict(f"The subdomain {label} belongs to the platform.")
+    return tuple(label for label in labels if label != service)

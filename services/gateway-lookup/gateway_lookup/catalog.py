@@ -1,0 +1,75 @@
+"""The catalogue: every service, as people and programs see it. No address of the inside is in it."""
+
+from collections import Counter
+
+from gateway_lookup.leases import Lease, State
+from gateway_lookup.observations import Observations
+from gateway_lookup.registry import Registry
+from gateway_lookup.schemas import Catalog, CatalogLinks, CatalogService
+from gateway_lookup.settings import GatewaySettings
+
+SECTION = 300
+
+
+def site(settings: GatewaySettings, name: str = "") -> str:
+    """Answer the public URL of a service, or of the portal. Made from the name alone, never from what a service says."""
+    host = f"{name}.{settings.domain}" if name else settings.domain
+    return f"https://{host}" if settings.https_port == 443 else f"https://{host}:{settings.https_port}"
+
+
+def links(settings: GatewaySettings, name: str) -> CatalogLinks:
+    """Answer the links of a service."""
+    base = site(settings, name)
+    return CatalogLinks(site=f"{base}/", docs=f"{base}/docs", health=f"{base}/health", openapi=f"{base}/openapi.json")
+
+
+class Catalogue:
+    """Makes the catalogue from the registry and from what was seen.
+
+    Args:
+        settings: names the domain.
+        registry: who is registered.
+        seen: how they are.
+    """
+
+    def __init__(self, settings: GatewaySettings, registry: Registry, seen: Observations) -> None:
+        self._settings, self._registry, self.seen = settings, registry, seen
+
+    def catalog(self) -> Catalog:
+        """Answer every service, by name."""
+        return Catalog(domain=self._settings.domain, services=[self.service(name) for name in self._registry.names()])
+
+    def service(self, name: str) -> CatalogService:
+        """Answer one service; what it says of itself is cut to a sane length and is text, never markup."""
+        held = self._registry.instances(name)
+        newest = max(held, key=lambda lease: (not lease.expired, lease.claim.generation), default=None)
+        status, degraded = self._status(held)
+        return CatalogService(
+            service_name=name,
+            title=(newest.claim.title if newest else "") or name,
+            description=(newest.claim.description if newest else "Registered by an administrator.")[:SECTION],
+            version=newest.claim.version if newest else "",
+            status=status,
+            degraded=degraded,
+            instances=dict(Counter(lease.state.value for lease in held)),
+            links=links(self._settings, name),
+        )
+
+    def openapi_names(self) -> list[str]:
+        """Answer the services whose OpenAPI document is at hand."""
+        return sorted(name for name in self.seen.openapi if self._registry.lookup(name) is not None)
+
+    def _status(self, held: list[Lease]) -> tuple[str, list[str]]:
+        states = {lease.state for lease in held}
+        seen = [health for lease in held if (health := self.seen.health.get(lease.claim.key)) and not lease.expired]
+        degraded = sorted({word for health in seen for word in health.degraded})
+        if not held:
+            return "unknown", []
+        if states == {State.EXPIRED}:
+            return "expired", []
+        if State.UP not in states:
+            return ("draining" if State.DRAINING in states else "unhealthy"), degraded
+        if not any(health.well for health in seen):
+            return ("unhealthy" if seen else "unknown"), degraded
+        down = State.DOWN in states or not all(health.well for health in seen)
+        return ("degraded" if degraded or down else "healthy"), degraded

@@ -1,0 +1,75 @@
+"""What routes ask for."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from fountain_common.auth import Caller, authenticate, requires
+from fountain_common.errors import Forbidden, NotFound
+from fountain_common.names import service_name
+from fountain_common.requests import Edge, current
+from fountain_common.roles import Permission
+
+from gateway_lookup.catalog import Catalogue
+from gateway_lookup.service import SECRETS_MANAGER, Gateway
+
+RawName = Annotated[str, Path(alias="serviceName", description="The name of a service; `_` is read as `-`.")]
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _catalogue(request: Request) -> Catalogue:
+    catalogue: Catalogue = request.app.state.catalogue
+    return catalogue
+
+
+def _name(raw: RawName) -> str:
+    return service_name(raw)
+
+
+async def _may_look_up(request: Request, raw: RawName) -> str:
+    name = service_name(raw)
+    context = current()
+    # The first token comes from the Secrets Manager: who wants one from inside must be able to find it without.
+    if name == SECRETS_MANAGER and context is not None and not context.through_edge:
+        return name
+    caller = await authenticate(request)
+    if not caller.may(Permission.REGISTRY_LOOKUP):
+        raise Forbidden.missing(Permission.REGISTRY_LOOKUP, caller.roles)
+    return name
+
+
+_may_look_up.permissions = (str(Permission.REGISTRY_LOOKUP),)  # type: ignore[attr-defined]
+
+
+def tcp_peer(request: Request) -> str:
+    """Answer the address at the other end of the connection; no header has a say in it."""
+    return request.client.host if request.client else ""
+
+
+def inside() -> None:
+    """Refuse what comes through the edge."""
+    context = current()
+    if context is None or context.through_edge:
+        raise Forbidden("Instances register from inside the platform's network, never through the edge.")
+
+
+async def edge_only(request: Request) -> None:
+    """Let Caddy alone in; to everybody else there is nothing here."""
+    edge: Edge = request.app.state.edge
+    if not await edge.is_edge(tcp_peer(request)):
+        raise NotFound
+
+
+GatewayDep = Annotated[Gateway, Depends(_gateway)]
+CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]
+ServiceName = Annotated[str, Depends(_name)]
+LookedUp = Annotated[str, Depends(_may_look_up)]
+TcpPeer = Annotated[str, Depends(tcp_peer)]
+Registrar = Annotated[Caller, requires(Permission.REGISTRY_REGISTER)]
+Admin = Annotated[Caller, requires(Permission.REGISTRY_WRITE)]
+Reader = Annotated[Caller, requires(Permission.REGISTRY_READ)]
+CatalogReader = Annotated[Caller, requires(Permission.CATALOG_READ)]
+Scraper = Annotated[Caller, requires(Permission.REGISTRY_LOOKUP)]

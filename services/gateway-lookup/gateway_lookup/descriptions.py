@@ -1,0 +1,43 @@
+"""A service's OpenAPI document as the API page shows it: it may say what the service does, not where anything is sent."""
+
+import copy
+from typing import Any
+
+_FLOWS = ("oauth2", "openIdConnect")
+
+
+def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
+    """Answer a copy that sends requests to the service's own site alone, and credentials nowhere else.
+
+    Args:
+        document: as the service gave it; it is not trusted.
+        server: the service's public URL, made from its name.
+    """
+    shown: dict[str, Any] = copy.deepcopy({key: value for key, value in document.items() if key != "webhooks"})
+    shown["servers"] = [{"url": server}]
+    for item in _dicts(shown.get("paths")):
+        item.pop("servers", None)
+        for operation in _dicts(item):
+            operation.pop("servers", None)
+            operation.pop("callbacks", None)
+    _drop_flows(shown)
+    return shown
+
+
+def _drop_flows(shown: dict[str, Any]) -> None:
+    components = shown.get("components")
+    if not isinstance(components, dict):
+        return
+    components.pop("callbacks", None)
+    schemes = components.get("securitySchemes")
+    if not isinstance(schemes, dict):
+        components.pop("securitySchemes", None)
+        return
+    # An OAuth scheme names URLs that the page would send credentials to.
+    components["securitySchemes"] = {
+        name: scheme for name, scheme in schemes.items() if isinstance(scheme, dict) and scheme.get("type") not in _FLOWS
+    }
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value.values() if isinstance(item, dict)] if isinstance(value, dict) else []

@@ -1,0 +1,71 @@
+"""What the gateway fetches from instances: little, quickly, and from nowhere but the address that is leased."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx2
+from fountain_common.connections import Connections
+
+from gateway_lookup.leases import Claim
+
+SECONDS = 2.0
+LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer: its status, and its body, at most 1 MB."""
+
+    status: int
+    body: bytes
+
+
+class Fetcher:
+    """Fetches from leased addresses: GET, no redirects, two seconds in all, one megabyte, no credentials.
+
+    Args:
+        connections: makes the clients.
+        context: answers what the Secrets Manager's certificate is verified against; it may not be there yet.
+    """
+
+    def __init__(self, connections: Connections, context: Callable[[], Awaitable[ssl.SSLContext]]) -> None:
+        self._connections, self._context = connections, context
+        self._plain: httpx2.AsyncClient | None = None
+        # The pool keys connections by address alone, so the verified ones need a client of their own.
+        self._verified: tuple[ssl.SSLContext, httpx2.AsyncClient] | None = None
+
+    async def get(self, claim: Claim, path: str) -> Fetched | None:
+        """Answer what an instance answers; None if it does not, in time and in size."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                client, extensions = await self._client(claim)
+                async with client.stream("GET", claim.url + path, extensions=extensions, timeout=SECONDS) as response:
+                    body = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > LIMIT:
+                            return None
+                    return Fetched(response.status_code, bytes(body))
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError):
+            return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._plain is not None:
+            await self._plain.aclose()
+        if self._verified is not None:
+            await self._verified[1].aclose()
+
+    async def _client(self, claim: Claim) -> tuple[httpx2.AsyncClient, dict[str, str]]:
+        if claim.scheme == "http":
+            if self._plain is None:
+                self._plain = self._connections.client()
+            return self._plain, {}
+        context = await self._context()
+        if self._verified is None or self._verified[0] is not context:
+            if self._verified is not None:
+                await self._verified[1].aclose()
+            self._verified = context, self._connections.client(context)
+        return self._verified[1], {"sni_hostname": claim.service}

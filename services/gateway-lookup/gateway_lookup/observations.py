@@ -1,0 +1,64 @@
+"""What the gateway has seen of the services: how each instance is, and each service's OpenAPI document."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway_lookup.fetch import Fetched
+from gateway_lookup.leases import Key
+
+_WORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an instance was when it was last asked."""
+
+    well: bool
+    degraded: tuple[str, ...] = ()
+
+
+def read_health(fetched: Fetched | None) -> Health:
+    """Read the answer of `GET /health`; anything but a 200 is not well. What it says is data, never trusted to be short."""
+    if fetched is None or fetched.status != 200:
+        return Health(False)
+    document = _object(fetched.body)
+    words = document.get("degraded")
+    degraded = tuple(str(word)[:63] for word in words[:_WORDS]) if isinstance(words, list) else ()
+    return Health(True, degraded)
+
+
+def read_openapi(fetched: Fetched | None) -> dict[str, Any] | None:
+    """Read the answer of `GET /openapi.json`; None if it is not an OpenAPI document."""
+    if fetched is None or fetched.status != 200:
+        return None
+    document = _object(fetched.body)
+    return document if isinstance(document.get("paths"), dict) and isinstance(document.get("openapi"), str) else None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@dataclass
+class Observations:
+    """The newest of each.
+
+    Attributes:
+        health: by lease.
+        openapi: by service: the version that answered, and the document.
+    """
+
+    health: dict[Key, Health] = field(default_factory=dict)
+    openapi: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def keep_only(self, keys: set[Key]) -> None:
+        """Forget what is not registered any more."""
+        self.health = {key: seen for key, seen in self.health.items() if key in keys}
+        names = {service for service, _ in keys}
+        self.openapi = {name: seen for name, seen in self.openapi.items() if name in names}

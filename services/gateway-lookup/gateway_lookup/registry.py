@@ -1,0 +1,153 @@
+"""The registry in memory: every lease, static entry and pinned address, indexed for what is asked most.
+
+One event loop owns it; nothing here waits. What must survive a restart is written by `service.py` first.
+"""
+
+import difflib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gateway_lookup.leases import Key, Lease, State
+from gateway_lookup.lookups import Document, StaticEntry, document
+
+_RANK = {State.UP: 0, State.DRAINING: 1, State.DOWN: 2}
+
+
+@dataclass
+class Registry:
+    """What is known.
+
+    Attributes:
+        pinned: URLs by service name that stand over everything else (set once, at the start).
+        revision: grows with every change that somebody can see.
+    """
+
+    pinned: dict[str, str] = field(default_factory=dict)
+    revision: int = 0
+    leases: dict[Key, Lease] = field(default_factory=dict)
+    statics: dict[str, StaticEntry] = field(default_factory=dict)
+    _services: dict[str, dict[str, Lease]] = field(default_factory=dict)
+    _addresses: dict[tuple[str, int], set[Key]] = field(default_factory=dict)
+    _labels: dict[str, str] = field(default_factory=dict)
+    _documents: dict[str, Document] = field(default_factory=dict)
+    _turn: Iterator[int] = field(default_factory=itertools.count)
+
+    def put(self, lease: Lease) -> None:
+        """Add or replace a lease."""
+        key = lease.claim.key
+        before = self.leases.get(key)
+        if before is not None and before.claim.address != lease.claim.address:
+            self._leave(before)
+        self.leases[key] = lease
+        self._services.setdefault(lease.claim.service, {})[lease.claim.instance] = lease
+        self._addresses.setdefault(lease.claim.address, set()).add(key)
+        if before is None or before.claim != lease.claim or before.state != lease.state:
+            self._changed(lease.claim.service)
+
+    def remove(self, key: Key) -> None:
+        """Remove a lease, if it is there."""
+        lease = self.leases.pop(key, None)
+        if lease is None:
+            return
+        self._leave(lease)
+        service = self._services[lease.claim.service]
+        service.pop(lease.claim.instance, None)
+        if not service:
+            del self._services[lease.claim.service]
+        self._changed(lease.claim.service)
+
+    def set_static(self, entry: StaticEntry) -> None:
+        """Add or replace a static entry."""
+        self.statics[entry.service_name] = entry
+        self._changed(entry.service_name)
+
+    def remove_static(self, name: str) -> bool:
+        """Remove a static entry; answer whether it was there."""
+        removed = self.statics.pop(name, None) is not None
+        if removed:
+            self._changed(name)
+        return removed
+
+    def at(self, address: tuple[str, int]) -> list[Lease]:
+        """Answer the leases at an address and port."""
+        return [self.leases[key] for key in self._addresses.get(address, ())]
+
+    def instances(self, name: str) -> list[Lease]:
+        """Answer a service's leases, expired ones included, oldest registration first."""
+        return list(self._services.get(name, {}).values())
+
+    def live(self, name: str) -> list[Lease]:
+        """Answer a service's leases that have not expired, the best first: up, draining, down."""
+        found = [lease for lease in self._services.get(name, {}).values() if not lease.expired]
+        return sorted(found, key=lambda lease: _RANK[lease.state])
+
+    def names(self) -> list[str]:
+        """Answer the name of every service that is known in any way, sorted."""
+        return sorted({*self._services, *self.statics, *self.pinned})
+
+    def lookup(self, name: str) -> Document | None:
+        """Answer the lookup of a service, encoded; None if it is nowhere."""
+        found = self._documents.get(name)
+        if found is None:
+            found = document(name, self.live(name), self.statics.get(name), self.pinned.get(name))
+            if found is not None:
+                self._documents[name] = found
+        return found
+
+    def near(self, name: str) -> list[str]:
+        """Answer at most three known names that look like this one."""
+        reachable = [known for known in self.names() if self.lookup(known)]
+        return difflib.get_close_matches(name, reachable, n=3, cutoff=0.5)
+
+    def service_at(self, label: str) -> str | None:
+        """Answer the service that is reached under a subdomain: its own name first, then what it asked for besides."""
+        if self.lookup(label) is not None:
+            return label
+        if not self._labels:
+            self._labels = dict(self._claimed_labels())
+        return self._labels.get(label)
+
+    def upstreams(self, label: str) -> tuple[str, str] | None:
+        """Answer two URLs for a subdomain, different ones where there are two, each call beginning with the next; None: nobody."""
+        name = self.service_at(label)
+        if name is None:
+            return None
+        if name in self.statics and name not in self.pinned:
+            return self.statics[name].url, self.statics[name].url
+        live = self.live(name)
+        if not live:
+            return None
+        best = [lease for lease in live if lease.state is live[0].state]
+        turn = next(self._turn)
+        first = best[turn % len(best)]
+        others = [lease for lease in live if lease is not first]
+        second = best[(turn + 1) % len(best)] if len(best) > 1 else (others or [first])[0]
+        return first.claim.url, second.claim.url
+
+    def _claimed_labels(self) -> Iterator[tuple[str, str]]:
+        for lease in self.leases.values():
+            if not lease.expired:
+                yield from ((label, lease.claim.service) for label in lease.claim.hosts)
+        for entry in self.statics.values():
+            yield from ((label, entry.service_name) for label in entry.hosts)
+
+    def _leave(self, lease: Lease) -> None:
+        keys = self._addresses.get(lease.claim.address)
+        if keys is not None:
+            keys.discard(lease.claim.key)
+            if not keys:
+                del self._addresses[lease.claim.address]
+
+    def _changed(self, name: str) -> None:
+        self.revision += 1
+        self._documents.pop(name, None)
+        self._labels = {}
+
+
+def restore(registry: Registry, leases: Iterable[Lease], statics: Iterable[StaticEntry]) -> None:
+    """Fill the registry with what was stored."""
+    for entry in statics:
+        registry.set_static(entry)
+    for lease in leases:
+        registry.put(lease)

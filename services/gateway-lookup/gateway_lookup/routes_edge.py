@@ -1,0 +1,43 @@
+"""`/internal`: what Caddy asks, and nobody else gets to see."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from fountain_common.errors import Forbidden, NotFound
+
+from gateway_lookup.deps import GatewayDep, edge_only
+from gateway_lookup.catalog import site
+from gateway_lookup.pages import not_found_page, page_headers
+
+router = APIRouter(dependencies=[Depends(edge_only)], include_in_schema=False)
+
+Host = Annotated[str, Query(max_length=255)]
+UPSTREAM, OTHER_UPSTREAM = "X-Fountain-Upstream", "X-Fountain-Upstream-2"
+
+
+@router.get("/internal/route")
+async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
+    """Answer two upstreams for a Host header, `host:port` each, the second for when the first cannot be reached."""
+    label = gateway.label_of(host)
+    found = gateway.registry.upstreams(label) if label else None
+    if found is not None and all(url.startswith("http://") for url in found):
+        first, second = (urlsplit(url).netloc for url in found)
+        return Response(headers={UPSTREAM: _with_port(first), OTHER_UPSTREAM: _with_port(second)})
+    near = gateway.registry.near(label) if label else []
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(not_found_page(gateway.settings, label or "", near), 404, headers=page_headers(style_src=site(gateway.settings)))
+    raise NotFound("No service is reached under this name.", near=near)
+
+
+@router.get("/internal/tls-ask")
+async def tls_ask(gateway: GatewayDep, domain: Host) -> Response:
+    """Answer 200 if the edge may get a certificate for this host name."""
+    if not await gateway.may_have_certificate(domain):
+        raise Forbidden("No certificate for this name.")
+    return Response()
+
+
+def _with_port(netloc: str) -> str:
+    return netloc if netloc.rpartition(":")[2].isdigit() and not netloc.endswith("]") else f"{netloc}:80"

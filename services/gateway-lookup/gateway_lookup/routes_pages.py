@@ -1,0 +1,63 @@
+"""The portal at `/` and every service's operations at `/apis`."""
+
+import hashlib
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import HTMLResponse
+from fountain_common.errors import NotFound
+
+from gateway_lookup import pages
+from gateway_lookup.catalog import site
+from gateway_lookup.deps import CatalogueDep, GatewayDep, ServiceName
+from gateway_lookup.descriptions import presented
+from gateway_lookup.lookups import not_modified
+
+router = APIRouter(tags=["portal"])
+
+
+@router.get("/", operation_id="getLandingPage", summary="Show the portal", response_class=HTMLResponse)
+async def get_landing_page(
+    request: Request,
+    gateway: GatewayDep,
+    catalogue: CatalogueDep,
+    if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """Answer a page with every service: version, description, instances and health. An open page keeps itself up to date."""
+    app = request.app
+    page = pages.portal_page(gateway.settings, app.title, app.description, app.version, catalogue.catalog()).encode()
+    etag = f'"{hashlib.blake2b(page, digest_size=12).hexdigest()}"'
+    headers = {**pages.page_headers(), "ETag": etag}
+    if not_modified(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    return HTMLResponse(page, headers=headers)
+
+
+@router.get("/apis", operation_id="getApiPortal", summary="Show every service's operations", response_class=HTMLResponse)
+async def get_api_portal(request: Request, gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
+    """Answer a page where the operations of every running service are read and tried, one service at a time."""
+    names = catalogue.openapi_names()
+    page = pages.apis_page(gateway.settings, request.app.title, catalogue.catalog(), names)
+    sites = " ".join(f"{site(gateway.settings, name)}" for name in names)
+    return HTMLResponse(page, headers=pages.page_headers(connect_src=f"'self' {sites}", font_src="'self'"))
+
+
+@router.get("/apis/{serviceName}/openapi.json", include_in_schema=False)
+async def get_presented_openapi(name: ServiceName, gateway: GatewayDep, catalogue: CatalogueDep) -> Response:
+    """Answer what a service says that it does, with requests sent to its own site alone."""
+    if name not in catalogue.openapi_names():
+        raise NotFound(f"The operations of {name} are not known. It may be starting, or have none.")
+    _, document = catalogue.seen.openapi[name]
+    body = orjson.dumps(presented(document, site(gateway.settings, name)))
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/assets/{name}", include_in_schema=False)
+async def get_asset(name: str) -> Response:
+    """Answer a style or a script of the pages."""
+    if name not in pages.ASSETS:
+        raise NotFound("There is no such asset.")
+    return Response(
+        pages.asset(name), headers={"content-type": pages.ASSETS[name], "Cache-Control": "public, max-age=300"}
+    )

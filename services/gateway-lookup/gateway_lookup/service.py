@@ -1,0 +1,260 @@
+"""The gateway's work: rules from `leases`, memory in `registry`, rows in `repository`, in the order that loses nothing.
+
+A change is committed first and shown then. A renewal changes nothing that is stored, so it touches memory alone: ten thousand
+instances that come back after our restart cost no write.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
+
+from fountain_common.db import Database
+from fountain_common.errors import Conflict, Forbidden, NotFound, Unprocessable
+from fountain_common.logging import get_logger
+from fountain_common.names import PLATFORM
+from fountain_common.outbox import enqueue
+from sqlalchemy.orm import Session
+
+from gateway_lookup import leases, repository
+from gateway_lookup.addresses import host_labels, instance_host
+from gateway_lookup.leases import Claim, Granted, Key, Lease
+from gateway_lookup.lookups import StaticEntry
+from gateway_lookup.registry import Registry, restore
+from gateway_lookup.settings import GatewaySettings
+
+SECRETS_MANAGER = "secrets-manager"
+WEEK = timedelta(days=7)
+
+Probe = Callable[[Lease], Awaitable[bool]]
+
+
+class Gateway:
+    """One registry, its database and its rules.
+
+    Args:
+        settings: the gateway's own.
+        db: where leases and entries survive.
+        monotonic: seconds, for leases.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, db: Database, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.settings, self.db, self.monotonic = settings, db, monotonic
+        pinned = {SECRETS_MANAGER: settings.pinned_issuer_url} if settings.pinned_issuer_url else {}
+        self.registry = Registry(pinned={name: url.rstrip("/") for name, url in pinned.items()})
+        self._changing = asyncio.Lock()
+        self._known: asyncio.Event = asyncio.Event()
+
+    async def load(self) -> None:
+        """Take up what was stored; every lease gets one full term."""
+        stored, statics = await self.db.read(
+            lambda session: (repository.all_leases(session), repository.all_statics(session)), long=True
+        )
+        now = self.monotonic()
+        restore(self.registry, (leases.restored(lease, now, self.settings.lease_seconds) for lease in stored), statics)
+        get_logger().info("registry_loaded", leases=len(stored), static_entries=len(statics))
+
+    async def register(self, claim: Claim, secret: str | None) -> Granted:
+        """Register an instance or renew its lease; durable when it returns, seen by everybody.
+
+        The claim's address and further subdomains have been checked by `claim`.
+
+        Raises:
+            Conflict, Forbidden: see `leases.register`.
+        """
+        held = self.registry.leases.get(claim.key)
+        if held is not None and held.claim == claim and not held.expired:
+            # Nothing changes but the clock.
+            granted = self._rule(claim, secret)
+            self.registry.put(granted.lease)
+            return granted
+        async with self._changing:
+            self._check_labels(claim)
+            granted = self._rule(claim, secret)
+            fresh = granted.secret is not None or (held is not None and held.expired)
+            await self.db.write(partial(_store, granted=granted, announce=fresh))
+            for key in granted.displaced:
+                self.registry.remove(key)
+            self.registry.put(granted.lease)
+        if fresh:
+            get_logger().info("instance_registered", registered=claim.service, instance_id=claim.instance, url=claim.url)
+        self._known.set()
+        return granted
+
+    def claim(self, service: str, instance: str, identity: str, peer: str, **said: object) -> Claim:
+        """Make a claim from what an instance says and where it connects from.
+
+        Raises:
+            Forbidden: another's name, an address where no service can be, or a scheme that is not its own.
+            Conflict, InvalidName: a further subdomain that it cannot have.
+        """
+        if identity != service:
+            raise Forbidden(f"An instance registers under its own identity's name; yours is {identity}.")
+        port = said.pop("port")
+        assert isinstance(port, int)
+        host = instance_host(
+            peer, port, local=self.settings.runtime == "local", reserved_ports=self.settings.reserved_ports
+        )
+        labels = said.pop("hosts", ())
+        assert isinstance(labels, list | tuple)
+        claim = Claim(service, instance, identity, host, port, hosts=host_labels(service, tuple(labels)), **said)  # type: ignore[arg-type]
+        if claim.scheme == "https" and service != SECRETS_MANAGER:
+            raise Unprocessable("Services listen with plain HTTP behind the edge; only the Secrets Manager has TLS of its own.")
+        return claim
+
+    async def deregister(self, key: Key, identity: str, secret: str | None) -> None:
+        """Give up a lease; one that is not there is given up already."""
+        async with self._changing:
+            held = self.registry.leases.get(key)
+            if held is None:
+                return
+            leases.check_release(held, identity, secret)
+            await self.db.write(partial(_drop, gone=[held], reason="deregistered"))
+            self.registry.remove(key)
+        get_logger().info("instance_deregistered", registered=key[0], instance_id=key[1])
+
+    async def sweep(self, probe: Probe) -> None:
+        """Look at the clock once; a mass expiry is put to the probe first."""
+        found = leases.sweep(self.registry.leases.values(), self.monotonic(), self.settings.lease_seconds * 10)
+        for key in found.forgotten:
+            self.registry.remove(key)
+        expired = list(found.expired)
+        if found.suspects:
+            get_logger().warning("mass_expiry_suspected", leases=len(found.suspects))
+            expired += await self._confirm(found.suspects, probe)
+        if expired:
+            async with self._changing:
+                # One that renewed while we waited is not late any more.
+                expired = [lease for lease in expired if self._still_late(lease)]
+                await self.db.write(partial(_drop, gone=expired, reason="expired"))
+                for lease in expired:
+                    self.registry.put(lease)
+                    get_logger().warning(
+                        "lease_expired", registered=lease.claim.service, instance_id=lease.claim.instance
+                    )
+
+    def probed(self, key: Key, well: bool) -> None:
+        """Take note of a probe's outcome."""
+        held = self.registry.leases.get(key)
+        if held is not None and not held.expired:
+            self.registry.put(leases.probed(held, well))
+
+    async def put_static(self, entry: StaticEntry, *, create: bool) -> None:
+        """Add or replace a static entry.
+
+        Raises:
+            Conflict: it exists and was to be created, or the name or a label is somebody's.
+            Unprocessable, Forbidden: the URL is not one where a service can be.
+        """
+        name = entry.service_name
+        if name in PLATFORM:
+            raise Conflict(f"{name} is a service of the platform; its address is never an entry.")
+        self._check_url(entry.url)
+        async with self._changing:
+            if create and name in self.registry.statics:
+                raise Conflict(f"There is an entry for {name}; change it with PUT /registry/{name}.")
+            self._check_owner(name, host_labels(name, entry.hosts))
+            await self.db.write(partial(_store_static, entry=entry))
+            self.registry.set_static(entry)
+
+    async def remove_static(self, name: str) -> None:
+        """Remove a static entry; NotFound if there is none."""
+        async with self._changing:
+            if name not in self.registry.statics:
+                raise NotFound(f"There is no static entry for {name}. Instances leave by themselves.")
+            await self.db.write(partial(repository.remove_static, name=name))
+            self.registry.remove_static(name)
+
+    async def may_have_certificate(self, domain: str) -> bool:
+        """Tell whether the edge may get a certificate for a host name (design, section 7)."""
+        label = self.label_of(domain)
+        if label is None:
+            return False
+        if self.settings.tls == "local":
+            return True
+        service = self.registry.service_at(label)
+        if service is None or not self.registry.live(service):
+            return False
+        now = datetime.now(UTC)
+        allowed = partial(
+            repository.allow_name, name=domain.lower(), now=now, since=now - WEEK, limit=self.settings.acme_names_per_week
+        )
+        return await self.db.write(allowed)
+
+    def label_of(self, host: str) -> str | None:
+        """Answer the single label below the domain that a Host header names; None for anything else."""
+        name = host.lower().partition(":")[0]
+        label, dot, parent = name.partition(".")
+        if not dot or parent != self.settings.domain or not label.replace("-", "").isalnum() or not label.isascii():
+            return None
+        return label if len(label) <= 63 else None
+
+    def _rule(self, claim: Claim, secret: str | None) -> Granted:
+        held, neighbours = self.registry.leases.get(claim.key), self.registry.at(claim.address)
+        return leases.register(held, neighbours, claim, secret, self.monotonic(), self.settings.lease_seconds)
+
+    def _check_labels(self, claim: Claim) -> None:
+        self._check_owner(claim.service, claim.hosts)
+
+    def _check_owner(self, service: str, labels: Iterable[str]) -> None:
+        for label in labels:
+            owner = self.registry.service_at(label)
+            if owner is not None and owner != service:
+                raise Conflict(f"The subdomain {label} is another service's.")
+
+    def _check_url(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
+        bare = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+        if not bare or parts.query or parts.fragment or parts.username or parts.password:
+            raise Unprocessable("The url is http:// or https:// with a host and a port: no path, query or credentials.")
+        host = parts.hostname or ""
+        if host in ("localhost", self.settings.edge_host, "caddy") and self.settings.runtime != "local":
+            raise Forbidden("The edge and loopback cannot be a static entry.")
+        if host.replace(".", "").isdigit() or ":" in host:
+            instance_host(host, port if parts.port else 0, local=self.settings.runtime == "local", reserved_ports=frozenset({2019}))
+
+    async def _confirm(self, suspects: Iterable[Lease], probe: Probe) -> list[Lease]:
+        async def ask(lease: Lease) -> tuple[Lease, bool]:
+            return lease, await probe(lease)
+
+        expired = []
+        for lease, answered in await asyncio.gather(*(ask(lease) for lease in suspects)):
+            outcome = leases.confirmed(lease, answered, self.monotonic(), self.settings.lease_seconds)
+            if outcome.expired:
+                expired.append(outcome)
+            elif self._still_late(lease):
+                self.registry.put(outcome)
+        return expired
+
+    def _still_late(self, lease: Lease) -> bool:
+        held = self.registry.leases.get(lease.claim.key)
+        return held is not None and held.expires_at == lease.expires_at and held.secret_hash == lease.secret_hash
+
+
+def _store(session: Session, granted: Granted, announce: bool) -> None:
+    claim = granted.lease.claim
+    repository.remove_leases(session, granted.displaced)
+    repository.save_lease(session, granted.lease)
+    if announce:
+        data = {"service_name": claim.service, "instance_id": claim.instance, "version": claim.version}
+        enqueue(session, "service.registered", claim.service, data)
+
+
+def _drop(session: Session, gone: Iterable[Lease], reason: str) -> None:
+    for lease in gone:
+        claim = lease.claim
+        repository.remove_leases(session, [claim.key])
+        data = {"service_name": claim.service, "instance_id": claim.instance, "reason": reason}
+        enqueue(session, "service.expired", claim.service, data)
+
+
+def _store_static(session: Session, entry: StaticEntry) -> None:
+    repository.save_static(session, entry)

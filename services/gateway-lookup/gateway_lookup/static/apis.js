@@ -1,0 +1,32 @@
+"use strict";
+
+(() => {
+  const chooser = document.getElementById("service");
+  const sheet = document.getElementById("swagger-ui");
+
+  function show() {
+    const name = chooser.value;
+    if (!name) return;
+    // A new page part and a new UI: the token that was typed for the other service goes with the old one.
+    const part = document.createElement("div");
+    sheet.replaceChildren(part);
+    window.ui = window.SwaggerUIBundle({
+      url: `/apis/${encodeURIComponent(name)}/openapi.json`,
+      domNode: part,
+      deepLinking: false,
+      displayRequestDuration: true,
+      filter: true,
+      persistAuthorization: false,
+      validatorUrl: null,
+      queryConfigEnabled: false,
+      presets: [window.SwaggerUIBundle.presets.apis],
+      layout: "BaseLayout",
+    });
+    history.replaceState(null, "", `#${name}`);
+  }
+
+  const wanted = location.hash.slice(1);
+  if ([...chooser.options].some((option) => option.value === wanted)) chooser.value = wanted;
+  chooser.addEventListener("change", show);
+  show();
+})();

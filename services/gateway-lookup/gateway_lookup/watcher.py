@@ -1,0 +1,102 @@
+"""The gateway's own clock: sweeps leases, asks every instance how it is, and fetches what each service can do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from fountain_common.logging import get_logger
+
+from gateway_lookup.fetch import Fetcher
+from gateway_lookup.leases import Lease
+from gateway_lookup.observations import Observations, read_health, read_openapi
+from gateway_lookup.service import Gateway
+
+AT_ONCE = 32
+
+
+class Watcher:
+    """Runs three loops while the gateway runs; a failure in one round is logged and the next round comes.
+
+    Args:
+        gateway: the registry.
+        fetcher: reaches leased addresses.
+        seen: takes what is found.
+    """
+
+    def __init__(self, gateway: Gateway, fetcher: Fetcher, seen: Observations) -> None:
+        self._gateway, self._fetcher, self._seen = gateway, fetcher, seen
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._met: set[tuple[str, str]] = set()
+
+    async def start(self) -> None:
+        """Begin."""
+        settings = self._gateway.settings
+        rounds: tuple[tuple[str, float, Callable[[], Awaitable[None]]], ...] = (
+            ("sweep", settings.sweep_seconds, self.sweep),
+            ("probe", settings.probe_seconds, self.probe_all),
+            ("describe", settings.describe_seconds, self.describe_all),
+            ("welcome", settings.sweep_seconds, self.welcome),
+        )
+        self._tasks = [asyncio.create_task(_repeat(*each), name=each[0]) for each in rounds]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._fetcher.close()
+
+    async def sweep(self) -> None:
+        """Look for leases that have run out."""
+        await self._gateway.sweep(self.answers)
+
+    async def answers(self, lease: Lease) -> bool:
+        """Tell whether an instance is there at all: any answer will do."""
+        async with self._gate:
+            return await self._fetcher.get(lease.claim, "/health") is not None
+
+    async def probe_all(self) -> None:
+        """Ask every instance how it is."""
+        live = [lease for lease in self._gateway.registry.leases.values() if not lease.expired]
+        self._seen.keep_only(set(self._gateway.registry.leases))
+        await asyncio.gather(*(self._probe(lease) for lease in live))
+
+    async def welcome(self) -> None:
+        """Ask those that nobody has asked yet, so that a new service is on the portal at once."""
+        registry = self._gateway.registry
+        new = [lease for lease in registry.leases.values() if not lease.expired and lease.claim.key not in self._seen.health]
+        await asyncio.gather(*(self._probe(lease) for lease in new))
+        versions = {(lease.claim.service, lease.claim.version) for lease in registry.leases.values() if not lease.expired}
+        unmet = versions - self._met
+        self._met = versions
+        await asyncio.gather(*(self._describe(name) for name, _ in unmet))
+
+    async def describe_all(self) -> None:
+        """Fetch every service's OpenAPI document."""
+        await asyncio.gather(*(self._describe(name) for name in self._gateway.registry.names()))
+
+    async def _probe(self, lease: Lease) -> None:
+        async with self._gate:
+            health = read_health(await self._fetcher.get(lease.claim, "/health"))
+        self._seen.health[lease.claim.key] = health
+        self._gateway.probed(lease.claim.key, health.well)
+
+    async def _describe(self, name: str) -> None:
+        for lease in self._gateway.registry.live(name)[:2]:
+            async with self._gate:
+                document = read_openapi(await self._fetcher.get(lease.claim, "/openapi.json"))
+            if document is not None:
+                self._seen.openapi[name] = lease.claim.version, document
+                return
+
+
+async def _repeat(name: str, seconds: float, once: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await once()
+        except Exception as error:  # noqa: BLE001 - whatever one round met, the next one comes
+            get_logger().error("watch_round_failed", round=name, exc_info=error)
+        await asyncio.sleep(seconds)

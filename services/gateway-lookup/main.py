@@ -1,0 +1,70 @@
+"""The gateway: which service runs where, is it well, and where does a subdomain go."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fountain_common.app import create_service
+from fountain_common.db import Database
+from fountain_common.outbox import OutboxDispatcher
+from fountain_common.requests import Edge
+from fountain_common.settings import load
+from gateway_lookup import routes_catalog, routes_edge, routes_lookup, routes_pages, routes_registry
+from gateway_lookup.catalog import Catalogue
+from gateway_lookup.fetch import Fetcher
+from gateway_lookup.inside import OwnDirectory, OwnRegistry, ServesFirst
+from gateway_lookup.observations import Observations
+from gateway_lookup.service import Gateway
+from gateway_lookup.settings import GatewaySettings
+from gateway_lookup.watcher import Watcher
+
+settings = load(GatewaySettings)
+db = Database(settings.effective_database_url, password=settings.database_password)
+gateway = Gateway(settings, db)
+seen = Observations()
+platform = ServesFirst(
+    settings,
+    {"directory": OwnDirectory(gateway.registry), "registry": OwnRegistry(gateway), "secrets": None},
+)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Take up the stored leases, watch them, and hand events on."""
+    db.migrate(Path(__file__).parent / "gateway_lookup" / "migrations")
+    await gateway.load()
+    platform.health.add("database", db.check)
+    watcher = Watcher(gateway, Fetcher(platform.connections, platform.identity.ssl_context), seen)
+    outbox = OutboxDispatcher(db, platform.events.publish, registry=platform.metrics.registry)
+    await watcher.start()
+    await outbox.start()
+    try:
+        yield
+    finally:
+        await outbox.stop()
+        await watcher.stop()
+        await db.close()
+
+
+app = create_service(
+    settings,
+    title="FountainAI",
+    description="The gateway of the platform: it knows which service runs where and how it is, "
+    "answers lookups, and shows every service and its operations.",
+    version="1.0.0",
+    routers=[
+        routes_pages.router,
+        routes_lookup.router,
+        routes_registry.router,
+        routes_catalog.router,
+        routes_edge.router,
+    ],
+    lifespan=lifespan,
+    platform=platform,
+    landing=False,
+    public_paths=["/apis", "/apis/{serviceName}/openapi.json", "/assets/{name}", "/internal/route", "/internal/tls-ask"],
+)
+app.state.gateway = gateway
+app.state.catalogue = Catalogue(settings, gateway.registry, seen)
+app.state.edge = Edge(settings.edge_host, local=settings.runtime == "local")
