@@ -1,0 +1,100 @@
+"""Makes a service: everything is checked before anything is written, and a second run changes nothing."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from fountain_common.errors import InvalidName
+from fountain_common.names import PLATFORM, service_name, snake
+
+from fountain_cli.scaffold.wiring import CannotWire, published, wired
+from fountain_cli.stack.layout import named, services
+
+_TAKEN = (*PLATFORM, "caddy", "fountain-common")
+_SMALLEST = "example-consumer"
+# Packages that a service's own would hide, or be hidden by.
+_RESERVED_PACKAGES = {"main", "entrypoint", "tests", "fountain_common", "fountain_cli"}
+
+
+class NotMade(Exception):
+    """The service was not made and nothing was written; the message says why and what to do."""
+
+
+def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Path]:
+    """Make the service `raw_name` in the repository at `root`.
+
+    Returns the files that were written or changed, relative to `root`; none where the service is there already.
+
+    Raises:
+        NotMade: the name is bad or taken, or the template cannot be used.
+    """
+    name = _good_name(root, raw_name)
+    folder = root / "services" / name
+    compose, compose_dev = root / "compose.yaml", root / "compose.dev.yaml"
+    if (folder / ".copier-answers.yml").exists():
+        return []
+    if folder.exists():
+        raise NotMade(f"services/{name} exists and was not made from the template. Choose another name.")
+    try:
+        wirings = {
+            compose: wired(compose.read_text(), name),
+            compose_dev: published(compose_dev.read_text(), name, _port(root, name)),
+        }
+    except CannotWire as reason:
+        raise NotMade(str(reason)) from None
+    with tempfile.TemporaryDirectory(dir=root / "services", prefix=".new-") as workplace:
+        made = Path(workplace, name)
+        _instantiate(root, made, name, description)
+        _lock(root, made, name)
+        made.rename(folder)
+    for path, text in wirings.items():
+        _replace(path, text)
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path.relative_to(root) for path in (*written, *wirings)]
+
+
+def _good_name(root: Path, raw: str) -> str:
+    try:
+        name = service_name(raw)
+    except InvalidName as reason:
+        raise NotMade(str(reason)) from None
+    if name != raw:
+        raise NotMade(f"{raw!r} is not written as names are: use {name!r}.")
+    package = snake(name)
+    if name in _TAKEN or package in _RESERVED_PACKAGES:
+        raise NotMade(f"{name!r} is a name of the platform's own. Choose another.")
+    if not package.isidentifier():
+        raise NotMade(f"{name!r} cannot be the name of a Python package: begin with a letter.")
+    return name
+
+
+def _port(root: Path, name: str) -> int:
+    """The port on loopback: the same as in the local runtime."""
+    names = [service.name for service in services(root)]
+    return next(service.port for service in named([*names, name]) if service.name == name)
+
+
+def _instantiate(root: Path, folder: Path, name: str, description: str) -> None:
+    from copier import run_copy
+
+    data = {"service_name": name}
+    if description:
+        data["description"] = description
+    run_copy(str(root / "templates" / "service"), folder, data=data, defaults=True, quiet=True)
+
+
+def _lock(root: Path, folder: Path, name: str) -> None:
+    """Pin what a new service needs: as the smallest service does, the library's needs, so that no network is asked."""
+    pinned = (root / "services" / _SMALLEST / "requirements.txt").read_text()
+    text = pinned.replace(f"services/{_SMALLEST}/", f"services/{name}/")
+    (folder / "requirements.txt").write_text(text)
+
+
+def _replace(path: Path, text: str) -> None:
+    """By rename, so that a reader sees the old file or the new one."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    shutil.copymode(path, temporary)
+    Path(temporary).replace(path)
