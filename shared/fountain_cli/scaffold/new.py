@@ -24,7 +24,7 @@ class NotMade(Exception):
 def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Path]:
     """Make the service `raw_name` in the repository at `root`.
 
-    Returns the files that were written or changed, relative to `root`; none where the service is there already.
+    Returns the files written or changed, relative to `root`; none where the service is there already.
 
     Raises:
         NotMade: the name is bad or taken, or the template cannot be used.
@@ -85,7 +85,7 @@ def _instantiate(root: Path, folder: Path, name: str, description: str) -> None:
 
 
 def _lock(root: Path, folder: Path, name: str) -> None:
-    """Pin what a new service needs: as the smallest service does, the library's needs, so that no network is asked."""
+    """Pin what a new service needs: as the smallest service does, so that no network is asked."""
     pinned = (root / "services" / _SMALLEST / "requirements.txt").read_text()
     text = pinned.replace(f"services/{_SMALLEST}/", f"services/{name}/")
     (folder / "requirements.txt").write_text(text)

@@ -1,7 +1,7 @@
 """A service's place in `compose.yaml` and `compose.dev.yaml`. Pure: text in, text out.
 
-The files are written for people, with comments and an order; so lines are put in at marked places and nothing else is
-touched, and what a person reviews is those lines.
+The files are written for people, with comments and an order; so lines are put in at marked places and nothing
+else is touched, and what a person reviews is those lines.
 """
 
 import re
@@ -41,7 +41,7 @@ def wired(compose: str, name: str, generated: Sequence[str] = ()) -> str:
 
 
 def published(compose_dev: str, name: str, port: int) -> str:
-    """`compose.dev.yaml` with the service, hot reload and its port on loopback; unchanged where it is there already."""
+    """`compose.dev.yaml` with the service, hot reload and a port on loopback; unchanged where it is there."""
     if re.search(rf"^  {re.escape(name)}:$", compose_dev, re.MULTILINE):
         return compose_dev
     service = [f"  {name}:", "    <<: *reload", f'    ports: ["127.0.0.1:{port}:8000"]', "    volumes:"]
