@@ -11,10 +11,12 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from fountain_common import docs, errors, landing, openapi
+from fountain_common import errors, openapi
+from fountain_common.docs import add_docs
 from fountain_common.guard import OPEN, require_guards
-from fountain_common.health import Health, HealthCheck, health_router
-from fountain_common.metrics import Metrics, metrics_router
+from fountain_common.health import Health, HealthCheck, add_health
+from fountain_common.landing import add_landing
+from fountain_common.metrics import Metrics, add_metrics
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
 from fountain_common.settings import ServiceSettings
@@ -100,6 +102,9 @@ def create_service(
     public = tuple(public_paths)
     parts = platform if platform is not None else _default_platform(settings)
     parts.health.service, parts.health.version = settings.service_name, version
+    describe = getattr(parts, "describe", None)
+    if describe is not None:
+        describe(title, description, version)
     app = Service(
         title=title,
         description=description,
@@ -124,17 +129,16 @@ def create_service(
         stream_paths=streams,
     )
     errors.install(app)
-    own = [health_router(parts.health, health_checks), metrics_router(parts.metrics), docs.docs_router(title)]
     if landing:
-        own.insert(0, _landing_router(settings, title, description, version))
-    for router in (*own, *getattr(parts, "routers", ()), *routers):
+        add_landing(app, settings)
+    add_health(app, parts.health, health_checks)
+    add_metrics(app, parts.metrics)
+    add_docs(app)
+    for router in (*getattr(parts, "routers", ()), *routers):
         app.include_router(router)
     require_guards(app, public)
     openapi.install(app, public_paths=(*OPEN, *public))
     return app
-
-
-_landing_router = landing.landing_router
 
 
 def _default_platform(settings: ServiceSettings) -> PlatformParts:

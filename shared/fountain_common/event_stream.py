@@ -131,6 +131,9 @@ class EventStream:
         """Open it, waiting at most so long for that; it goes on trying in the background. Tells whether it is
         open.
         """
+        self._opened = asyncio.Event()
+        self._seen = self._last_id = None
+        self._unheard = False
         self._task = asyncio.create_task(self._run(), name="event stream")
         try:
             async with asyncio.timeout(wait_seconds):

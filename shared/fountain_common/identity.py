@@ -62,6 +62,12 @@ class Identity:
         self._held = {API_KEY_FILE: api_key, AUTHORITY_FILE: authority}
         self._given = True
 
+    @property
+    def missing(self) -> str:
+        """The file that is waited for; "" if nothing is."""
+        absent = [name for name in _SWARM if not self._held.get(name)]
+        return "" if self._given or not absent else str(self._folder / absent[0])
+
     async def api_key(self) -> str:
         """Answer the API key; waits until there is one."""
         return await self._content(API_KEY_FILE)

@@ -38,6 +38,7 @@ class LifecycleNews:
         """Say that the service has started, and go on to watch its health."""
         if self._events is None:
             return
+        self._waiting = asyncio.Queue(MAX_WAITING)
         self.say("service.started")
         self._tasks = [
             asyncio.create_task(self._send(), name="lifecycle events"),

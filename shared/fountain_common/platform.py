@@ -243,9 +243,10 @@ class Platform:
         """Begin: the stream first, so that nothing changes unheard; then keys and secrets. Not registered
         yet.
         """
-        if self._stage != "made":
+        if self._stage not in {"made", "stopped"}:
             return
         self._stage = "started"
+        self.stopping = asyncio.Event()
         if self.events is not None and not await self.events.start(STREAM_SECONDS):
             get_logger().warning("event_stream_not_open_yet")
         await self.verifier.start()
@@ -339,6 +340,6 @@ def create_platform(settings: ServiceSettings, **parts: Unpack[Parts]) -> Platfo
                 connections=booted.connections, identity=booted.identity, directory=booted.directory,
                 discovery=booted.discovery, issuer=booted.issuer, tokens=booted.tokens, peers=booted.peers,
             )  # fmt: skip
-            parts = Parts(**{**ways, "secrets": booted.secrets, **parts})  # type: ignore[typeddict-item]
+            parts = Parts(**{**ways, "secrets": booted.secrets, **parts})
             settings.instance_id = booted.instance_id
     return Platform(settings, parts)

@@ -114,6 +114,7 @@ class Registrar:
 
     async def start(self) -> None:
         """Register, waiting a bounded time, and keep the lease in the background."""
+        self._body["status"] = "up"
         with suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCE_SECONDS):
                 await self._renew()
@@ -137,7 +138,7 @@ class Registrar:
             with suppress(Problem, httpx2.HTTPError, TimeoutError):
                 async with asyncio.timeout(ANNOUNCE_SECONDS):
                     await self._registry.deregister(self._service, self._instance_id, self._lease_secret)
-        self.registered = False
+        self.registered, self._lease_secret = False, None
 
     async def _keep(self) -> None:
         failures = 0

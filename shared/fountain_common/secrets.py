@@ -168,6 +168,9 @@ class Secrets(Mapping[str, str]):
         """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
         if self._tasks:
             return
+        self._work, self._lock = asyncio.Event(), asyncio.Lock()
+        if self.version:
+            self._work.set()
         with suppress(Problem):
             await self.fetch()
         self._tasks = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.types import Options
 
 from fountain_common.roles import Permission, Role, allows, permissions_of, read_roles
 
@@ -15,7 +16,13 @@ TYPES = frozenset({"at+jwt", "application/at+jwt"})
 LEEWAY_SECONDS = 30
 MAX_TOKEN_CHARACTERS = 8192
 _REQUIRED = ("iss", "sub", "aud", "iat", "nbf", "exp", "jti", "client_id", "roles")
-_TIME_IS_JUDGED_HERE = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+# The time is judged by the clock that is passed in.
+_OPTIONS: Options = {
+    "require": list(_REQUIRED),
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
 
 KeyOf = Callable[[str], Ed25519PublicKey | None]
 
@@ -117,7 +124,7 @@ def read_token(token: str, key_of: KeyOf, *, issuer: str, audience: str, now: fl
             algorithms=[ALGORITHM],
             audience=audience,
             issuer=issuer,
-            options={"require": list(_REQUIRED), **_TIME_IS_JUDGED_HERE},
+            options=_OPTIONS,
         )
     except jwt.PyJWTError as error:
         raise TokenError(_reason(error, issuer, audience)) from None

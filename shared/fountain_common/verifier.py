@@ -205,6 +205,7 @@ class TokenVerifier:
 
     async def start(self) -> None:
         """Fetch both, waiting a bounded time, and go on fetching in the background."""
+        self._fetching_keys, self._fetching_revocations = asyncio.Lock(), asyncio.Lock()
         with suppress(TimeoutError):
             async with asyncio.timeout(START_SECONDS):
                 await asyncio.gather(self.refresh_keys(), self.refresh_revocations())

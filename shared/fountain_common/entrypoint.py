@@ -1,0 +1,215 @@
+"""Starts a service: fetch the secrets, with patience, then serve the application in the same process (design,
+section 2).
+
+    if __name__ == "__main__":
+        run(Settings, "main:app")
+
+Secrets go from the Secrets Manager into memory, and nowhere else.
+"""
+
+import asyncio
+import importlib
+import os
+import random
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from fountain_common.errors import Problem
+from fountain_common.logging import configure, get_logger
+from fountain_common.platform import Platform, create_platform, hand_over
+from fountain_common.settings import ServiceSettings, load
+
+EXIT_UNAVAILABLE = 69
+"""EX_UNAVAILABLE of sysexits.h: what this service needs has not come up in time."""
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+ATTEMPT_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
+
+TLS = ssl.SSLContext | Callable[[], ssl.SSLContext]
+
+
+def run(
+    settings_class: type[ServiceSettings],
+    application: str = "main:app",
+    *,
+    secrets: bool = True,
+    tls: TLS | None = None,
+) -> None:
+    """Run a service until it is told to stop; ends the process.
+
+    Exit codes: 0 after SIGTERM or SIGINT, 69 when the secrets could not be had within
+    `boot_deadline_seconds`, 78 for settings that are wrong, 3 when the application does not start.
+
+    Args:
+        settings_class: the service's own.
+        application: `module:attribute`; imported once the secrets are there.
+        secrets: False for those that have none to fetch: the Secrets Manager itself and the gateway.
+        tls: the context to serve with, or what answers it once the application is imported; plain HTTP if not
+            given.
+    """
+    settings = load(settings_class)
+    # The application reads its settings for itself; it is to be the same instance as we are.
+    os.environ["FOUNTAIN_INSTANCE_ID"] = settings.instance_id
+    configure(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_boot_and_serve(settings, application, secrets=secrets, tls=tls))
+    sys.exit(code)
+
+
+async def _boot_and_serve(
+    settings: ServiceSettings, application: str, *, secrets: bool, tls: TLS | None
+) -> int:
+    if secrets:
+        platform = create_platform(settings)
+        reason = await fetch_secrets(platform, settings.boot_deadline_seconds)
+        if reason:
+            get_logger().critical(
+                "start_given_up", reason=reason, after_seconds=settings.boot_deadline_seconds
+            )
+            return EXIT_UNAVAILABLE
+        hand_over(platform)
+    module, _, attribute = application.partition(":")
+    app = getattr(importlib.import_module(module), attribute or "app")
+    context = tls() if callable(tls) else tls
+    return await serve(app, settings, context)
+
+
+async def fetch_secrets(
+    platform: Platform, deadline_seconds: float, *, monotonic: Callable[[], float] = time.monotonic
+) -> str:
+    """Fetch the secrets, again and again with backoff, one log line an attempt.
+
+    Args:
+        platform: whose secrets.
+        deadline_seconds: when to give up.
+        monotonic: seconds.
+
+    Returns:
+        "" once they are held, or why they could not be had in time.
+    """
+    if platform.secrets is None:
+        return ""
+    deadline = monotonic() + deadline_seconds
+    attempt = 0
+    while True:
+        attempt += 1
+        left = deadline - monotonic()
+        reason = await _attempt(platform, min(ATTEMPT_SECONDS, max(0.1, left)))
+        if not reason:
+            return ""
+        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
+        pause *= 0.5 + 0.5 * random.random()  # noqa: S311 - spreads load
+        if monotonic() + pause >= deadline:
+            return reason
+        get_logger().warning(
+            "secrets_not_fetched_yet", attempt=attempt, reason=reason, next_attempt_in_seconds=round(pause, 2)
+        )
+        await asyncio.sleep(pause)
+
+
+async def _attempt(platform: Platform, seconds: float) -> str:
+    assert platform.secrets is not None  # noqa: S101 - for the type checker
+    try:
+        async with asyncio.timeout(seconds):
+            await platform.secrets.fetch()
+    except Problem as problem:
+        return problem.detail or problem.title
+    except TimeoutError:
+        missing = platform.identity.missing if platform.identity is not None else ""
+        if missing:
+            return f"{missing} is not there; the Secrets Manager makes one for each of its FOUNTAIN_SERVICES."
+        return "The Secrets Manager did not answer in time."
+    return ""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which tells the platform before it closes its sockets.
+
+    On the first signal the instance leaves the map, so that nobody is sent here any more, and then stops
+    listening; a second signal ends it at once.
+    """
+
+    platform: Any = None
+    _draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self._draining is not None or self.should_exit:
+            self.should_exit = self.force_exit = True
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_soon_threadsafe(self._begin_to_stop, signal.Signals(sig).name)
+
+    def _begin_to_stop(self, name: str) -> None:
+        if self._draining is None:
+            get_logger().info("stopping", signal=name)
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        drain = getattr(self.platform, "drain", None)
+        try:
+            if drain is not None:
+                async with asyncio.timeout(3):
+                    await drain()
+        except TimeoutError:
+            get_logger().warning("drain_took_too_long")
+        finally:
+            self.should_exit = True
+
+
+async def serve(app: Any, settings: ServiceSettings, tls: ssl.SSLContext | None = None) -> int:
+    """Serve an application until a signal comes; answers the process's exit code.
+
+    The socket listens before the application starts: who is told of this instance can connect, and is
+    answered once the start is done.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+    )
+    server = _Server(config)
+    server.platform = getattr(app.state, "platform", None)
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        get_logger().critical("cannot_listen", host=settings.host, port=settings.port, reason=error.strerror)
+        return EXIT_UNAVAILABLE
+    with listener:
+        get_logger().info("listening", host=settings.host, port=settings.port, tls=tls is not None)
+        await server.serve(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
