@@ -1,14 +1,14 @@
 """`/docs`: Swagger UI from this service itself, under a Content-Security-Policy without inline scripts."""
 
-from functools import cache
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
-from fountain_common.errors import NotFound
 from fountain_common.landing import page_template
+from fountain_common.routing import add_fixed
 
 _ASSETS = {
     "swagger-ui-bundle.js": ("fastapi_swagger.resources", "text/javascript; charset=utf-8"),
@@ -34,24 +34,13 @@ def _asset(name: str) -> bytes:
     return (files(package) / name).read_bytes()
 
 
-def docs_router(title: str) -> APIRouter:
-    """Answer the routes `/docs`, `/docs/assets/*` and `/openapi.json`."""
-    router = APIRouter()
-    page = page_template("docs.html").substitute(title=escape(title))
+def add_docs(app: FastAPI) -> None:
+    """Add the routes `/docs`, `/docs/assets/*` and `/openapi.json`."""
+    page = page_template("docs.html").substitute(title=escape(app.title))
 
-    @router.get("/docs", include_in_schema=False)
     async def get_docs_page() -> HTMLResponse:
         return HTMLResponse(page, headers=DOCS_HEADERS)
 
-    @router.get("/docs/assets/{name}", include_in_schema=False)
-    async def get_docs_asset(name: str) -> Response:
-        if name not in _ASSETS:
-            raise NotFound("There is no such asset.")
-        return Response(
-            _asset(name), headers={"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}
-        )
-
-    @router.get("/openapi.json", include_in_schema=False)
     async def get_openapi_document(request: Request) -> Response:
         return Response(
             request.app.state.openapi_bytes(),
@@ -59,4 +48,13 @@ def docs_router(title: str) -> APIRouter:
             headers={"Cache-Control": "no-cache"},
         )
 
-    return router
+    add_fixed(app, "/docs", get_docs_page, include_in_schema=False)
+    add_fixed(app, "/openapi.json", get_openapi_document, include_in_schema=False)
+    for name in _ASSETS:
+        add_fixed(app, f"/docs/assets/{name}", partial(_answer_asset, name), include_in_schema=False)
+
+
+async def _answer_asset(name: str) -> Response:
+    return Response(
+        _asset(name), headers={"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}
+    )

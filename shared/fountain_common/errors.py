@@ -158,12 +158,18 @@ def title_of(status: int) -> str:
         return "Error"
 
 
-def document(status: int, detail: str | None, path: str, request_id: str, **members: object) -> bytes:
-    """Answer the problem document as JSON; members of our own cannot replace the registered ones."""
+def document(
+    status: int,
+    detail: str | None,
+    path: str,
+    request_id: str,
+    members: Mapping[str, object] | None = None,
+) -> bytes:
+    """Answer the problem document as JSON; further members cannot replace the registered ones, but for `type`."""
     return orjson.dumps(
         {
-            **members,
-            "type": members.get("type", "about:blank"),
+            "type": "about:blank",
+            **(members or {}),
             "title": title_of(status),
             "status": status,
             "detail": detail or title_of(status),
@@ -179,23 +185,22 @@ def respond(
     status: int,
     detail: str | None,
     headers: Mapping[str, str] | None = None,
-    **members: object,
+    members: Mapping[str, object] | None = None,
 ) -> Response:
     """Answer a problem as a response; the request id comes from the request's own state."""
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
-    body = document(status, detail, request.url.path, request_id, **members)
+    body = document(status, detail, request.scope["path"], request_id, members)
     return Response(body, status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
-    problem = cast(Problem, error)
-    return respond(
-        request, problem.status, problem.detail, problem.headers, **{"type": problem.type, **problem.extra}
-    )
+    problem = cast("Problem", error)
+    members = {"type": problem.type, **problem.extra}
+    return respond(request, problem.status, problem.detail, problem.headers, members)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    refused = cast(HTTPException, error)
+    refused = cast("HTTPException", error)
     return respond(request, refused.status_code, _sentence(request, refused), refused.headers)
 
 
@@ -212,11 +217,11 @@ def _sentence(request: Request, error: HTTPException) -> str:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    found = cast(RequestValidationError, error).errors()
+    found = cast("RequestValidationError", error).errors()
     if any(item.get("type") == "json_invalid" for item in found):
         return respond(request, 400, "The request body is not valid JSON.")
     return respond(
-        request, 422, "The request does not have the form that is needed; see `errors`.", errors=shown(found)
+        request, 422, "The request does not have the form that is needed; see `errors`.", members={"errors": shown(found)}
     )
 
 

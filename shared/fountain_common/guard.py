@@ -1,4 +1,4 @@
-"""No operation is open by oversight: each is named as public, or says whom it lets in (design, section 3.5)."""
+"""No operation is open by oversight: each is named public or says whom it lets in (design, section 3)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 
-OPEN = frozenset({"/", "/health", "/metrics", "/docs", "/docs/assets/{name}", "/openapi.json"})
-"""What every service shows to anybody."""
+from fountain_common.routing import FixedRoute
+
+OPEN = frozenset({"/", "/health", "/metrics", "/docs", "/openapi.json"})
+"""What every service shows to anybody; `/docs/assets/...` besides."""
 
 
 class UnguardedOperation(TypeError):
@@ -26,13 +28,17 @@ def require_guards(app: FastAPI, public_paths: Iterable[str]) -> None:
     found = [
         f"{'/'.join(sorted(route.methods or ())) or 'WEBSOCKET'} {route.path}"
         for route in iter_route_contexts(app.routes)
-        if route.path not in public and not _is_guarded(route)
+        if route.path not in public and not _is_asset(route) and not _is_guarded(route)
     ]
     if found:
         raise UnguardedOperation(
             f"Anybody could call {', '.join(found)}: declare a parameter `caller: Annotated[Caller, "
             "requires(...)]`, or name the path in `public_paths` of create_service."
         )
+
+
+def _is_asset(route: Any) -> bool:
+    return isinstance(route.original_route, FixedRoute) and route.path.startswith("/docs/assets/")
 
 
 def _is_guarded(route: Any) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from fastapi import APIRouter, Response
+from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from fountain_common.logging import get_logger
+from fountain_common.routing import add_fixed
 
 CHECK_SECONDS = 2.0
 """A check that takes longer has failed."""
@@ -105,24 +106,25 @@ class Health:
         return passed
 
 
-def health_router(health: Health, checks: Sequence[HealthCheck] = ()) -> APIRouter:
-    """Answer the route `GET /health`."""
+def add_health(app: FastAPI, health: Health, checks: Sequence[HealthCheck] = ()) -> None:
+    """Add the checks, and the route `GET /health`."""
     for item in checks:
         health.add(item.name, item.check, essential=item.essential)
-    router = APIRouter(tags=["service"])
 
-    @router.get(
-        "/health",
-        operation_id="getHealthStatus",
-        summary="Tell how this service is",
-        response_model=HealthReport,
-        responses={503: {"model": HealthReport, "description": "It cannot do its own job."}},
-    )
     async def get_health_status(response: Response) -> HealthReport:
-        """Answer 200 while the service can do its own job, 503 when it cannot; `degraded` names missing peers."""
+        """Answer 200 while the service can do its job and 503 when it cannot; `degraded` names peers."""
         report = await health.report()
         response.status_code = 200 if report.status == "healthy" else 503
         response.headers["Cache-Control"] = "no-store"
         return report
 
-    return router
+    add_fixed(
+        app,
+        "/health",
+        get_health_status,
+        tags=["service"],
+        operation_id="getHealthStatus",
+        summary="Tell how this service is",
+        response_model=HealthReport,
+        responses={503: {"model": HealthReport, "description": "It cannot do its own job."}},
+    )

@@ -4,9 +4,10 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from fountain_common.routing import add_fixed
 from fountain_common.settings import ServiceSettings
 
 MAX_DESCRIPTION = 300
@@ -45,22 +46,26 @@ def render(*, service: str, title: str, description: str, version: str, domain: 
     return page_template("landing.html").substitute({name: escape(text) for name, text in texts.items()})
 
 
-def landing_router(settings: ServiceSettings, title: str, description: str, version: str) -> APIRouter:
-    """Answer the route `GET /`."""
-    router = APIRouter(tags=["service"])
+def add_landing(app: FastAPI, settings: ServiceSettings) -> None:
+    """Add the route `GET /`, with what the application says about itself."""
     page = render(
         service=settings.service_name,
-        title=title,
-        description=description,
-        version=version,
+        title=app.title,
+        description=app.description,
+        version=app.version,
         domain=settings.domain,
     )
 
-    @router.get(
-        "/", operation_id="getLandingPage", summary="Show what this service is", response_class=HTMLResponse
-    )
     async def get_landing_page() -> HTMLResponse:
         """Answer a page for people: name, version, description, and links to documentation and health."""
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
-    return router
+    add_fixed(
+        app,
+        "/",
+        get_landing_page,
+        tags=["service"],
+        operation_id="getLandingPage",
+        summary="Show what this service is",
+        response_class=HTMLResponse,
+    )

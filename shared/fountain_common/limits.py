@@ -31,7 +31,7 @@ _CREDENTIAL_VALUES = re.compile(r"fnt_[a-z0-9]+_|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-
 
 
 def credential_in_url(query: bytes, host: bytes = b"", path: str = "/") -> bool:
-    """Tell whether a URL carries a credential: a parameter of such a name, such a value, or `user:password@`."""
+    """Tell whether a URL carries a credential: by a parameter's name or value, or as `user:password@`."""
     if b"@" in host or ("://" in path[:12] and "@" in path):
         return True
     if not query:

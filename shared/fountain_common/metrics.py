@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from fountain_common.routing import add_fixed
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -40,9 +42,13 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.open = Gauge(
-            "http_requests_in_progress", "Requests being answered, streams included.", registry=self.registry
-        )
+        self.open = 0
+        """Requests being answered now; a plain number, as it changes twice a request."""
+        Gauge(
+            "http_requests_in_progress",
+            "Requests being answered, streams included.",
+            registry=self.registry,
+        ).set_function(lambda: self.open)
         # Looking a child up by its labels costs more than all the rest: each is looked up once. Bounded by
         # methods x routes x statuses, as paths are templates.
         self._counters: dict[tuple[str, str, int], Counter] = {}
@@ -71,15 +77,13 @@ class Metrics:
         observer.observe(seconds)
 
 
-def metrics_router(metrics: Metrics) -> APIRouter:
-    """Answer the route `GET /metrics`, for Prometheus inside the network; the API's description omits it."""
-    router = APIRouter()
+def add_metrics(app: FastAPI, metrics: Metrics) -> None:
+    """Add the route `GET /metrics`, for Prometheus inside the network; the API's description omits it."""
 
-    @router.get("/metrics", include_in_schema=False)
     def get_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         names: Sequence[str] = request.query_params.getlist("name[]")
         registry = metrics.registry.restricted_registry(names) if names else metrics.registry
         return Response(encode(registry), headers={"content-type": content_type})
 
-    return router
+    add_fixed(app, "/metrics", get_metrics, include_in_schema=False)

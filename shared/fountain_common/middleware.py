@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fountain_common.errors import MEDIA_TYPE, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
-from fountain_common.logging import get_logger
+from fountain_common.logging import get_logger, log_request
 from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
 
@@ -69,7 +69,7 @@ class RequestLayer:
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)
-        self._metrics.open.inc()
+        self._metrics.open += 1
         exchange = _Exchange(send, context.request_id.encode())
         try:
             refused = _refusal(scope, headers, self._max_body_bytes)
@@ -86,7 +86,7 @@ class RequestLayer:
                     scope, context, 500, "Something went wrong here. The request id finds it in the logs."
                 )
         finally:
-            self._metrics.open.dec()
+            self._metrics.open -= 1
             self._record(scope, context, exchange.status or CLIENT_CLOSED, time.perf_counter() - started)
             leave(token)
 
@@ -95,10 +95,9 @@ class RequestLayer:
         template = route_template(scope)
         method = scope["method"]
         self._metrics.observe(method, template, status, None if template in self._streams else seconds)
-        log = get_logger()
-        write = log.debug if template in _QUIET and status < 400 else log.info
-        write(
-            "request",
+        log_request(
+            context,
+            quiet=template in _QUIET and status < 400,
             method=method,
             route=template,
             status=status,

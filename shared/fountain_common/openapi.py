@@ -81,11 +81,13 @@ def violations(document: dict[str, Any]) -> list[str]:
         if identifier in seen:
             found.append(f"{where}: the operationId {identifier!r} is used twice.")
         seen.add(identifier)
-        for name in ("summary", "description"):
-            if not 0 < len(operation.get(name, "")) <= MAX_TEXT:
-                found.append(f"{where}: the {name} must have 1 to {MAX_TEXT} characters.")
         found += [
-            f"{where}: the parameter {parameter.get('name')} is described with more than {MAX_PARAMETER_TEXT} characters."
+            f"{where}: the {name} must have 1 to {MAX_TEXT} characters."
+            for name in ("summary", "description")
+            if not 0 < len(operation.get(name, "")) <= MAX_TEXT
+        ]
+        found += [
+            f"{where}: parameter {parameter.get('name')} has more than {MAX_PARAMETER_TEXT} characters."
             for parameter in operation.get("parameters", ())
             if len(parameter.get("description", "")) > MAX_PARAMETER_TEXT
         ]
@@ -98,7 +100,7 @@ def violations(document: dict[str, Any]) -> list[str]:
 
 
 def install(app: FastAPI, public_paths: Iterable[str]) -> None:
-    """Make `app.openapi()` answer the 3.0.3 document and `app.state.openapi_bytes()` the same as JSON, once made."""
+    """Make `app.openapi()` answer the 3.0.3 document, and `app.state.openapi_bytes()` the same as JSON."""
     public = tuple(public_paths)
     generate = app.openapi
     made: dict[str, Any] = {}

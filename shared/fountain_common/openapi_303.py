@@ -1,8 +1,9 @@
 """OpenAPI 3.1 to 3.0.3: a pure function over what FastAPI generates.
 
-The two versions differ in what a schema is: 3.1 takes JSON Schema whole, 3.0.3 a dialect of an older draft. Only
-what stands where a schema stands is rewritten (module `schema_303`); data inside `example`, `default` and `enum`
-may look like a schema and is left alone. Sources: OpenAPI 3.0.3, "Schema Object"; JSON Schema 2020-12.
+The two versions differ in what a schema is: 3.1 takes JSON Schema whole, 3.0.3 a dialect of an older draft.
+Only what stands where a schema stands is rewritten (module `schema_303`); data inside `example`, `default` and
+`enum` may look like a schema and is left alone.
+Sources: OpenAPI 3.0.3, "Schema Object"; JSON Schema 2020-12.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ def to_openapi_3_0_3(document: Mapping[str, Any]) -> Json:
 
 
 def _with(thing: Any, **changes: Callable[[Any], Any]) -> Any:
-    """Answer a copy of an object with some of its members changed; a reference is an object of its own kind."""
+    """Answer a copy of an object with some members changed; a reference is an object of its own kind."""
     if not isinstance(thing, Mapping):
         return thing
     if "$ref" in thing:
@@ -73,7 +74,9 @@ def _media_type(media: Any) -> Any:
     if not isinstance(media, Mapping):
         return media
     # 3.2 describes a stream by its items; before that, a stream has the schema of one of them.
-    renamed = {("schema" if key == "itemSchema" and "schema" not in media else key): media[key] for key in media}
+    renamed = {
+        ("schema" if key == "itemSchema" and "schema" not in media else key): media[key] for key in media
+    }
     renamed.pop("itemSchema", None)
     return _with(renamed, schema=to_schema_3_0_3, encoding=_map(_encoding))
 

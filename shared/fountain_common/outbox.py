@@ -1,7 +1,7 @@
 """Transactional outbox: an event is a row that is written with the change it tells of (design, section 5).
 
 Either both are kept or neither. A dispatcher hands the rows on, in order, until each is accepted; with the
-notification service away they wait. The event's id is its idempotency key: one handed on twice is stored once.
+notification service away they wait. The event's id is its idempotency key: handed on twice, stored once.
 """
 
 import asyncio
@@ -66,7 +66,13 @@ class Publish(Protocol):
     """How an event is handed on: `platform.events.publish` is one."""
 
     def __call__(
-        self, type: str, subject: str | None, data: Any, *, idempotency_key: str, recipient: str | None
+        self,
+        type: str,  # noqa: A002 - the CloudEvents name of the field
+        subject: str | None,
+        data: Any,
+        *,
+        idempotency_key: str,
+        recipient: str | None,
     ) -> Awaitable[object]:
         """Return once it is accepted; raise to be called again, or a 400, 403, 413 or 422 to set it aside."""
         ...

@@ -7,10 +7,11 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _SECRET_NAMES = re.compile(
-    r"(^|_)(secrets?|passwords?|passwd|passphrase|tokens?|api_?keys?|authorization|cookie|credentials?|jwt|newsecrets)($|_value$)",
+    r"(^|_)(secrets?|passwords?|passwd|passphrase|tokens?|api_?keys?|authorization|cookie|credentials?|jwt"
+    r"|newsecrets)($|_value$)",
     re.IGNORECASE,
 )
-# An API key of ours, a webhook signing secret, a JSON Web Token, an Authorization header, a password in a URL.
+# An API key of ours, a webhook secret, a JSON Web Token, an Authorization header, a password in a URL.
 _SECRET_VALUES = re.compile(
     r"fnt_[a-z0-9]+_[A-Za-z0-9_-]+"
     r"|whsec_[A-Za-z0-9+/=_-]+"

@@ -1,7 +1,7 @@
 """A JSON Schema of OpenAPI 3.1 as the Schema Object of OpenAPI 3.0.3.
 
-Where 3.0.3 has no word for a keyword (`if`, `propertyNames`, `contains`, ...) the keyword goes, and the schema becomes
-wider, never narrower: what was valid stays valid.
+Where 3.0.3 has no word for a keyword (`if`, `propertyNames`, `contains`, ...) the keyword goes, and the
+schema becomes wider: what was valid stays valid.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,19 @@ Json = dict[str, Any]
 NULL: Json = {"type": "object", "enum": [None], "nullable": True}
 """Null and nothing else: 3.0.3 has no type for it, and `nullable` acts only beside a `type`."""
 
-_KNOWN = frozenset(
-    """title multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern maxItems
-    minItems uniqueItems maxProperties minProperties required enum type allOf oneOf anyOf not items properties
-    additionalProperties description format default nullable discriminator readOnly writeOnly xml externalDocs
-    example deprecated""".split()
-)
-_ANNOTATIONS = frozenset(
-    "title description default example deprecated readOnly writeOnly externalDocs xml".split()
-)
 _COMPOSED = frozenset({"allOf", "anyOf", "oneOf", "not"})
+_ANNOTATIONS = (
+    frozenset({"title", "description", "default", "example", "deprecated"})
+    | frozenset({"readOnly", "writeOnly", "externalDocs", "xml"})
+)
+_KNOWN = (
+    frozenset({"type", "format", "enum", "nullable", "discriminator"})
+    | frozenset({"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"})
+    | frozenset({"minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems", "items"})
+    | frozenset({"properties", "additionalProperties", "required", "minProperties", "maxProperties"})
+    | _COMPOSED
+    | _ANNOTATIONS
+)
 
 
 def to_schema_3_0_3(schema: Any) -> Any:
@@ -35,7 +38,7 @@ def to_schema_3_0_3(schema: Any) -> Any:
     answer = _with_parts_changed(schema)
     for step in (_const, _tuple, _pattern_properties, _content, _bounds, _examples, _types, _alternatives):
         answer = step(answer)
-    answer = {key: value for key, value in answer.items() if key in _KNOWN or key.startswith("x-") or key == "$ref"}
+    answer = {key: answer[key] for key in answer if key in _KNOWN or key.startswith("x-") or key == "$ref"}
     return _reference(_tidy(answer))
 
 
@@ -60,7 +63,12 @@ def _with_parts_changed(schema: Mapping[str, Any]) -> Json:
 
 
 def _is_null(schema: Any) -> bool:
-    if not isinstance(schema, Mapping) or "nullable" in schema or _COMPOSED & schema.keys() or "$ref" in schema:
+    if (
+        not isinstance(schema, Mapping)
+        or "nullable" in schema
+        or _COMPOSED & schema.keys()
+        or "$ref" in schema
+    ):
         return False
     if schema.get("type", "null") not in ("null", ["null"]):
         return False
@@ -116,7 +124,9 @@ def _pattern_properties(schema: Json) -> Json:
 
 
 def _content(schema: Json) -> Json:
-    answer = {key: value for key, value in schema.items() if key not in ("contentMediaType", "contentEncoding")}
+    answer = {
+        key: value for key, value in schema.items() if key not in ("contentMediaType", "contentEncoding")
+    }
     if str(schema.get("contentEncoding", "")).lower() in ("base64", "base64url"):
         answer.setdefault("format", "byte")
     elif schema.get("contentMediaType") == "application/octet-stream":
@@ -126,7 +136,10 @@ def _content(schema: Json) -> Json:
 
 def _bounds(schema: Json) -> Json:
     answer = dict(schema)
-    for bound, exclusive, tighter in (("minimum", "exclusiveMinimum", max), ("maximum", "exclusiveMaximum", min)):
+    for bound, exclusive, tighter in (
+        ("minimum", "exclusiveMinimum", max),
+        ("maximum", "exclusiveMaximum", min),
+    ):
         limit = answer.get(exclusive)
         if limit is None or isinstance(limit, bool):
             continue

@@ -105,7 +105,7 @@ class ServiceSettings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / self.package}.db"
 
     def database_password(self) -> str | None:
-        """Read the database's password from its file, anew each time so that it can rotate; None without one."""
+        """Read the database's password from its file, anew each time as it may rotate; None without one."""
         try:
             return self.database_password_file.read_text().strip() or None
         except FileNotFoundError:
@@ -139,7 +139,8 @@ def misplaced_secrets(environment: Mapping[str, str | None]) -> list[str]:
         if _SECRET_SUFFIX.search(upper):
             found.append(
                 f"{upper} looks like a secret, and the environment is no place for one: remove it, keep the "
-                "secret in the Secrets Manager or in a file, and name the file with a setting that ends in _FILE."
+                "secret in the Secrets Manager or in a file, and name that file with a setting that ends in "
+                "_FILE."
             )
         elif _has_password(value):
             found.append(_password_sentence(upper.removeprefix(PREFIX)))

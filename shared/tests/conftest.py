@@ -1,0 +1,38 @@
+"""What the tests of several modules need."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fountain_common import logging as fountain_logging
+from fountain_common.db import Database
+from fountain_common.settings import ServiceSettings
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServiceSettings:
+    return ServiceSettings(_env_file=None, service_name="orders", data_dir=tmp_path, runtime="local")
+
+
+@pytest.fixture
+def log(settings: ServiceSettings) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Answers what has been logged, as objects."""
+    stream = io.StringIO()
+    fountain_logging.configure(settings, stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    fountain_logging.configure(settings)
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> Any:
+    database = Database(f"sqlite:///{tmp_path}/test.db")
+    yield database
+    await database.close()
