@@ -47,7 +47,7 @@ def published(compose_dev: str, name: str, port: int) -> str:
     service = [f"  {name}:", "    <<: *reload", f'    ports: ["127.0.0.1:{port}:8000"]', "    volumes:"]
     service += [
         f"      - ./services/{name}:/app:ro",
-        "      - ./shared/fountain_common:/app/fountain_common:ro",
+        "      - ./shared/fountain_common:/opt/fountain/fountain_common:ro",
         "",
     ]
     return _above(compose_dev, _SERVICES, service)

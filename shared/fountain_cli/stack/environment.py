@@ -71,6 +71,7 @@ def of_service(
     }
     if service.name == "gateway-lookup":
         told["FOUNTAIN_ISSUER_URL"] = f"https://127.0.0.1:{at['secrets-manager']}"
+        told["FOUNTAIN_HTTP_PORT"], told["FOUNTAIN_HTTPS_PORT"] = str(ports.http), str(ports.https)
     if service.name == "secrets-manager":
         told |= {
             "FOUNTAIN_SERVICES": reconciled(services),

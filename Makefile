@@ -1,0 +1,56 @@
+# The platform's commands. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help up down logs token status demo dev trust test check format lock base-images clean
+SHELL := /bin/bash
+
+python := .venv/bin/python
+fountain := .venv/bin/fountain
+ready := .venv/.ready
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
+
+$(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
+	@scripts/venv.sh
+
+up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers)
+	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale))
+
+down: $(ready) ## Stop the platform; keys and data stay
+	@$(fountain) down
+
+logs: $(ready) ## Follow the logs (service=notification: of one service)
+	@$(fountain) logs $(service)
+
+token: $(ready) ## Print an access token and nothing else (service=example-consumer: for that service)
+	@$(fountain) token $(service)
+
+status: $(ready) ## Show what runs and how it is
+	@$(fountain) status
+
+demo: $(ready) ## Rotate a secret under the eyes of every instance, step by step
+	@$(fountain) demo
+
+dev: $(ready) ## Start in containers with hot reload, service ports on loopback
+	@$(fountain) up --dev
+
+trust: $(ready) ## Let this machine trust the platform's local certificates
+	@$(fountain) trust
+
+test: $(ready) ## Run every suite that this machine can run (only=unit: one kind; service=notification: one service)
+	@$(python) scripts/test.py $(only) $(if $(service),--service $(service))
+
+check: $(ready) ## Lint, types, Compose, Caddy, Dockerfiles, migrations, locked requirements
+	@scripts/check.sh
+
+format: $(ready) ## Format the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix --quiet .
+
+lock: $(ready) ## Pin all dependencies anew, with hashes (upgrade=1: to the newest that fit)
+	@scripts/lock.sh $(if $(upgrade),--upgrade)
+
+base-images: $(ready) ## Make the base images without an image registry
+	@scripts/base-images.sh
+
+clean: $(ready) ## Stop the platform and remove all its keys, data and images
+	@$(fountain) down --remove

@@ -1,0 +1,5 @@
+"""`python -m fountain_cli`."""
+
+from fountain_cli.main import app
+
+app()

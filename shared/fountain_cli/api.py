@@ -1,0 +1,115 @@
+"""The platform's HTTP interfaces, as a command uses them: tokens, problems, pages."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import httpx2
+
+from fountain_cli.exits import DENIED, UNAVAILABLE, CommandError, of_http
+
+ISSUER = "secrets-manager"
+_PLATFORM = (ISSUER, "notification", "gateway-lookup")
+_PAGE = 200
+
+
+class Api:
+    """Calls services as one identity.
+
+    Args:
+        key: the identity's API key; it is sent to the issuer alone, to exchange it for tokens.
+        open_client: answers a client of a service by its name.
+    """
+
+    def __init__(self, key: str, open_client: Callable[[str], httpx2.Client]) -> None:
+        self._key = key
+        self._open = open_client
+        self._clients: dict[str, httpx2.Client] = {}
+        self._tokens: dict[str | None, str] = {}
+
+    def __repr__(self) -> str:
+        return "Api(key=**********)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def client(self, service: str) -> httpx2.Client:
+        """Answer the client of a service, without credentials."""
+        if service not in self._clients:
+            self._clients[service] = self._open(service)
+        return self._clients[service]
+
+    def token(self, service: str | None = None) -> str:
+        """Answer an access token for a service (RFC 8707); for the platform's services if none is named.
+
+        Raises:
+            CommandError: the issuer refused, or does not answer.
+        """
+        resource = None if service is None or service in _PLATFORM else service
+        if resource not in self._tokens:
+            form = {"grant_type": "client_credentials", "client_secret": self._key}
+            if resource:
+                form["resource"] = resource
+            answer = self._send(ISSUER, "POST", "/auth/token", data=form)
+            if answer.status_code != 200:
+                raise _refused(answer, "The Secrets Manager gave no token")
+            self._tokens[resource] = str(answer.json()["access_token"])
+        return self._tokens[resource]
+
+    def request(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Send a request with a token; any answer is given back as it is."""
+        headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self.token(service)}"}
+        return self._send(service, method, path, headers=headers, **options)
+
+    def call(self, service: str, method: str, path: str, **options: Any) -> Any:
+        """Send a request with a token and answer the JSON of a success, None for an empty one.
+
+        Raises:
+            CommandError: the answer is a problem; the message is its detail.
+        """
+        answer = self.request(service, method, path, **options)
+        if not answer.is_success:
+            raise _refused(answer, f"{service} refused")
+        return answer.json() if answer.content else None
+
+    def get(self, service: str, path: str, **params: Any) -> Any:
+        """GET; parameters that are None are left out."""
+        return self.call(service, "GET", path, params=_given(params))
+
+    def pages(self, service: str, path: str, limit: int, **params: Any) -> Iterator[dict[str, Any]]:
+        """Answer at most `limit` items of a list, page by page."""
+        cursor: str | None = None
+        while limit > 0:
+            page = self.get(service, path, limit=min(limit, _PAGE), cursor=cursor, **params)
+            yield from page["items"][:limit]
+            limit -= len(page["items"])
+            cursor = page.get("next")
+            if cursor is None or not page["items"]:
+                return
+
+    def _send(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            return self.client(service).request(method, path, **options)
+        except httpx2.HTTPError as error:
+            raise CommandError(f"{service} does not answer: {error}", UNAVAILABLE) from None
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _refused(answer: httpx2.Response, what: str) -> CommandError:
+    """Answer the error for a problem (RFC 9457), an OAuth error (RFC 6749) or any other failure."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    detail = body.get("detail") or body.get("error_description") or body.get("title") or body.get("error")
+    for one in body.get("errors") or []:
+        detail = f"{detail}\n  {'.'.join(map(str, one.get('loc', [])))}: {one.get('msg')}"
+    status = DENIED if body.get("error") == "invalid_client" else of_http(answer.status_code)
+    return CommandError(f"{what} ({answer.status_code}): {detail or answer.reason_phrase}", status)

@@ -1,0 +1,103 @@
+"""`fountain up`, `down`, `logs`, `trust`: the platform on this machine."""
+
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from fountain_cli.connection import here
+from fountain_cli.exits import USAGE, CommandError, leave
+from fountain_cli.screen import err, out, say
+from fountain_cli.stack import ComposeStack, LocalStack, choice
+from fountain_cli.trust import install
+
+_Scale = Annotated[
+    list[str] | None, typer.Option("--scale", metavar="SERVICE=NUMBER", help="Run so many of a service.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(logs)
+    app.command()(trust)
+
+
+def _replicas(scale: list[str]) -> dict[str, int]:
+    """Answer how many of which, from the options and from `FOUNTAIN_REPLICAS_<SERVICE>`."""
+    wanted: dict[str, int] = {}
+    prefix = "FOUNTAIN_REPLICAS_"
+    environment = [
+        f"{name.removeprefix(prefix).lower().replace('_', '-')}={value}"
+        for name, value in os.environ.items()
+        if name.startswith(prefix) and value
+    ]
+    for one in [*environment, *scale]:
+        service, _, number = one.partition("=")
+        if not number.isdecimal() or not 1 <= int(number) <= 20:
+            raise CommandError(
+                f"{one!r}: write a service and a number from 1 to 20, as in example-consumer=3.", USAGE
+            )
+        wanted[service] = int(number)
+    return wanted
+
+
+def up(
+    scale: _Scale = None,
+    dev: Annotated[bool, typer.Option("--dev", help="Hot reload, service ports on loopback.")] = False,
+) -> None:
+    """Start the platform and wait until all of it is well."""
+    stack = choice.to_start(_replicas(scale or []), dev=dev)
+    where = "in containers" if stack.runtime == "docker" else "as local processes"
+    say(f"Starting the platform {where} ...")
+    began = time.monotonic()
+    if isinstance(stack, LocalStack):
+        with err.status("Waiting until every service is healthy"):
+            stack.start()
+    else:
+        stack.start()
+    say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
+    welcome(stack)
+
+
+def welcome(stack: ComposeStack | LocalStack) -> None:
+    """Say where everything is and how to get in."""
+    out.print("[bold]The platform runs.[/bold]\n")
+    rows = [("portal", "", ""), ("secrets", "secrets-manager", "/docs"), ("events", "notification", "/docs"),
+            ("lookup", "gateway-lookup", "/docs"), ("links", "example-consumer", "/docs")]  # fmt: skip
+    for name, service, path in rows:
+        out.print(f"  {name:<8} {stack.url(service)}{path}", highlight=False, soft_wrap=True)
+    out.print(
+        "\n  make token   an administrator's token (service=example-consumer: for that service)",
+        highlight=False,
+    )
+    out.print("  make demo    the main job: a rotation that every instance confirms", highlight=False)
+    out.print("  make trust   lets this machine trust the local certificates", highlight=False)
+
+
+def down(
+    remove: Annotated[bool, typer.Option("--remove", help="Forget all keys and data as well.")] = False,
+) -> None:
+    """Stop the platform; keys and data stay."""
+    stack = here() if not remove else choice.to_remove()
+    with err.status("Stopping"):
+        stack.stop(remove=remove)
+    say("The platform is stopped." + (" Its keys and data are gone." if remove else ""))
+
+
+def logs(
+    services: Annotated[list[str] | None, typer.Argument(help="Only these services.")] = None,
+) -> None:
+    """Follow the logs."""
+    try:
+        status = here().follow_logs(services or [])
+    except KeyboardInterrupt:
+        status = 0
+    raise leave(status)
+
+
+def trust() -> None:
+    """Let this machine trust the certificates of the platform that runs here."""
+    install(here().ca())

@@ -1,0 +1,41 @@
+"""The commands, put together (design, section 10)."""
+
+import sys
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from fountain_cli.commands import catalog, events, lifecycle, login, rotations, secrets
+from fountain_cli.exits import FAILED, CommandError
+from fountain_cli.screen import err
+from fountain_cli.stack import StackError
+
+
+class _Fountain(typer.Typer):
+    """Turns the errors that are meant for people into a sentence and an exit status."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **options)
+        except CommandError as error:
+            err.print(Text(str(error), style="red"))
+            sys.exit(error.status)
+        except StackError as error:
+            err.print(Text(str(error), style="red"))
+            sys.exit(FAILED)
+
+
+app = _Fountain(
+    name="fountain",
+    help="Operates the platform: services, secrets, rotations, events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+lifecycle.register(app)
+login.register(app)
+catalog.register(app)
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(rotations.app, name="rotations")
+app.add_typer(events.app, name="events")

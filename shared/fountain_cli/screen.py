@@ -1,0 +1,77 @@
+"""What the commands show: tables for people, JSON for programs.
+
+Results go to standard output, everything said along the way to standard error: a pipe gets the result alone.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+_GOOD = ("healthy", "up", "active", "retired", "uses")
+_UNDER_WAY = ("staged", "draining", "degraded", "accepts")
+_OVER = ("superseded", "aborted")
+_BAD = ("overdue", "down", "unhealthy", "unreachable", "expired", "late")
+_COLOURS = {
+    **dict.fromkeys(_GOOD, "green"),
+    **dict.fromkeys(_UNDER_WAY, "yellow"),
+    **dict.fromkeys(_OVER, "dim"),
+    **dict.fromkeys(_BAD, "red"),
+}
+
+
+def as_json(value: object) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """Print a table; words with a meaning get their colour."""
+    shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        shown.add_column(column)
+    for row in rows:
+        shown.add_row(*(word(cell) for cell in row))
+    out.print(shown)
+
+
+def word(value: object) -> Text:
+    """Answer how a cell looks. Values are text and never markup."""
+    if value is None or value == "":
+        return Text("-", style="dim")
+    shown = str(value)
+    return Text(shown, style=_COLOURS.get(shown, ""))
+
+
+def fields(pairs: Mapping[str, object]) -> None:
+    """Print names and values, one a line."""
+    width = max((len(name) for name in pairs), default=0)
+    for name, value in pairs.items():
+        out.print(Text(f"{name:<{width}}  ", style="bold") + word(value))
+
+
+def moment(value: Any) -> str:
+    """Answer a moment (unix seconds, or RFC 3339) in local time, to the second."""
+    if value in (None, ""):
+        return ""
+    if isinstance(value, int | float):
+        then = datetime.fromtimestamp(value, UTC)
+    else:
+        then = datetime.fromisoformat(str(value))
+    return then.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not the result."""
+    err.print(Text(message))

@@ -1,0 +1,99 @@
+"""Which runtime, and which stack, a command means."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from fountain_cli.stack.compose import ComposeStack
+from fountain_cli.stack.face import StackError
+from fountain_cli.stack.layout import repository
+from fountain_cli.stack.local import LocalStack
+from fountain_cli.stack.state import State
+
+_DOCKER_SECONDS = 10
+
+
+def forced(environment: Mapping[str, str]) -> str | None:
+    """Answer the runtime that `FOUNTAIN_RUNTIME` forces.
+
+    Raises:
+        StackError: it is neither `docker` nor `local`.
+    """
+    runtime = environment.get("FOUNTAIN_RUNTIME") or None
+    if runtime not in (None, "docker", "local"):
+        raise StackError(f"FOUNTAIN_RUNTIME is {runtime!r}; it can be docker or local.")
+    return runtime
+
+
+def engine_answers() -> bool:
+    """Say whether a Docker engine with Compose can be used by this user."""
+    if not shutil.which("docker"):
+        return False
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            if subprocess.run(command, check=False, capture_output=True, timeout=_DOCKER_SECONDS).returncode:  # noqa: S603
+                return False
+        except subprocess.TimeoutExpired:
+            return False
+    return True
+
+
+def to_start(replicas: Mapping[str, int], *, dev: bool = False) -> ComposeStack | LocalStack:
+    """Answer the stack that `up` starts: containers where an engine answers, else local processes.
+
+    Raises:
+        StackError: containers are asked for and no engine answers.
+    """
+    engine = engine_answers()
+    runtime = forced(os.environ) or ("docker" if engine or dev else "local")
+    if runtime == "local":
+        return LocalStack(replicas=replicas)
+    if not engine:
+        raise StackError("No Docker engine with Compose answers. Start it, or use FOUNTAIN_RUNTIME=local.")
+    files = ("compose.yaml", "compose.dev.yaml") if dev else ("compose.yaml",)
+    return ComposeStack(replicas=replicas, files=files)
+
+
+def to_remove() -> ComposeStack | LocalStack:
+    """Answer the stack to remove: the one that runs, else the one that `up` would start."""
+    try:
+        return current()
+    except StackError:
+        return to_start({})
+
+
+def current() -> ComposeStack | LocalStack:
+    """Answer the stack that runs here.
+
+    Raises:
+        StackError: none does.
+    """
+    runtime = forced(os.environ)
+    remembered = State.from_environment(os.environ, repository()).remembered()
+    if runtime in (None, "local"):
+        local = LocalStack()
+        if local.running():
+            return local
+    if runtime in (None, "docker") and remembered.get("runtime") == "docker":
+        return _as_remembered(remembered)
+    if runtime in (None, "docker") and engine_answers():
+        compose = ComposeStack()
+        if compose.running():
+            return compose
+    raise StackError("The platform does not run here. Start it with: make up")
+
+
+def _as_remembered(facts: Mapping[str, object]) -> ComposeStack:
+    """Answer the containers with the choices that they were started with."""
+
+    def text(name: str) -> str | None:
+        return str(facts[name]) if facts.get(name) else None
+
+    def port(name: str) -> int | None:
+        value = facts.get(name)
+        return value if isinstance(value, int) else None
+
+    return ComposeStack(
+        text("project"), http_port=port("http_port"), https_port=port("https_port"), network=text("network")
+    )
