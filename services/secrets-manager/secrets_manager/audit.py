@@ -1,0 +1,198 @@
+"""Writing the audit: with a change, in its transaction; for a read, in a commit that it shares with others (design, section 5)."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from fountain_common.db import Database
+from fountain_common.errors import Unavailable
+from fountain_common.logging import get_logger
+from fountain_common.requests import RequestContext
+from fountain_common.tokens import Caller
+from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
+from secrets_manager.models_audit import AuditHeadRow, AuditRow
+
+SELF: Final = "secrets-manager"
+_MAX_TEXT: Final = 200
+_BATCH: Final = 500
+_HASH_CHARACTERS: Final = 16
+
+Who = Caller | str | None
+"""Who did it: a caller, the name of one who has no token yet, or None for the secrets manager itself."""
+
+
+class TamperedAuditError(Exception):
+    """The audit's head in the database was not written by the secrets manager, so that nothing is written behind it."""
+
+
+class Audit:
+    """The one writer of the chain.
+
+    Args:
+        db: where it lies.
+        key: 32 bytes, for the codes of records and for keyed hashes.
+        registry: takes `fountain_audit_*`.
+        clock: unix seconds.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        key: bytes,
+        *,
+        registry: CollectorRegistry | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._db, self._clock = db, clock
+        self._hash_key = hmac.digest(key, b"values", hashlib.sha256)
+        self.chain = ChainKey(hmac.digest(key, b"chain", hashlib.sha256))
+        self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._written = Counter(
+            "fountain_audit_records", "Audit records committed for reads.", registry=registry
+        )
+        self._not_modified = Counter(
+            "fountain_audit_not_modified", "Conditional reads answered 304.", registry=registry
+        )
+
+    def record(
+        self,
+        session: Session,
+        *,
+        caller: Who,
+        action: str,
+        target: str,
+        outcome: str = "allowed",
+        detail: Mapping[str, Any] | None = None,
+        request: RequestContext | None = None,
+    ) -> None:
+        """Write a record into the transaction of the change it tells of; in the writer's thread."""
+        self._write(session, [self._entry(caller, action, target, outcome, detail, request)])
+
+    async def append(
+        self,
+        *,
+        caller: Who,
+        action: str,
+        target: str,
+        outcome: str = "allowed",
+        detail: Mapping[str, Any] | None = None,
+        request: RequestContext | None = None,
+    ) -> None:
+        """Write a record and return once it is committed; those that come in meanwhile share the next commit.
+
+        Raises:
+            Unavailable: it was not written, so that what it tells of must not happen.
+        """
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._entry(caller, action, target, outcome, detail, request), written))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush(), name="audit")
+        await written
+
+    def count_not_modified(self, target: str) -> None:
+        """Count a conditional read that gave nothing away."""
+        self._not_modified.inc()
+
+    def keyed_hash(self, value: str) -> str:
+        """Return what lets two values be compared in the audit and tells nothing about either, 16 hex digits."""
+        return hmac.digest(self._hash_key, value.encode(), hashlib.sha256).hex()[:_HASH_CHARACTERS]
+
+    def check(self, session: Session) -> None:
+        """Raise if a record could not follow; in the writer's thread, which also proves that it can write."""
+        self._head(session)
+
+    async def close(self) -> None:
+        """Write what waits."""
+        if self._flusher is not None:
+            await self._flusher
+
+    def _entry(
+        self,
+        caller: Who,
+        action: str,
+        target: str,
+        outcome: str,
+        detail: Mapping[str, Any] | None,
+        request: RequestContext | None,
+    ) -> Entry:
+        name, key_id = (caller.subject, caller.key_id) if isinstance(caller, Caller) else (caller or SELF, "")
+        return Entry(
+            at=round(self._clock(), 6),
+            caller=name[:_MAX_TEXT],
+            key_id=key_id,
+            action=action,
+            target=target[:_MAX_TEXT],
+            outcome=outcome,
+            detail=orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode() if detail else "{}",
+            client=request.client if request else "",
+            through_edge=request.through_edge if request else False,
+            request_id=request.request_id if request else "",
+        )
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            entries = [entry for entry, _ in batch]
+            try:
+                await self._db.write(lambda session, entries=entries: self._write(session, entries))  # type: ignore[misc]
+            except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must not go on
+                get_logger().error("audit_not_written", records=len(batch), exc_info=error)
+                _settle(batch, error)
+            else:
+                self._written.inc(len(batch))
+                _settle(batch, None)
+
+    def _write(self, session: Session, entries: Sequence[Entry]) -> None:
+        head = self._head(session)
+        records: list[Record] = []
+        for entry in entries:
+            record = self.chain.append(head, entry)
+            records.append(record)
+            head = Head(record.seq, record.hash)
+        connection = session.connection()
+        connection.execute(insert(AuditRow), [_columns(record) for record in records])
+        values = {"seq": head.seq, "hash": head.hash, "mac": self.chain.head_mac(head)}
+        if connection.execute(update(AuditHeadRow).values(values)).rowcount == 0:
+            connection.execute(insert(AuditHeadRow), {"id": 1, **values})
+
+    def _head(self, session: Session) -> Head:
+        row = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
+        if row is None:
+            if session.execute(select(AuditRow.seq).limit(1)).first() is not None:
+                raise TamperedAuditError("the audit has records and no head")
+            return Head(0, GENESIS)
+        head = Head(row.seq, row.hash)
+        if not hmac.compare_digest(row.mac, self.chain.head_mac(head)):
+            raise TamperedAuditError("the audit's head was altered")
+        return head
+
+
+def _columns(record: Record) -> dict[str, Any]:
+    return {
+        "seq": record.seq,
+        **record.entry._asdict(),
+        "previous": record.previous,
+        "hash": record.hash,
+        "mac": record.mac,
+    }
+
+
+def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, written in batch:
+        if written.done():
+            continue
+        if error is None:
+            written.set_result(None)
+        else:
+            written.set_exception(
+                Unavailable("The audit cannot be written now, so that nothing is given out; try again.")
+            )

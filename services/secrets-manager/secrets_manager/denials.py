@@ -1,0 +1,66 @@
+"""Puts refused requests into the audit: whoever was turned away at the door, before any route ran."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import Request
+from fountain_common.auth import authenticate
+from fountain_common.errors import Problem
+from fountain_common.middleware import route_template
+from fountain_common.requests import current
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from secrets_manager.core import Core
+from secrets_manager.throttle import FailureThrottle
+
+_DENIED: Final = frozenset({401, 403})
+#: It writes down its own refusals, with what is known of the client.
+_TOKEN_ENDPOINT: Final = "/auth/token"  # noqa: S105 - a path
+
+
+class AuditDenials:
+    """An ASGI layer that records 401 and 403 before they are answered.
+
+    A 401 comes from nobody in particular, so that those of one address are counted together when they are many; every 403
+    is recorded.
+    """
+
+    def __init__(self, app: ASGIApp, core: Core, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._core, self._monotonic = app, core, monotonic
+        self._throttle = FailureThrottle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] == _TOKEN_ENDPOINT:
+            await self._app(scope, receive, send)
+            return
+
+        async def recording(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in _DENIED:
+                await self._record(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, recording)
+
+    async def _record(self, scope: Scope, status: int) -> None:
+        context = current()
+        failures = 1
+        if status == 401:
+            failures = self._throttle.failed(context.client if context else "", self._monotonic()).report
+            if not failures:
+                return
+        caller = None
+        if status == 403:
+            try:
+                caller = await authenticate(Request(scope))
+            except Problem:
+                caller = None
+        await self._core.audit.append(
+            caller=caller or "unknown",
+            action=f"{scope['method']} {route_template(scope)}",
+            target=scope["path"].lstrip("/"),
+            outcome="denied",
+            detail={"status": status, "failures": failures} if failures > 1 else {"status": status},
+            request=context,
+        )

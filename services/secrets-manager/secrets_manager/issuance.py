@@ -1,0 +1,198 @@
+"""Deciding whether a token is issued, and for what (design, section 4; RFC 6749, RFC 8693)."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from fountain_common.errors import TooManyRequests, Unauthenticated
+from fountain_common.names import PLATFORM
+from fountain_common.requests import RequestContext, current
+from fountain_common.roles import Permission, permissions_of
+
+from secrets_manager.audit import SELF, Audit
+from secrets_manager.authentication import Authenticator, Principal
+from secrets_manager.signing_keys import SigningKey
+from secrets_manager.throttle import FailureThrottle
+from secrets_manager.token_requests import TOKEN_EXCHANGE, OAuthError, TokenRequest
+from secrets_manager.tokens import Grant, IssuedToken, audience_of, mint
+
+_ACTION: Final = "tokens:issue"
+_EXCHANGE: Final = "tokens:exchange"
+_WRONG: Final = (
+    "The client or its key is not honoured. Check that the key is complete, not expired and not revoked."
+)
+
+
+class Signer(Protocol):
+    """Who has the key that signs now."""
+
+    def current(self) -> SigningKey:
+        """Return it."""
+
+
+class Issuance:
+    """Issues tokens for API keys; every one, and every refusal, is in the audit before it is answered.
+
+    Args:
+        issuer: `iss`, a setting and never a Host header.
+        monotonic: seconds, for the throttle.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        authenticator: Authenticator,
+        keys: Signer,
+        audit: Audit,
+        throttle: FailureThrottle,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._issuer, self._authenticator, self._keys, self._audit = issuer, authenticator, keys, audit
+        self._throttle, self._clock, self._monotonic = throttle, clock, monotonic
+
+    async def issue(self, asked: TokenRequest, context: RequestContext) -> IssuedToken:
+        """Return a token.
+
+        Raises:
+            OAuthError: it is refused; says why, but not which part of a credential was wrong.
+            Unavailable: the audit cannot be written.
+        """
+        client = await self._client(asked, context)
+        if asked.grant_type == TOKEN_EXCHANGE:
+            return await self._exchange(client, asked, context)
+        audience = audience_of(asked.resources, client.audiences, PLATFORM)
+        if audience is None:
+            await self._refuse(client, context, {"reason": "audience", "resources": list(asked.resources)})
+            raise OAuthError("invalid_target", _target_sentence(asked, client))
+        grant = Grant(client.name, client.roles, audience, client.name, client.key_id)
+        await self._record(
+            client.name, "allowed", context, {"key_id": client.key_id, "audience": list(audience)}
+        )
+        return self._mint(grant, client.not_before)
+
+    def own(self, audience: str | None) -> IssuedToken:
+        """Return a token of the secrets manager itself: made in this process, no key is needed."""
+        return self._mint(Grant(SELF, ("service",), (audience,) if audience else PLATFORM, SELF), 0.0)
+
+    async def for_own_use(self, raw: str, client: str = "") -> str:
+        """Return a token for a key shown to the secrets manager itself as X-API-Key, where any key works.
+
+        Args:
+            raw: the key.
+            client: the address that it came from.
+        """
+        context = current()
+        principal = await self._authenticator.authenticate(raw)
+        if principal is None:
+            wait = await self._failed("", context, client)
+            if wait:
+                raise TooManyRequests(
+                    "Too many wrong keys came from this address.", headers=_retry_after(wait)
+                )
+            raise Unauthenticated(
+                "The API key is not honoured. Check that it is complete, not expired and not revoked."
+            )
+        if _held_back(principal, context) or (principal.audiences and SELF not in principal.audiences):
+            reason = "audience" if principal.audiences else "edge"
+            await self._refuse(principal, context, {"reason": reason})
+            raise Unauthenticated(
+                "The API key is not honoured here: it was made for other services or other ways in."
+            )
+        grant = Grant(principal.name, principal.roles, (SELF,), principal.name, principal.key_id)
+        return self._mint(grant, principal.not_before).token
+
+    async def _client(self, asked: TokenRequest, context: RequestContext) -> Principal:
+        client = await self._authenticator.authenticate(asked.client_secret, asked.client_id)
+        if client is None:
+            wait = await self._failed(asked.client_id or "", context)
+            if wait:
+                raise OAuthError(
+                    "invalid_client", "Too many wrong keys came from this address.", 429, max(1, round(wait))
+                )
+            raise OAuthError("invalid_client", _WRONG, 401)
+        if _held_back(client, context):
+            await self._refuse(client, context, {"reason": "edge"})
+            raise OAuthError(
+                "unauthorized_client",
+                f"The keys of {client.name} are for use inside. An admin can make the identity remote.",
+            )
+        return client
+
+    async def _exchange(self, client: Principal, asked: TokenRequest, context: RequestContext) -> IssuedToken:
+        if Permission.TOKENS_EXCHANGE not in permissions_of(client.roles, client.name) or client.audiences:
+            await self._refuse(client, context, {"reason": "permission"}, _EXCHANGE)
+            raise OAuthError("unauthorized_client", f"Exchanging a key needs {Permission.TOKENS_EXCHANGE}.")
+        if asked.resources not in ((), (client.name,)):
+            await self._refuse(client, context, {"reason": "audience"}, _EXCHANGE)
+            raise OAuthError("invalid_target", "A key can be exchanged for a token for oneself alone.")
+        shown = await self._authenticator.authenticate(asked.subject_token)
+        if shown is None or client.name not in shown.audiences:
+            exposed = shown is not None and not shown.audiences
+            detail: dict[str, Any] = {"client": client.name, "exposed": exposed}
+            if shown is not None:
+                detail["key_id"] = shown.key_id
+            await self._record(shown.name if shown else client.name, "denied", context, detail, _EXCHANGE)
+            raise OAuthError(
+                "invalid_grant", f"The key is not honoured, or was not made with {client.name} as audience."
+            )
+        detail = {"key_id": shown.key_id, "client": client.name}
+        await self._record(shown.name, "allowed", context, detail, _EXCHANGE)
+        return self._mint(
+            Grant(shown.name, shown.roles, (client.name,), client.name, shown.key_id), shown.not_before
+        )
+
+    def _mint(self, grant: Grant, not_before: float) -> IssuedToken:
+        return mint(grant, self._keys.current(), self._issuer, self._clock(), not_before)
+
+    async def _failed(self, claimed: str, context: RequestContext | None, client: str = "") -> float:
+        """Count a wrong key, write it down unless too many came, and return the seconds to wait."""
+        verdict = self._throttle.failed(context.client if context else client, self._monotonic())
+        if verdict.report:
+            detail = {"claimed": claimed[:64], "failures": verdict.report}
+            await self._record("unknown", "denied", context, detail)
+        return verdict.retry_after
+
+    async def _refuse(
+        self,
+        principal: Principal,
+        context: RequestContext | None,
+        detail: dict[str, Any],
+        action: str = _ACTION,
+    ) -> None:
+        await self._record(principal.name, "denied", context, {"key_id": principal.key_id, **detail}, action)
+
+    async def _record(
+        self,
+        name: str,
+        outcome: str,
+        context: RequestContext | None,
+        detail: dict[str, Any],
+        action: str = _ACTION,
+    ) -> None:
+        await self._audit.append(
+            caller=name,
+            action=action,
+            target=f"identities/{name}",
+            outcome=outcome,
+            detail=detail,
+            request=context,
+        )
+
+
+def _held_back(principal: Principal, context: RequestContext | None) -> bool:
+    """Tell whether a service's key came through the edge, where only those of remote identities are honoured."""
+    return (
+        principal.kind == "service" and not principal.remote and context is not None and context.through_edge
+    )
+
+
+def _target_sentence(asked: TokenRequest, client: Principal) -> str:
+    if client.audiences:
+        return f"This key was made for {', '.join(client.audiences)} alone."
+    return f"A token is for one service, or for several of {', '.join(PLATFORM)}; {len(asked.resources)} were named."
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, round(seconds)))}

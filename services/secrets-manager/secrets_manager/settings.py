@@ -1,0 +1,45 @@
+"""Settings of the secrets manager, `FOUNTAIN_*`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fountain_common.settings import ServiceSettings
+from pydantic import AfterValidator, Field
+
+from secrets_manager.reconciliation import Wanted, parse_wanted
+
+
+def _readable(raw: str) -> str:
+    parse_wanted(raw)
+    return raw
+
+
+class Settings(ServiceSettings):
+    """What the secrets manager reads besides what every service does."""
+
+    service_name: str = "secrets-manager"
+    """The name, which is fixed."""
+    services: Annotated[str, AfterValidator(_readable)] = (
+        "notification:DATA_KEY gateway-lookup example-consumer"
+    )
+    """Services that get an identity, a key file and a first secret at every start if they have none: names,
+    with the generated keys that one needs besides JWT_SECRET and DB_PASSWORD behind colons."""
+    identities_dir: Path = Path("/identities")
+    """The folder below which each service's own volume is mounted; its `api-key` and `ca.pem` go there."""
+    admin_dir: Path = Path("/admin")
+    """The folder for the admin's `api-key` and `ca.pem`."""
+    trust_dir: Path = Path("/trust")
+    """The folder for the `ca.pem` that the edge and Prometheus read."""
+    kek_provider: Literal["file", "openbao-transit"] = "file"
+    """Where the key-encryption key is: in a file, or in the transit engine of an OpenBao server."""
+    kek_file: Path = Path("/kek/key-encryption-key")
+    """The file of the key-encryption key, on a volume apart from the database."""
+    signing_key_days: float = Field(default=30, gt=0)
+    """The age at which the key that signs tokens is rotated by itself, in days."""
+    anchor_seconds: float = Field(default=60, gt=0)
+    """How often the head of the audit is signed and published, in seconds, if there is anything new."""
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The services of `services`."""
+        return parse_wanted(self.services)
