@@ -1,0 +1,7 @@
+"""Fetch the secrets into memory, then serve `main:app` in this same process."""
+
+from example_consumer.settings import Settings
+from fountain_common.entrypoint import run
+
+if __name__ == "__main__":
+    run(Settings, "main:app")
