@@ -1,0 +1,164 @@
+"""Looking for values where none may be: environments, files, logs, images, events."""
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fountain_cli.stack import ComposeStack, LocalStack
+
+_SHORTEST = 12
+_KEY_VOLUMES = ("/identities/", "/admin", "/kek", "/run/fountain/identity")
+_KEY_FOLDERS = ("identities", "admin", "kek")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere to look: a command whose output is searched."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class Needles:
+    """Values to look for, each under a label that may be printed.
+
+    Args:
+        values: by label.
+        file: where the patterns are kept for grep, readable by this user alone.
+    """
+
+    def __init__(self, values: Mapping[str, str], file: Path) -> None:
+        self._values = {label: value for label, value in values.items() if len(value) >= _SHORTEST}
+        self._file = file
+        file.touch(mode=0o600)
+        file.write_text("\n".join(form for value in self._values.values() for form in _forms(value)) + "\n")
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def in_text(self, text: str) -> list[str]:
+        """Answer the labels of what is in a text."""
+        return [label for label, value in self._values.items() if any(form in text for form in _forms(value))]
+
+    def are_in(self, place: Place) -> bool:
+        """Tell whether anything is in a place; a place that cannot be read is a failure, not an absence."""
+        with subprocess.Popen(place.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
+            grep = ["grep", "--quiet", "--text", "--fixed-strings", "--file", str(self._file)]
+            # Read to the end: one that stops at the first hit would break the pipe of the command that it reads.
+            found = subprocess.run(
+                [*grep[:1], "--count", *grep[2:]], stdin=reading.stdout, capture_output=True, check=False
+            )
+            said = reading.stderr.read().decode(errors="replace") if reading.stderr else ""
+        assert reading.returncode == 0, f"{place.name} could not be read: {said[-500:]}"
+        assert found.returncode in (0, 1), found.stderr
+        return found.returncode == 0
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value as it is, and as it looks in base64."""
+    yield value
+    yield base64.b64encode(value.encode()).decode().rstrip("=")
+
+
+def keys(stack: LocalStack | ComposeStack) -> dict[str, str]:
+    """Answer every key file of the platform by its path: API keys and the key-encryption key."""
+    if isinstance(stack, LocalStack):
+        files = [
+            file
+            for name in _KEY_FOLDERS
+            for file in (stack.state.folder / name).rglob("*key*")
+            if file.is_file()
+        ]
+        return {
+            str(file.relative_to(stack.state.folder)): file.read_text(errors="replace").strip()
+            for file in files
+        }
+    script = 'for file in /identities/*/api-key /admin/api-key /kek/*; do echo "$file $(cat $file)"; done'
+    lines = _docker("exec", _ids(stack, "secrets-manager")[0], "sh", "-c", script).splitlines()
+    return dict(line.split(" ", 1) for line in lines)  # type: ignore[misc]
+
+
+def places(stack: LocalStack | ComposeStack) -> Iterator[Place]:
+    """Answer everywhere that a value could have come to, but for the key volumes and the processes' memory."""
+    yield from _local(stack) if isinstance(stack, LocalStack) else _containers(stack)
+
+
+def key_places(stack: LocalStack | ComposeStack) -> Iterator[Place]:
+    """Answer where the keys must be found: the proof that looking finds."""
+    if isinstance(stack, LocalStack):
+        folders = [str(stack.state.folder / name) for name in _KEY_FOLDERS]
+        yield Place("key folders", ("tar", "-cf", "-", *folders))
+    else:
+        yield Place(
+            "key volumes",
+            ("docker", "exec", _ids(stack, "secrets-manager")[0], "tar", "-cf", "-", "/admin", "/identities"),
+        )
+
+
+def _local(stack: LocalStack) -> Iterator[Place]:
+    state = stack.state.folder
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = os.fsencode(state) in (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if ours:
+            yield Place(
+                f"environment of process {process.name}", ("cat", f"{process}/environ", f"{process}/cmdline")
+            )
+    # Sockets cannot be archived, and files change while they are read: neither is a failure.
+    left_out = [f"--exclude=./{name}" for name in _KEY_FOLDERS]
+    tar = (
+        "tar",
+        "-C",
+        str(state),
+        *left_out,
+        "--warning=no-file-changed",
+        "--ignore-failed-read",
+        "-cf",
+        "-",
+        ".",
+    )
+    yield Place("state, logs and databases", ("sh", "-c", '"$@" || test $? = 1', "tar", *tar))
+
+
+def _containers(stack: ComposeStack) -> Iterator[Place]:
+    images = set()
+    for identity in _ids(stack):
+        [container] = json.loads(_docker("inspect", identity))
+        name = container["Name"].removeprefix("/")
+        images.add(container["Image"])
+        yield Place(f"configuration and environment of {name}", ("docker", "inspect", identity))
+        pids = _docker("top", identity, "-eo", "pid").split()[1:]
+        environments = [f"/proc/{pid}/environ" for pid in pids if Path(f"/proc/{pid}").exists()]
+        yield Place(f"environments of the processes of {name}", ("cat", *environments))
+        tar = ("tar", "-cf", "-", *_searched(container))
+        yield Place(
+            f"files of {name}",
+            ("docker", "exec", identity, "sh", "-c", '"$@" 2>/dev/null || test $? = 1', "tar", *tar),
+        )
+    yield Place("images", ("docker", "save", *sorted(images)))
+
+
+def _searched(container: Mapping[str, Any]) -> list[str]:
+    """What a container can write to: the rest is its image, which is searched by itself."""
+    assert container["HostConfig"]["ReadonlyRootfs"], f"{container['Name']} can write to its image"
+    mounts = [mount["Destination"] for mount in container["Mounts"]]
+    writable = [*mounts, *(container["HostConfig"]["Tmpfs"] or {})]
+    return [path for path in writable if not f"{path}/".startswith(_KEY_VOLUMES)]
+
+
+def _ids(stack: ComposeStack, service: str | None = None) -> list[str]:
+    labels = [f"com.docker.compose.project={stack.project}"]
+    if service is not None:
+        labels.append(f"com.docker.compose.service={service}")
+    return _docker("ps", "-q", *(word for label in labels for word in ("--filter", f"label={label}"))).split()
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout

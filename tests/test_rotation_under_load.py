@@ -1,0 +1,69 @@
+"""Twenty clients sign and open links through the edge while the secret is rotated twenty times."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from steward import CONSUMER, TARGET, Steward
+
+CLIENTS = 20
+ROTATIONS = 20
+OVERLAP_SECONDS = 5
+
+
+@dataclass
+class Tally:
+    """What was seen."""
+
+    requests: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def count(self, answer: httpx2.Response, expected: int) -> None:
+        """Count an answer; another one than expected is a failure."""
+        self.requests += 1
+        if answer.status_code != expected:
+            self.failed.append(f"{answer.request.method} {answer.status_code} {answer.text[:200]}")
+
+
+async def _sign_and_open(
+    client: httpx2.AsyncClient, headers: dict[str, str], tally: Tally, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        try:
+            signed = await client.post("/links", json={"target": TARGET}, headers=headers)
+            tally.count(signed, 201)
+            if signed.status_code == 201:
+                tally.count(await client.get(f"/links/{signed.json()['token']}", headers=headers), 307)
+        except httpx2.HTTPError as error:
+            tally.failed.append(repr(error))
+
+
+async def _under_load(steward: Steward, tally: Tally) -> list[dict[str, Any]]:
+    stop = asyncio.Event()
+    headers = steward.headers(CONSUMER)
+    async with steward.stack.async_client(CONSUMER, connections=CLIENTS) as client:
+        clients = [asyncio.create_task(_sign_and_open(client, headers, tally, stop)) for _ in range(CLIENTS)]
+        try:
+            rotations = [await asyncio.to_thread(steward.rotate) for _ in range(ROTATIONS)]
+        finally:
+            stop.set()
+            await asyncio.gather(*clients)
+    return rotations
+
+
+def test_not_one_request_fails_while_the_secret_rotates_twenty_times(steward: Steward) -> None:
+    steward.overlap(OVERLAP_SECONDS)
+    first = steward.active()
+    tally = Tally()
+    started = time.monotonic()
+    rotations = asyncio.run(_under_load(steward, tally))
+    seconds = time.monotonic() - started
+
+    print(f"{tally.requests} requests and {ROTATIONS} rotations in {seconds:.1f} s")
+    assert tally.failed == []
+    assert tally.requests > 10 * ROTATIONS
+    assert [rotation["version"] for rotation in rotations] == list(range(first + 1, first + 1 + ROTATIONS))
+    for rotation in rotations:
+        steward.wait_for_state(rotation["rotation_id"], "retired", OVERLAP_SECONDS + 20)
