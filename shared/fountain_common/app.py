@@ -30,25 +30,50 @@ class PlatformParts(Protocol):
 
     health: Health
     metrics: Metrics
+    routers: tuple[APIRouter, ...]
+
+    def describe(self, title: str, description: str, version: str) -> None:
+        """Take what the catalog shows of the service."""
+        ...
 
     async def start(self) -> None:
-        """Begin: before the service's own lifespan."""
+        """Begin, before the service's own lifespan."""
+        ...
+
+    async def announce(self) -> None:
+        """Make the service known: it can do its job now."""
+        ...
+
+    async def withdraw(self) -> None:
+        """Take that back, before the service's own lifespan ends."""
         ...
 
     async def stop(self) -> None:
-        """End: after the service's own lifespan."""
+        """End, after the service's own lifespan; also after a start that failed."""
         ...
 
 
 class Alone:
     """A platform without peers: health and metrics, and nobody to talk to."""
 
+    routers: tuple[APIRouter, ...] = ()
+
     def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
         self.health = Health(settings.service_name)
         self.metrics = Metrics(settings.service_name)
 
+    def describe(self, title: str, description: str, version: str) -> None:
+        """There is no catalog."""
+
     async def start(self) -> None:
         """There is nobody to find."""
+
+    async def announce(self) -> None:
+        """There is nobody to tell."""
+
+    async def withdraw(self) -> None:
+        """There is nobody to tell."""
 
     async def stop(self) -> None:
         """There is nobody to leave."""
@@ -101,7 +126,9 @@ def create_service(
     """
     public = tuple(public_paths)
     parts = platform if platform is not None else _default_platform(settings)
-    parts.health.service, parts.health.version = settings.service_name, version
+    parts.health.version = version
+    parts.metrics.identify(settings.service_name, version)
+    parts.describe(title, description, version)
     describe = getattr(parts, "describe", None)
     if describe is not None:
         describe(title, description, version)
@@ -134,7 +161,7 @@ def create_service(
     add_health(app, parts.health, health_checks)
     add_metrics(app, parts.metrics)
     add_docs(app)
-    for router in (*getattr(parts, "routers", ()), *routers):
+    for router in (*parts.routers, *routers):
         app.include_router(router)
     require_guards(app, public)
     openapi.install(app, public_paths=(*OPEN, *public))
@@ -153,15 +180,12 @@ def _lifespan(parts: PlatformParts, own: Lifespan | None, public: tuple[str, ...
         # Once more, as routes may have been added since.
         require_guards(app, public)
         async with AsyncExitStack() as stack:
-            await parts.start()
             stack.push_async_callback(parts.stop)
+            await parts.start()
             if own is not None:
                 await stack.enter_async_context(own(app))
-            # The platform makes the service known only now that it can do its job, and takes it back first.
-            announce = getattr(parts, "announce", None)
-            if announce is not None:
-                await announce()
-                stack.push_async_callback(cast("Any", parts).withdraw)
+            stack.push_async_callback(parts.withdraw)
+            await parts.announce()
             yield
 
     return run

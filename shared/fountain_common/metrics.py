@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -22,16 +22,12 @@ class Metrics:
     `registry` takes whatever else a service counts; names there start with `fountain_`.
     """
 
-    def __init__(self, service: str = "", version: str = "") -> None:
+    def __init__(self, service: str = "") -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        Gauge(
-            "fountain_service_info",
-            "The service that runs here.",
-            ["service", "version"],
-            registry=self.registry,
-        ).labels(service, version).set(1)
+        self._info = Info("fountain_service", "The service that runs here.", registry=self.registry)
+        self.identify(service, "")
         self._requests = Counter(
             "http_requests", "Requests answered.", ["method", "path", "status"], registry=self.registry
         )
@@ -53,6 +49,10 @@ class Metrics:
         # methods x routes x statuses, as paths are templates.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._observers: dict[tuple[str, str], Histogram] = {}
+
+    def identify(self, service: str, version: str) -> None:
+        """Say whose metrics these are."""
+        self._info.info({"service": service, "version": version})
 
     def observe(self, method: str, path: str, status: int, seconds: float | None) -> None:
         """Count one request.
