@@ -1,0 +1,122 @@
+"""The worker that takes rotations on when time does: deadlines, overlaps, holders that are gone, scheduled
+rotations.
+
+What to do is decided by the rules over what is stored, each step in one transaction: a worker that is
+killed anywhere is followed by one that goes on from there.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from fountain_common.logging import get_logger
+from sqlalchemy.orm import Session
+
+from secrets_manager import idempotency, service_holders, transitions
+from secrets_manager import repository_rotations as rotations
+from secrets_manager.changes import Changes
+from secrets_manager.holders import HolderKey, Presence
+from secrets_manager.service_policies import PoliciesService
+
+LONGEST_PAUSE_SECONDS: Final = 1.0
+_SHORTEST_PAUSE_SECONDS: Final = 0.01
+_AFTER_FAILURE_SECONDS: Final = 2.0
+_PRUNE_SECONDS: Final = 3600.0
+
+
+@dataclass
+class Driver:
+    """Wakes when something is due, and at least once a second for holders that are gone."""
+
+    changes: Changes
+    presence: Presence
+    policies: PoliciesService
+    clock: Callable[[], float]
+    _task: asyncio.Task[None] | None = None
+    _next_prune: float = 0.0
+    _last_look: float = field(default_factory=time.monotonic)
+
+    async def start(self) -> None:
+        """Take over what an earlier process left, give every holder a full time to live, and begin."""
+
+        def read(session: Session) -> tuple[list[HolderKey], list[str]]:
+            holders = [HolderKey(*key) for key in rotations.all_holders(session)]
+            return holders, rotations.services_with_open(session)
+
+        holders, services = await self.changes.read(read)
+        self.presence.add(holders)
+        for service_name in services:
+            self.changes.postpone(service_name, self.clock())
+        self._last_look = time.monotonic()
+        self._task = asyncio.create_task(self._run(), name="rotation-driver")
+
+    async def stop(self) -> None:
+        """End; what is due waits for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def is_running(self) -> bool:
+        """Whether the worker is alive; a health check."""
+        return self._task is not None and not self._task.done()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+                pause = self._pause()
+            except asyncio.CancelledError:
+                raise
+            except Exception as failure:  # noqa: BLE001 - whatever it was, what is due is still in the database
+                get_logger().error("rotation_driver_failed", exc_info=failure)
+                pause = _AFTER_FAILURE_SECONDS
+            await self.changes.woken(pause)
+
+    async def look(self) -> None:
+        """Do everything that is due now."""
+        self._forgive_own_absence()
+        for service_name in {*self.changes.due(self.clock()), *self.presence.expired()}:
+            await self._advance(service_name)
+        if self.policies.next_look <= self.clock():
+            await self.policies.rotate_due()
+        if self._next_prune <= self.clock():
+            await self.changes.prune(idempotency.prune, self.clock())
+            self._next_prune = self.clock() + _PRUNE_SECONDS
+
+    async def _advance(self, service_name: str) -> None:
+        gone: list[HolderKey] = []
+
+        def run(session: Session) -> None:
+            gone.extend(self.presence.take_expired(service_name))
+            now = self.clock()
+            service_holders.remove(session, gone, now)
+            transitions.progress(session, service_name, now)
+
+        try:
+            await self.changes.commit(service_name, run)
+        except Exception:
+            # They are still in the database: they must not be forgotten here.
+            self.presence.add(gone)
+            self.changes.postpone(service_name, self.clock() + _AFTER_FAILURE_SECONDS)
+            raise
+        for key in gone:
+            get_logger().info(
+                "holder_expired", secret_of=key.service_name, identity=key.identity, holder=key.instance_id
+            )
+
+    def _forgive_own_absence(self) -> None:
+        """Renew everybody if this process did not run for a while: they could not be heard."""
+        now = time.monotonic()
+        if now - self._last_look > self.presence.ttl / 3:
+            self.presence.renew_all()
+        self._last_look = now
+
+    def _pause(self) -> float:
+        now = self.clock()
+        left = min(self.changes.next_due() - now, self.policies.next_look - now)
+        return min(LONGEST_PAUSE_SECONDS, max(_SHORTEST_PAUSE_SECONDS, left))

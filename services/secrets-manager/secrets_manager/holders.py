@@ -1,0 +1,100 @@
+"""How long each holder still counts: a time to live that the holder's reads renew (design, section 5).
+
+A row says that an instance holds a secret; how long it counts is kept here, in memory, so that a renewal
+costs no write. Nothing is lost with it: after the service's own downtime every holder gets one full time to
+live anyway, as nobody could renew meanwhile.
+
+Renewals come from the event loop, removals from the writer's thread: both take the lock, so that a holder
+is renewed either before it is removed, and stays, or after, and is made anew by the read that failed to
+renew it.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+TTL_SECONDS: Final = 90.0
+MAX_PER_SECRET: Final = 5000
+
+
+class HolderKey(NamedTuple):
+    """One instance that holds one secret."""
+
+    service_name: str
+    identity: str
+    instance_id: str
+
+
+class Presence:
+    """Which holders are alive, by monotonic time in seconds."""
+
+    def __init__(self, ttl: float = TTL_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ttl = ttl
+        self._clock = clock
+        self._until: dict[HolderKey, float] = {}
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, keys: Iterable[HolderKey]) -> None:
+        """Count these from now on, for one full time to live."""
+        until = self._clock() + self.ttl
+        with self._lock:
+            for key in keys:
+                if key not in self._until:
+                    self._counts[key.service_name] += 1
+                self._until[key] = until
+
+    def renew(self, key: HolderKey) -> bool:
+        """Give a holder another time to live; False if it is none (any more)."""
+        with self._lock:
+            if key not in self._until:
+                return False
+            self._until[key] = self._clock() + self.ttl
+            return True
+
+    def renew_all(self) -> None:
+        """Give everybody another time to live: for when this process was not able to hear them."""
+        with self._lock:
+            self._until = dict.fromkeys(self._until, self._clock() + self.ttl)
+
+    def expired(self) -> set[str]:
+        """Return the secrets that have holders whose time is over."""
+        now = self._clock()
+        with self._lock:
+            return {key.service_name for key, until in self._until.items() if until <= now}
+
+    def take_expired(self, service_name: str) -> list[HolderKey]:
+        """Stop counting the holders of a secret whose time is over, and return them."""
+        now = self._clock()
+        with self._lock:
+            gone = [
+                key for key, until in self._until.items() if key.service_name == service_name and until <= now
+            ]
+            self._forget(gone)
+        return gone
+
+    def remove(self, keys: Iterable[HolderKey]) -> None:
+        """Stop counting these."""
+        with self._lock:
+            self._forget(keys)
+
+    def of_identity(self, identity: str) -> list[HolderKey]:
+        """Return what an identity's instances hold."""
+        with self._lock:
+            return [key for key in self._until if key.identity == identity]
+
+    def seconds_left(self, key: HolderKey) -> float | None:
+        """Return how long a holder still counts; None if it is none."""
+        until = self._until.get(key)
+        return None if until is None else max(0.0, until - self._clock())
+
+    def is_full(self, service_name: str) -> bool:
+        """Whether a secret has as many holders as one may have."""
+        return self._counts[service_name] >= MAX_PER_SECRET
+
+    def _forget(self, keys: Iterable[HolderKey]) -> None:
+        for key in keys:
+            if self._until.pop(key, None) is not None:
+                self._counts[key.service_name] -= 1

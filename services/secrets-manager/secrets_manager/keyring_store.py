@@ -1,0 +1,124 @@
+"""Opens the key ring at the start, makes it on the first one, and replaces its keys while the service
+runs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fountain_common.db import Database
+from sqlalchemy import inspect, select, tuple_
+from sqlalchemy.orm import Session
+
+from secrets_manager.kek import KeyEncryptionKey, KeyRefusedError
+from secrets_manager.keyring import Keyring, Ring
+from secrets_manager.models_base import Base, KeyRingRow
+from secrets_manager.models_secrets import SecretVersionRow
+
+_ROW = 1
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class SealedColumn:
+    """A column of sealed values, for re-wrapping: its model, its name, and what a row's value is bound to."""
+
+    model: type[Base]
+    column: str
+    purpose: str
+    context: Callable[[Any], str]
+
+
+async def load_keyring(database: Database, kek: KeyEncryptionKey) -> Keyring | None:
+    """Open the key ring of an existing database, writing nothing; None if the database is fresh.
+
+    To be called before migrations. KeyRefusedError when the key-encryption key is missing, unreadable or
+    another's.
+    """
+    wrapped = await database.read(_wrapped_ring)
+    return None if wrapped is None else Keyring(Ring.load(kek.unwrap(wrapped)))
+
+
+async def create_keyring(database: Database, kek: KeyEncryptionKey) -> Keyring:
+    """Make the key ring of a fresh database, and the key-encryption key if there is none; after migrations.
+
+    The key goes first: killed in between, the next start finds a key and an empty database, and goes on
+    from here.
+    """
+    if not kek.exists():
+        kek.create()
+    ring = Ring.generate()
+    wrapped = kek.wrap(ring.dump())
+
+    def insert(session: Session) -> None:
+        session.add(KeyRingRow(id=_ROW, wrapped=wrapped, updated_at=time.time()))
+
+    await database.write(insert)
+    return Keyring(ring)
+
+
+async def rotate_key_encryption_key(
+    database: Database, kek: KeyEncryptionKey, keyring: Keyring, columns: Sequence[SealedColumn]
+) -> int:
+    """Replace the key-encryption key, add a ring key and re-wrap every data key with it; return how many
+    there were.
+
+    Runs beside readers and writers, in small transactions. Killed anywhere, what is stored opens with what
+    is stored, and running it again finishes the work: old keys are dropped only when nothing needs them.
+    """
+    kek.add_key()
+    await _store(database, kek, keyring, keyring.ring.with_new_key())
+    rewrapped = 0
+    for column in columns:
+        rewrapped += await _rewrap_column(database, keyring, column)
+    await _store(database, kek, keyring, keyring.ring.with_newest_alone())
+    kek.drop_old_keys()
+    return rewrapped
+
+
+async def _store(database: Database, kek: KeyEncryptionKey, keyring: Keyring, ring: Ring) -> None:
+    wrapped = kek.wrap(ring.dump())
+
+    def update(session: Session) -> None:
+        row = session.get_one(KeyRingRow, _ROW)
+        row.wrapped, row.updated_at = wrapped, time.time()
+
+    await database.write(update)
+    keyring.ring = ring
+
+
+async def _rewrap_column(database: Database, keyring: Keyring, sealed: SealedColumn) -> int:
+    keys = inspect(sealed.model).primary_key
+    count = 0
+    after: Any = None
+
+    def batch(session: Session) -> tuple[int, Any]:
+        query = select(sealed.model).order_by(*keys).limit(_BATCH)
+        if after is not None:
+            query = query.where(tuple_(*keys) > tuple_(*after))
+        rows = session.scalars(query).all()
+        for row in rows:
+            value = getattr(row, sealed.column)
+            if value is not None:
+                setattr(row, sealed.column, keyring.rewrap(sealed.purpose, sealed.context(row), value))
+        return len(rows), inspect(rows[-1]).identity if rows else None
+
+    while True:
+        done, after = await database.write(batch)
+        count += done
+        if done < _BATCH:
+            return count
+
+
+def _wrapped_ring(session: Session) -> bytes | None:
+    tables = inspect(session.connection()).get_table_names()
+    if KeyRingRow.__tablename__ not in tables:
+        return None
+    wrapped = session.scalar(select(KeyRingRow.wrapped).where(KeyRingRow.id == _ROW))
+    if wrapped is None and session.scalar(select(SecretVersionRow.version).limit(1)) is not None:
+        raise KeyRefusedError(
+            "The key ring is missing from the database, so that nothing in it can be opened. "
+            "Restore a backup onto an empty data directory. Nothing was written."
+        )
+    return wrapped

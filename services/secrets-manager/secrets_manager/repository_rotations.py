@@ -1,0 +1,118 @@
+"""Queries over rotations and holders, and their way between rows and the rules."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from secrets_manager.models_secrets import HolderRow, RotationRow
+from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
+
+_OPEN: Final = [str(state) for state in OPEN]
+
+
+def to_rotation(row: RotationRow) -> Rotation:
+    """Return a row as the rules know it."""
+    return Rotation(
+        rotation_id=row.rotation_id,
+        service_name=row.service_name,
+        version=row.version,
+        previous_version=row.previous_version,
+        state=RotationState(row.state),
+        overdue=row.overdue,
+        created_at=row.created_at,
+        deadline_at=row.deadline_at,
+        deadline_seconds=row.deadline_seconds,
+        overlap_seconds=row.overlap_seconds,
+        activated_at=row.activated_at,
+        draining_since=row.draining_since,
+        retired_at=row.retired_at,
+        reason=row.reason,
+    )
+
+
+def to_holder(row: HolderRow) -> Holder:
+    """Return a row as the rules know it."""
+    return Holder(row.instance_id, row.identity, row.accepts, row.uses)
+
+
+def add(session: Session, rotation: Rotation, requested_by: str) -> None:
+    """Insert a new rotation."""
+    session.add(RotationRow(**_columns(rotation), requested_by=requested_by, last_holders=None))
+    session.flush()
+
+
+def save(session: Session, rotation: Rotation) -> RotationRow:
+    """Write what a step changed."""
+    row = session.scalars(select(RotationRow).where(RotationRow.rotation_id == rotation.rotation_id)).one()
+    for name, value in _columns(rotation).items():
+        setattr(row, name, value)
+    return row
+
+
+def find(session: Session, rotation_id: str) -> RotationRow | None:
+    """Return one rotation."""
+    return session.scalars(select(RotationRow).where(RotationRow.rotation_id == rotation_id)).first()
+
+
+def open_of(session: Session, service_name: str) -> list[Rotation]:
+    """Return the open rotations of one secret, the oldest first."""
+    query = select(RotationRow).where(RotationRow.service_name == service_name, RotationRow.state.in_(_OPEN))
+    return [to_rotation(row) for row in session.scalars(query.order_by(RotationRow.version))]
+
+
+def services_with_open(session: Session) -> list[str]:
+    """Return the secrets that have an open rotation."""
+    return list(
+        session.scalars(select(RotationRow.service_name).where(RotationRow.state.in_(_OPEN)).distinct())
+    )
+
+
+def page(
+    session: Session, before: int | None, limit: int, *, service_name: str | None, state: RotationState | None
+) -> Sequence[RotationRow]:
+    """Return up to `limit` rotations older than position `before`, the newest first."""
+    query = select(RotationRow)
+    if before is not None:
+        query = query.where(RotationRow.position < before)
+    if service_name is not None:
+        query = query.where(RotationRow.service_name == service_name)
+    if state is RotationState.OVERDUE:
+        query = query.where(RotationRow.overdue)
+    elif state is not None:
+        query = query.where(RotationRow.state == str(state), ~RotationRow.overdue)
+    return session.scalars(query.order_by(RotationRow.position.desc()).limit(limit)).all()
+
+
+def holders_of(session: Session, service_name: str) -> list[HolderRow]:
+    """Return everyone who holds a secret."""
+    query = select(HolderRow).where(HolderRow.service_name == service_name)
+    return list(session.scalars(query.order_by(HolderRow.identity, HolderRow.instance_id)))
+
+
+def holder(session: Session, service_name: str, identity: str, instance_id: str) -> HolderRow | None:
+    """Return one holder."""
+    return session.get(HolderRow, (service_name, identity, instance_id))
+
+
+def all_holders(session: Session) -> list[tuple[str, str, str]]:
+    """Return the keys of all holders: service, identity, instance."""
+    rows = session.execute(select(HolderRow.service_name, HolderRow.identity, HolderRow.instance_id))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def remove_holder(session: Session, service_name: str, identity: str, instance_id: str) -> None:
+    """Forget one holder, if it is there."""
+    session.execute(
+        delete(HolderRow).where(
+            HolderRow.service_name == service_name,
+            HolderRow.identity == identity,
+            HolderRow.instance_id == instance_id,
+        )
+    )
+
+
+def _columns(rotation: Rotation) -> dict[str, object]:
+    return {**asdict(rotation), "state": str(rotation.state)}

@@ -1,0 +1,53 @@
+"""Queries over secrets and their versions."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from secrets_manager.models_secrets import SecretRow, SecretVersionRow
+from secrets_manager.rotation import HELD, VersionState
+
+
+def find(session: Session, service_name: str) -> SecretRow | None:
+    """Return the secret of a service, revoked or not."""
+    return session.get(SecretRow, service_name)
+
+
+def page(session: Session, after: str, limit: int) -> Sequence[SecretRow]:
+    """Return up to `limit` secrets whose names come after `after`."""
+    query = select(SecretRow).where(SecretRow.service_name > after)
+    return session.scalars(query.order_by(SecretRow.service_name).limit(limit)).all()
+
+
+def held_versions(session: Session, service_names: Sequence[str]) -> dict[str, list[SecretVersionRow]]:
+    """Return the staged, active and draining versions of each secret, the newest first."""
+    query = select(SecretVersionRow).where(
+        SecretVersionRow.service_name.in_(service_names),
+        SecretVersionRow.state.in_([str(state) for state in HELD]),
+    )
+    found: dict[str, list[SecretVersionRow]] = {name: [] for name in service_names}
+    for row in session.scalars(query.order_by(SecretVersionRow.version.desc())):
+        found[row.service_name].append(row)
+    return found
+
+
+def version(session: Session, service_name: str, number: int) -> SecretVersionRow | None:
+    """Return one version, whatever its state."""
+    return session.get(SecretVersionRow, (service_name, number))
+
+
+def version_in(session: Session, service_name: str, state: VersionState) -> SecretVersionRow | None:
+    """Return the newest version in this state."""
+    query = select(SecretVersionRow).where(
+        SecretVersionRow.service_name == service_name, SecretVersionRow.state == str(state)
+    )
+    return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(1)).first()
+
+
+def version_page(session: Session, service_name: str, before: int, limit: int) -> Sequence[SecretVersionRow]:
+    """Return up to `limit` versions older than `before`, the newest first."""
+    query = select(SecretVersionRow).where(
+        SecretVersionRow.service_name == service_name, SecretVersionRow.version < before
+    )
+    return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(limit)).all()
