@@ -63,7 +63,13 @@ app = create_service(
     lifespan=lifespan,
     platform=platform,
     landing=False,
-    public_paths=["/apis", "/apis/{serviceName}/openapi.json", "/assets/{name}", "/internal/route", "/internal/tls-ask"],
+    public_paths=[
+        "/apis",
+        "/apis/{serviceName}/openapi.json",
+        "/assets/{name}",
+        "/internal/route",
+        "/internal/tls-ask",
+    ],
 )
 app.state.gateway = gateway
 app.state.catalogue = Catalogue(settings, gateway.registry, seen)

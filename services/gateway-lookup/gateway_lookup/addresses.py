@@ -48,6 +48,6 @@ def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
     """
     labels = dict.fromkeys(service_name(label) for label in raw)
     for label in labels:
-        if label in PLATFORM and label != service or label in EDGE_NAMES:
+        if (label in PLATFORM and label != service) or label in EDGE_NAMES:
             raise Conflict(f"The subdomain {label} belongs to the platform.")
     return tuple(label for label in labels if label != service)

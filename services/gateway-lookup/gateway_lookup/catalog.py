@@ -20,7 +20,9 @@ def site(settings: GatewaySettings, name: str = "") -> str:
 def links(settings: GatewaySettings, name: str) -> CatalogLinks:
     """Answer the links of a service."""
     base = site(settings, name)
-    return CatalogLinks(site=f"{base}/", docs=f"{base}/docs", health=f"{base}/health", openapi=f"{base}/openapi.json")
+    return CatalogLinks(
+        site=f"{base}/", docs=f"{base}/docs", health=f"{base}/health", openapi=f"{base}/openapi.json"
+    )
 
 
 class Catalogue:
@@ -37,7 +39,9 @@ class Catalogue:
 
     def catalog(self) -> Catalog:
         """Answer every service, by name."""
-        return Catalog(domain=self._settings.domain, services=[self.service(name) for name in self._registry.names()])
+        return Catalog(
+            domain=self._settings.domain, services=[self.service(name) for name in self._registry.names()]
+        )
 
     def service(self, name: str) -> CatalogService:
         """Answer one service; what it says of itself is cut to a sane length and is text, never markup."""
@@ -61,7 +65,11 @@ class Catalogue:
 
     def _status(self, held: list[Lease]) -> tuple[str, list[str]]:
         states = {lease.state for lease in held}
-        seen = [health for lease in held if (health := self.seen.health.get(lease.claim.key)) and not lease.expired]
+        seen = [
+            health
+            for lease in held
+            if (health := self.seen.health.get(lease.claim.key)) and not lease.expired
+        ]
         degraded = sorted({word for health in seen for word in health.degraded})
         if not held:
             return "unknown", []

@@ -13,7 +13,9 @@ def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
         document: as the service gave it; it is not trusted.
         server: the service's public URL, made from its name.
     """
-    shown: dict[str, Any] = copy.deepcopy({key: value for key, value in document.items() if key != "webhooks"})
+    shown: dict[str, Any] = copy.deepcopy(
+        {key: value for key, value in document.items() if key != "webhooks"}
+    )
     shown["servers"] = [{"url": server}]
     for item in _dicts(shown.get("paths")):
         item.pop("servers", None)
@@ -35,7 +37,9 @@ def _drop_flows(shown: dict[str, Any]) -> None:
         return
     # An OAuth scheme names URLs that the page would send credentials to.
     components["securitySchemes"] = {
-        name: scheme for name, scheme in schemes.items() if isinstance(scheme, dict) and scheme.get("type") not in _FLOWS
+        name: scheme
+        for name, scheme in schemes.items()
+        if isinstance(scheme, dict) and scheme.get("type") not in _FLOWS
     }
 
 

@@ -41,7 +41,9 @@ class Fetcher:
         try:
             async with asyncio.timeout(SECONDS):
                 client, extensions = await self._client(claim)
-                async with client.stream("GET", claim.url + path, extensions=extensions, timeout=SECONDS) as response:
+                async with client.stream(
+                    "GET", claim.url + path, extensions=extensions, timeout=SECONDS
+                ) as response:
                     body = bytearray()
                     async for chunk in response.aiter_bytes():
                         body += chunk

@@ -147,9 +147,7 @@ def register(
     if held.claim.identity != claim.identity:
         raise Forbidden("This instance was registered by another identity.")
     if claim.generation < held.claim.generation:
-        raise Conflict(
-            "A newer generation of this instance is registered.", generation=held.claim.generation
-        )
+        raise Conflict("A newer generation of this instance is registered.", generation=held.claim.generation)
     if claim.generation > held.claim.generation:
         return _grant(claim, expires_at, displaced)
     _check_secret(held, secret)
@@ -180,7 +178,8 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
             raise Conflict("This address and port are leased by another service. Listen on another port.")
         if not lease.expired and other.generation > claim.generation:
             raise Conflict(
-                "A newer generation of this service is registered at this address.", generation=other.generation
+                "A newer generation of this service is registered at this address.",
+                generation=other.generation,
             )
         found.append(other.key)
     return tuple(found)

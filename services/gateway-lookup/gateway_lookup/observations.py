@@ -34,7 +34,11 @@ def read_openapi(fetched: Fetched | None) -> dict[str, Any] | None:
     if fetched is None or fetched.status != 200:
         return None
     document = _object(fetched.body)
-    return document if isinstance(document.get("paths"), dict) and isinstance(document.get("openapi"), str) else None
+    return (
+        document
+        if isinstance(document.get("paths"), dict) and isinstance(document.get("openapi"), str)
+        else None
+    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -22,7 +22,14 @@ _BASE = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-_KIND = {"healthy": "good", "degraded": "warn", "draining": "warn", "unhealthy": "bad", "expired": "bad", "unknown": ""}
+_KIND = {
+    "healthy": "good",
+    "degraded": "warn",
+    "draining": "warn",
+    "unhealthy": "bad",
+    "expired": "bad",
+    "unknown": "",
+}
 _WORD = {"expired": "gone", "unknown": "not seen yet"}
 ASSETS = {
     "portal.css": "text/css; charset=utf-8",
@@ -59,7 +66,8 @@ def apis_page(settings: GatewaySettings, title: str, catalog: Catalog, names: li
     """Answer the page with every service's operations behind one selector."""
     titles = {service.service_name: service.title for service in catalog.services}
     options = "".join(
-        f'<option value="{escape(name)}">{escape(_named(titles.get(name, name), name))}</option>' for name in names
+        f'<option value="{escape(name)}">{escape(_named(titles.get(name, name), name))}</option>'
+        for name in names
     )
     links = "".join(
         f'<li><a href="/apis/{escape(name)}/openapi.json">{escape(name)}</a></li>' for name in names

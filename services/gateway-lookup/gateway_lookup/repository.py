@@ -76,7 +76,9 @@ def remove_static(session: Session, name: str) -> None:
 
 def all_statics(session: Session) -> list[StaticEntry]:
     """Answer every static entry."""
-    return [StaticEntry(row.service_name, row.url, tuple(row.hosts)) for row in session.scalars(select(StaticRow))]
+    return [
+        StaticEntry(row.service_name, row.url, tuple(row.hosts)) for row in session.scalars(select(StaticRow))
+    ]
 
 
 def allow_name(session: Session, name: str, now: datetime, since: datetime, limit: int) -> bool:

@@ -10,7 +10,12 @@ from gateway_lookup.schemas import Catalog, ScrapeTarget
 router = APIRouter(tags=["catalog"])
 
 
-@router.get("/catalog", operation_id="getCatalog", summary="List every service with its health", response_model=Catalog)
+@router.get(
+    "/catalog",
+    operation_id="getCatalog",
+    summary="List every service with its health",
+    response_model=Catalog,
+)
 async def get_catalog(_: CatalogReader, catalogue: CatalogueDep) -> Catalog:
     """Answer every service: version, description, how many instances are in which state, health, and public links."""
     return catalogue.catalog()

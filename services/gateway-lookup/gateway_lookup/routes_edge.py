@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from fountain_common.errors import Forbidden, NotFound
 
-from gateway_lookup.deps import GatewayDep, edge_only
 from gateway_lookup.catalog import site
+from gateway_lookup.deps import GatewayDep, edge_only
 from gateway_lookup.pages import not_found_page, page_headers
 
 router = APIRouter(dependencies=[Depends(edge_only)], include_in_schema=False)
@@ -27,7 +27,11 @@ async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
         return Response(headers={UPSTREAM: _with_port(first), OTHER_UPSTREAM: _with_port(second)})
     near = gateway.registry.near(label) if label else []
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(not_found_page(gateway.settings, label or "", near), 404, headers=page_headers(style_src=site(gateway.settings)))
+        return HTMLResponse(
+            not_found_page(gateway.settings, label or "", near),
+            404,
+            headers=page_headers(style_src=site(gateway.settings)),
+        )
     raise NotFound("No service is reached under this name.", near=near)
 
 

@@ -26,7 +26,9 @@ async def get_landing_page(
 ) -> Response:
     """Answer a page with every service: version, description, instances and health. An open page keeps itself up to date."""
     app = request.app
-    page = pages.portal_page(gateway.settings, app.title, app.description, app.version, catalogue.catalog()).encode()
+    page = pages.portal_page(
+        gateway.settings, app.title, app.description, app.version, catalogue.catalog()
+    ).encode()
     etag = f'"{hashlib.blake2b(page, digest_size=12).hexdigest()}"'
     headers = {**pages.page_headers(), "ETag": etag}
     if not_modified(if_none_match, etag):
@@ -34,7 +36,12 @@ async def get_landing_page(
     return HTMLResponse(page, headers=headers)
 
 
-@router.get("/apis", operation_id="getApiPortal", summary="Show every service's operations", response_class=HTMLResponse)
+@router.get(
+    "/apis",
+    operation_id="getApiPortal",
+    summary="Show every service's operations",
+    response_class=HTMLResponse,
+)
 async def get_api_portal(request: Request, gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
     """Answer a page where the operations of every running service are read and tried, one service at a time."""
     names = catalogue.openapi_names()
@@ -59,5 +66,6 @@ async def get_asset(name: str) -> Response:
     if name not in pages.ASSETS:
         raise NotFound("There is no such asset.")
     return Response(
-        pages.asset(name), headers={"content-type": pages.ASSETS[name], "Cache-Control": "public, max-age=300"}
+        pages.asset(name),
+        headers={"content-type": pages.ASSETS[name], "Cache-Control": "public, max-age=300"},
     )

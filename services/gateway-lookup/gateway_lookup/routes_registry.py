@@ -27,11 +27,19 @@ InstanceId = Annotated[
     str, Path(alias="instanceId", pattern="^[0-9a-f]{32}$", description="32 hex digits, random per process.")
 ]
 LeaseSecret = Annotated[
-    str | None, Header(alias="X-Fountain-Lease", description="The lease's secret, from the first answer.", max_length=128)
+    str | None,
+    Header(
+        alias="X-Fountain-Lease", description="The lease's secret, from the first answer.", max_length=128
+    ),
 ]
 
 
-@router.get("/registry", operation_id="listRegistry", summary="List everything that is registered", response_model=RegistryPage)
+@router.get(
+    "/registry",
+    operation_id="listRegistry",
+    summary="List everything that is registered",
+    response_model=RegistryPage,
+)
 async def list_registry(
     _: Reader,
     gateway: GatewayDep,
@@ -67,7 +75,9 @@ async def get_registry_entry(_: Reader, name: ServiceName, gateway: GatewayDep) 
     response_model=RegistryEntry,
     responses=problem_responses(409),
 )
-async def create_registry_entry(_: Admin, body: NamedStaticRegistration, gateway: GatewayDep) -> RegistryEntry:
+async def create_registry_entry(
+    _: Admin, body: NamedStaticRegistration, gateway: GatewayDep
+) -> RegistryEntry:
     """Add a static entry. It stands over instances that register under the name; names of the platform are refused."""
     name = service_name(body.service_name)
     await gateway.put_static(StaticEntry(name, body.url.rstrip("/"), tuple(body.hosts)), create=True)

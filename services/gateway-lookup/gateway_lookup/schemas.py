@@ -14,12 +14,19 @@ class InstanceRegistration(StrictModel):
     port: int = Field(ge=1, le=65535, description="The port where it listens.")
     version: str = Field(default="", max_length=64)
     hosts: list[Label] = Field(
-        default=[], max_length=8, description="Further subdomains, single labels; the service's name is always one."
+        default=[],
+        max_length=8,
+        description="Further subdomains, single labels; the service's name is always one.",
     )
     generation: int = Field(
-        default=0, ge=0, le=2**62, description="Grows with every start, so that an older process cannot come back."
+        default=0,
+        ge=0,
+        le=2**62,
+        description="Grows with every start, so that an older process cannot come back.",
     )
-    scheme: Literal["http", "https"] = Field(default="http", description="https is the Secrets Manager's alone.")
+    scheme: Literal["http", "https"] = Field(
+        default="http", description="https is the Secrets Manager's alone."
+    )
     status: Literal["up", "draining"] = Field(
         default="up", description="draining: finishes what it has and wants nothing new."
     )

@@ -55,7 +55,11 @@ class Gateway:
             lambda session: (repository.all_leases(session), repository.all_statics(session)), long=True
         )
         now = self.monotonic()
-        restore(self.registry, (leases.restored(lease, now, self.settings.lease_seconds) for lease in stored), statics)
+        restore(
+            self.registry,
+            (leases.restored(lease, now, self.settings.lease_seconds) for lease in stored),
+            statics,
+        )
         get_logger().info("registry_loaded", leases=len(stored), static_entries=len(statics))
 
     async def register(self, claim: Claim, secret: str | None) -> Granted:
@@ -81,7 +85,9 @@ class Gateway:
                 self.registry.remove(key)
             self.registry.put(granted.lease)
         if fresh:
-            get_logger().info("instance_registered", registered=claim.service, instance_id=claim.instance, url=claim.url)
+            get_logger().info(
+                "instance_registered", registered=claim.service, instance_id=claim.instance, url=claim.url
+            )
         self._known.set()
         return granted
 
@@ -101,9 +107,13 @@ class Gateway:
         )
         labels = said.pop("hosts", ())
         assert isinstance(labels, list | tuple)
-        claim = Claim(service, instance, identity, host, port, hosts=host_labels(service, tuple(labels)), **said)  # type: ignore[arg-type]
+        claim = Claim(
+            service, instance, identity, host, port, hosts=host_labels(service, tuple(labels)), **said
+        )  # type: ignore[arg-type]
         if claim.scheme == "https" and service != SECRETS_MANAGER:
-            raise Unprocessable("Services listen with plain HTTP behind the edge; only the Secrets Manager has TLS of its own.")
+            raise Unprocessable(
+                "Services listen with plain HTTP behind the edge; only the Secrets Manager has TLS of its own."
+            )
         return claim
 
     async def deregister(self, key: Key, identity: str, secret: str | None) -> None:
@@ -119,7 +129,9 @@ class Gateway:
 
     async def sweep(self, probe: Probe) -> None:
         """Look at the clock once; a mass expiry is put to the probe first."""
-        found = leases.sweep(self.registry.leases.values(), self.monotonic(), self.settings.lease_seconds * 10)
+        found = leases.sweep(
+            self.registry.leases.values(), self.monotonic(), self.settings.lease_seconds * 10
+        )
         for key in found.forgotten:
             self.registry.remove(key)
         expired = list(found.expired)
@@ -181,7 +193,11 @@ class Gateway:
             return False
         now = datetime.now(UTC)
         allowed = partial(
-            repository.allow_name, name=domain.lower(), now=now, since=now - WEEK, limit=self.settings.acme_names_per_week
+            repository.allow_name,
+            name=domain.lower(),
+            now=now,
+            since=now - WEEK,
+            limit=self.settings.acme_names_per_week,
         )
         return await self.db.write(allowed)
 
@@ -189,7 +205,12 @@ class Gateway:
         """Answer the single label below the domain that a Host header names; None for anything else."""
         name = host.lower().partition(":")[0]
         label, dot, parent = name.partition(".")
-        if not dot or parent != self.settings.domain or not label.replace("-", "").isalnum() or not label.isascii():
+        if (
+            not dot
+            or parent != self.settings.domain
+            or not label.replace("-", "").isalnum()
+            or not label.isascii()
+        ):
             return None
         return label if len(label) <= 63 else None
 
@@ -214,12 +235,19 @@ class Gateway:
             raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
         bare = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
         if not bare or parts.query or parts.fragment or parts.username or parts.password:
-            raise Unprocessable("The url is http:// or https:// with a host and a port: no path, query or credentials.")
+            raise Unprocessable(
+                "The url is http:// or https:// with a host and a port: no path, query or credentials."
+            )
         host = parts.hostname or ""
         if host in ("localhost", self.settings.edge_host, "caddy") and self.settings.runtime != "local":
             raise Forbidden("The edge and loopback cannot be a static entry.")
         if host.replace(".", "").isdigit() or ":" in host:
-            instance_host(host, port if parts.port else 0, local=self.settings.runtime == "local", reserved_ports=frozenset({2019}))
+            instance_host(
+                host,
+                port if parts.port else 0,
+                local=self.settings.runtime == "local",
+                reserved_ports=frozenset({2019}),
+            )
 
     async def _confirm(self, suspects: Iterable[Lease], probe: Probe) -> list[Lease]:
         async def ask(lease: Lease) -> tuple[Lease, bool]:
@@ -236,7 +264,9 @@ class Gateway:
 
     def _still_late(self, lease: Lease) -> bool:
         held = self.registry.leases.get(lease.claim.key)
-        return held is not None and held.expires_at == lease.expires_at and held.secret_hash == lease.secret_hash
+        return (
+            held is not None and held.expires_at == lease.expires_at and held.secret_hash == lease.secret_hash
+        )
 
 
 def _store(session: Session, granted: Granted, announce: bool) -> None:

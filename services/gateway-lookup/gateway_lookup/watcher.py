@@ -67,9 +67,17 @@ class Watcher:
     async def welcome(self) -> None:
         """Ask those that nobody has asked yet, so that a new service is on the portal at once."""
         registry = self._gateway.registry
-        new = [lease for lease in registry.leases.values() if not lease.expired and lease.claim.key not in self._seen.health]
+        new = [
+            lease
+            for lease in registry.leases.values()
+            if not lease.expired and lease.claim.key not in self._seen.health
+        ]
         await asyncio.gather(*(self._probe(lease) for lease in new))
-        versions = {(lease.claim.service, lease.claim.version) for lease in registry.leases.values() if not lease.expired}
+        versions = {
+            (lease.claim.service, lease.claim.version)
+            for lease in registry.leases.values()
+            if not lease.expired
+        }
         unmet = versions - self._met
         self._met = versions
         await asyncio.gather(*(self._describe(name) for name, _ in unmet))

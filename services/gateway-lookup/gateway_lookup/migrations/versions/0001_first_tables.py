@@ -45,7 +45,10 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column(
-            "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+            "position",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
         ),
         sa.Column("id", sa.String(36), nullable=False),
         sa.Column("type", sa.String(255), nullable=False),
