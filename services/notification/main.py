@@ -36,7 +36,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def make_app(settings: Settings, **parts: object) -> FastAPI:
     """Make the application; `parts` replace those of its platform, as in `create_platform`."""
-    metrics = Metrics(settings.service_name, VERSION)
+    metrics = Metrics(settings.service_name)
     board = Board(settings, metrics)
     own: Parts = {"metrics": metrics, "publisher": LocalPublisher(board), "feed": LocalFeed(board)}
     platform = create_platform(settings, **{**own, **parts})  # type: ignore[typeddict-item]

@@ -40,7 +40,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     """Print a table; words with a meaning get their colour."""
     shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        shown.add_column(column)
+        shown.add_column(column, no_wrap=True, overflow="fold")
     for row in rows:
         shown.add_row(*(word(cell) for cell in row))
     out.print(shown)

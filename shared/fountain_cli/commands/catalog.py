@@ -26,7 +26,8 @@ def _health(api: Api, service: str) -> dict[str, Any]:
         found: dict[str, Any] = answer.json()
     except (httpx2.HTTPError, ValueError):
         return {"service": service, "status": "unreachable"}
-    return found if "status" in found else {"service": service, "status": "unreachable"}
+    # Where nothing answers behind the edge, its own problem has a `status` too, which is a number.
+    return found if isinstance(found.get("status"), str) else {"service": service, "status": "unreachable"}
 
 
 def status(json: AsJson = False) -> None:

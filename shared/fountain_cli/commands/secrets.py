@@ -22,14 +22,8 @@ def list_(json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 100
     if json:
         as_json(found)
         return
-    rows = [
-        (one["service_name"], one.get("version"), _keys(one), moment(one.get("updated_at"))) for one in found
-    ]
-    table(("service", "version", "keys", "changed"), rows)
-
-
-def _keys(one: dict[str, Any]) -> str:
-    return ", ".join(one.get("keys") or ())
+    rows = [(one["service_name"], one["version"], one["state"], moment(one["updated_at"])) for one in found]
+    table(("service", "version", "state", "changed"), rows)
 
 
 @app.command()
@@ -99,5 +93,14 @@ def history(service: _Service, json: AsJson = False) -> None:
     if json:
         as_json(found)
         return
-    rows = [(one["version"], one["state"], _keys(one), moment(one.get("created_at"))) for one in found]
-    table(("version", "state", "keys", "made"), rows)
+    rows = [
+        (
+            one["version"],
+            one["state"],
+            one["created_by"],
+            moment(one["created_at"]),
+            moment(one["changed_at"]),
+        )
+        for one in found
+    ]
+    table(("version", "state", "made by", "made", "changed"), rows)
