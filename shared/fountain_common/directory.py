@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx2
 
 from fountain_common.connections import Connections
-from fountain_common.errors import NotFound, Unavailable
+from fountain_common.errors import NotFound, Unauthenticated, Unavailable
 from fountain_common.identity import TokenSource
 from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.requests import outgoing_headers
@@ -102,7 +102,7 @@ class GatewayDirectory:
         if etag is not None:
             headers["If-None-Match"] = etag
         if self.tokens is not None and name != SECRETS_MANAGER:
-            headers["Authorization"] = f"Bearer {await self.tokens.token(GATEWAY)}"
+            headers["Authorization"] = f"Bearer {await self._token()}"
         if self._client is None:
             self._client = self._connections.client()
         try:
@@ -111,6 +111,13 @@ class GatewayDirectory:
             )
         except httpx2.TransportError:
             raise Unavailable("The gateway is not reachable.") from None
+
+    async def _token(self) -> str:
+        assert self.tokens is not None  # noqa: S101 - for the type checker
+        try:
+            return await self.tokens.token(GATEWAY)
+        except Unauthenticated as problem:
+            raise Unavailable(f"The gateway cannot be asked: {problem.detail}") from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,12 +17,13 @@ ASK_AGAIN_SECONDS = 0.5
 
 
 class _Entry:
-    __slots__ = ("asked_at", "fresh_until", "lookup", "turn")
+    __slots__ = ("again", "asked_at", "fresh_until", "lookup", "turn")
 
     def __init__(self, lookup: Lookup) -> None:
         # Not everybody begins with the same instance.
         self.lookup, self.turn = lookup, random.randrange(1000)  # noqa: S311 - spreads load
-        self.fresh_until = self.asked_at = 0.0
+        self.fresh_until = self.asked_at = float("-inf")
+        self.again = False
 
 
 class Discovery:
@@ -104,7 +105,9 @@ class Discovery:
         """Ask again for a service, or for all that are held: an event says that something has changed."""
         for held, entry in self._entries.items():
             if name is None or held == name:
-                entry.fresh_until = entry.asked_at = 0.0
+                entry.fresh_until = entry.asked_at = float("-inf")
+                # What is being asked at this moment may have been answered before the change.
+                entry.again = held in self._asking
                 self._ask_in_background(held, entry)
 
     def _choose(self, entry: _Entry, *, at_all: bool = False) -> str | None:
@@ -162,7 +165,10 @@ class Discovery:
             if entry is None:
                 entry = self._entries[name] = _Entry(found)
             entry.lookup = found
-        if entry is not None:
+        if entry is not None and entry.again:
+            entry.again = False
+            await self._fetch(name)
+        elif entry is not None:
             entry.fresh_until = self._monotonic() + FRESH_SECONDS
 
     async def stop(self) -> None:

@@ -23,7 +23,6 @@ from fountain_common.errors import (
     PayloadTooLarge,
     Problem,
     TooManyRequests,
-    Unauthenticated,
     Unavailable,
     Unprocessable,
 )
@@ -42,8 +41,7 @@ _PROBLEMS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (
         BadRequest,
-        Unauthenticated,
-        Forbidden,
+            Forbidden,
         Conflict,
         PayloadTooLarge,
         Unprocessable,

@@ -41,6 +41,7 @@ class TokenMaker:
         subject: str,
         roles: Iterable[str] = (),
         audience: str | Iterable[str] = "",
+        /,
         *,
         header: dict[str, Any] | None = None,
         **claims: object,

@@ -14,7 +14,7 @@ import httpx2
 from fountain_common.breaker import Breaker
 from fountain_common.connections import Connections
 from fountain_common.discovery import Discovery
-from fountain_common.errors import Unavailable
+from fountain_common.errors import Problem, Unavailable
 from fountain_common.identity import TokenSource
 from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.issuer import IssuerClient
@@ -134,9 +134,10 @@ class Peers:
     async def _send(
         self, method: str, service: str, path: str, headers: dict[str, str], options: dict[str, Any]
     ) -> httpx2.Response:
-        if self._tokens is not None:
-            headers["Authorization"] = f"Bearer {await self._tokens.token(service)}"
-        if service == SECRETS_MANAGER and self._issuer is not None:
+        headers.update(await self._credentials(service))
+        if service == SECRETS_MANAGER:
+            if self._issuer is None:
+                raise PeerUnavailable(service, "this service has no way there")
             return await self._issuer.request(method, path, headers=headers, **options)
         url = await self._discovery.resolve(service)
         breaker = self._breaker(url)
@@ -170,9 +171,9 @@ class Peers:
         Raises:
             PeerUnavailable: nobody answers.
         """
-        sent = {**outgoing_headers(), **(headers or {})}
-        if self._tokens is not None:
-            sent["Authorization"] = f"Bearer {await self._tokens.token(service)}"
+        if service == SECRETS_MANAGER:
+            raise PeerUnavailable(service, "it is not spoken to but by its own client")
+        sent = {**outgoing_headers(), **(headers or {}), **(await self._credentials(service))}
         url = await self._discovery.resolve(service)
         if self._client is None:
             self._client = self._connections.client()
@@ -184,6 +185,17 @@ class Peers:
         except httpx2.TransportError as error:
             self._discovery.failed(url)
             raise PeerUnavailable(service, type(error).__name__) from None
+
+    async def _credentials(self, service: str) -> dict[str, str]:
+        if self._tokens is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {await self._tokens.token(service)}"}
+        except Unavailable:
+            raise
+        except Problem as problem:
+            # What is wrong with us is not what is wrong with whoever asked us.
+            raise PeerUnavailable(service, problem.detail or problem.title) from None
 
     def _breaker(self, url: str) -> Breaker:
         breaker = self._breakers.get(url)

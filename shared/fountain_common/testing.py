@@ -9,8 +9,11 @@ The service under test is whole: its own client code speaks to the fakes over an
 are `FakeSecretsManager`, `FakeNotification` and `FakeGateway`; a `World` holds one of each.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any, Self
 
 import httpx2
@@ -32,6 +35,7 @@ __all__ = [
     "ServiceClient",
     "TokenMaker",
     "World",
+    "instance",
     "service_client",
     "token_for",
     "wait_until",
@@ -106,6 +110,8 @@ class World(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Take a request to the fake that its host names."""
         await request.aread()
+        # A network gives others a turn, too.
+        await asyncio.sleep(0)
         host = request.url.host
         if host == "secrets-manager":
             return self.secrets_manager.handle(request)
@@ -167,3 +173,19 @@ def service_client(
     """
     issuer = app.state.settings.issuer_url
     return ServiceClient(app, world if world is not None else World(issuer), roles, **options)
+
+
+def instance(folder: Path, world: World | None = None, **options: Any) -> ServiceClient:
+    """Answer a client of a new instance of a service: `main.py` is run anew, as in a process of its own.
+
+    Args:
+        folder: the service's, with its `main.py`.
+        world: what is around it; instances in the same world are replicas.
+        **options: as `service_client` takes them.
+    """
+    spec = spec_from_file_location("main", folder / "main.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(folder / "main.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return service_client(module.app, world, **options)

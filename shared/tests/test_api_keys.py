@@ -1,0 +1,125 @@
+"""API keys that are exchanged."""
+
+import asyncio
+import pickle
+import secrets
+
+import pytest
+from fountain_common.api_keys import CachedKeyExchange
+from fountain_common.errors import Unauthenticated, Unavailable
+from fountain_common.testing import FakeClock
+
+
+def new_key() -> str:
+    return f"fnt_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+
+
+class Issuer:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.honoured: set[str] = set()
+        self.down = False
+        self.at_once = self.most_at_once = 0
+
+    async def exchange(self, api_key: str) -> tuple[str, float]:
+        self.asked.append(api_key)
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await asyncio.sleep(0.001)
+        self.at_once -= 1
+        if self.down:
+            raise Unavailable("away")
+        if api_key not in self.honoured:
+            raise Unauthenticated("no")
+        return f"token-{len(self.asked)}", 900.0
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def exchange(issuer: Issuer, clock: FakeClock) -> CachedKeyExchange:
+    return CachedKeyExchange(issuer, monotonic=clock)
+
+
+async def test_a_key_is_exchanged_once_until_its_token_is_near_its_end(
+    exchange: CachedKeyExchange, issuer: Issuer, clock: FakeClock
+) -> None:
+    key = new_key()
+    issuer.honoured.add(key)
+    assert {await exchange.exchange(key) for _ in range(5)} == {"token-1"}
+    clock.advance(871)
+    assert await exchange.exchange(key) == "token-2"
+
+
+async def test_many_requests_with_one_key_make_one_exchange(exchange: CachedKeyExchange, issuer: Issuer) -> None:
+    key = new_key()
+    issuer.honoured.add(key)
+    assert set(await asyncio.gather(*(exchange.exchange(key) for _ in range(50)))) == {"token-1"}
+
+
+async def test_a_refused_key_is_not_asked_about_again_for_a_while(
+    exchange: CachedKeyExchange, issuer: Issuer, clock: FakeClock
+) -> None:
+    key = new_key()
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            await exchange.exchange(key)
+    assert len(issuer.asked) == 1
+    issuer.honoured.add(key)
+    clock.advance(10.1)
+    assert await exchange.exchange(key)
+
+
+async def test_a_right_key_passes_among_a_hundred_wrong_ones(exchange: CachedKeyExchange, issuer: Issuer) -> None:
+    right = new_key()
+    issuer.honoured.add(right)
+    wrong = [asyncio.create_task(exchange.exchange(new_key())) for _ in range(100)]
+    assert (await exchange.exchange(right)).startswith("token")
+    results = await asyncio.gather(*wrong, return_exceptions=True)
+    assert all(isinstance(result, Unauthenticated) for result in results)
+    assert issuer.most_at_once <= 4
+
+
+@pytest.mark.parametrize("text", ["", "fnt_", "x" * 5000, "Bearer abc", "fnt_abc_def", "fnt_é_" + "a" * 43])
+async def test_what_does_not_look_like_a_key_is_refused_without_asking(
+    exchange: CachedKeyExchange, issuer: Issuer, text: str
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await exchange.exchange(text)
+    assert issuer.asked == []
+
+
+async def test_an_outage_is_not_a_refusal(exchange: CachedKeyExchange, issuer: Issuer) -> None:
+    key = new_key()
+    issuer.honoured.add(key)
+    issuer.down = True
+    with pytest.raises(Unavailable):
+        await exchange.exchange(key)
+    issuer.down = False
+    assert await exchange.exchange(key)
+
+
+async def test_neither_key_nor_secret_is_kept(exchange: CachedKeyExchange, issuer: Issuer) -> None:
+    key = new_key()
+    issuer.honoured.add(key)
+    await exchange.exchange(key)
+    kept = pickle.dumps([list(exchange._tokens), list(exchange._refused), repr(exchange)])
+    assert key.rpartition("_")[2].encode() not in kept
+
+
+async def test_after_a_revocation_every_key_is_exchanged_anew(exchange: CachedKeyExchange, issuer: Issuer) -> None:
+    key = new_key()
+    issuer.honoured.add(key)
+    await exchange.exchange(key)
+    issuer.honoured.clear()
+    exchange.forget_all()
+    with pytest.raises(Unauthenticated):
+        await exchange.exchange(key)

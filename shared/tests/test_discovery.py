@@ -1,0 +1,162 @@
+"""Finding the others."""
+
+import asyncio
+import timeit
+from collections.abc import Callable
+
+import pytest
+from fountain_common.discovery import Discovery, Instance, Lookup
+from fountain_common.errors import NotFound, Unavailable
+from fountain_common.testing import FakeClock
+
+
+class Directory:
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[Instance, ...]] = {}
+        self.asked: list[tuple[str, str | None]] = []
+        self.down = False
+
+    def put(self, name: str, *urls: str, status: str = "up") -> None:
+        self.known[name] = tuple(Instance(str(number), url, "1", status) for number, url in enumerate(urls))
+
+    async def lookup(self, name: str, etag: str | None) -> Lookup | None:
+        self.asked.append((name, etag))
+        await asyncio.sleep(0)
+        if self.down:
+            raise Unavailable("The gateway is not reachable.")
+        if name not in self.known:
+            raise NotFound("There is no such service. Did you mean stories?")
+        now = str(hash(self.known[name]))
+        return None if etag == now else Lookup(name, self.known[name], now)
+
+
+@pytest.fixture
+def directory() -> Directory:
+    directory = Directory()
+    directory.put("stories", "http://a", "http://b", "http://c")
+    return directory
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(0.0)
+
+
+@pytest.fixture
+def discovery(directory: Directory, clock: FakeClock) -> Discovery:
+    return Discovery(directory, {"gateway-lookup": "http://gateway:8000/"}, monotonic=clock)
+
+
+async def settled(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(2):
+        while not true():
+            await asyncio.sleep(0)
+
+
+async def test_instances_take_turns_from_memory(discovery: Discovery, directory: Directory) -> None:
+    found = [await discovery.resolve("stories") for _ in range(6)]
+    assert sorted(found) == sorted(["http://a", "http://b", "http://c"] * 2)
+    assert len(directory.asked) == 1
+
+
+async def test_an_address_that_is_a_setting_is_not_asked_for(discovery: Discovery, directory: Directory) -> None:
+    assert await discovery.resolve("gateway-lookup") == "http://gateway:8000"
+    assert directory.asked == []
+
+
+async def test_what_was_found_is_given_at_once_and_revalidated_behind(
+    discovery: Discovery, directory: Directory, clock: FakeClock
+) -> None:
+    await discovery.resolve("stories")
+    clock.advance(11)
+    await discovery.resolve("stories")
+    await settled(lambda: len(directory.asked) == 2)
+    assert directory.asked[1][1] is not None
+
+
+async def test_through_an_outage_of_the_gateway_nobody_is_lost(
+    discovery: Discovery, directory: Directory, clock: FakeClock
+) -> None:
+    await discovery.resolve("stories")
+    directory.down = True
+    for _ in range(100):
+        clock.advance(60)
+        assert (await discovery.resolve("stories")).startswith("http://")
+        await asyncio.sleep(0)
+    await settled(lambda: not discovery.healthy)
+    assert len(directory.asked) <= 101
+
+
+async def test_an_instance_that_failed_is_passed_over_for_five_seconds(
+    discovery: Discovery, clock: FakeClock
+) -> None:
+    await discovery.resolve("stories")
+    discovery.failed("http://b")
+    assert "http://b" not in {await discovery.resolve("stories") for _ in range(9)}
+    clock.advance(5.1)
+    assert "http://b" in {await discovery.resolve("stories") for _ in range(9)}
+
+
+async def test_when_all_have_failed_the_gateway_is_asked_and_then_one_is_tried_all_the_same(
+    discovery: Discovery, directory: Directory
+) -> None:
+    await discovery.resolve("stories")
+    for url in ("http://a", "http://b", "http://c"):
+        discovery.failed(url)
+    assert await discovery.resolve("stories") in {"http://a", "http://b", "http://c"}
+    directory.put("stories", "http://d")
+    discovery.stale("stories")
+    await settled(lambda: not discovery._asking)
+    assert await discovery.resolve("stories") == "http://d"
+
+
+async def test_an_event_makes_a_new_instance_known(discovery: Discovery, directory: Directory) -> None:
+    await discovery.resolve("stories")
+    directory.put("stories", "http://new")
+    discovery.stale("stories")
+    await settled(lambda: not discovery._asking)
+    assert await discovery.resolve("stories") == "http://new"
+
+
+async def test_draining_instances_are_used_only_when_there_is_no_other(
+    discovery: Discovery, directory: Directory
+) -> None:
+    directory.known["stories"] = (Instance("0", "http://a"), Instance("1", "http://b", status="draining"))
+    assert {await discovery.resolve("stories") for _ in range(4)} == {"http://a"}
+    directory.put("stories", "http://b", status="draining")
+    discovery.stale()
+    await settled(lambda: not discovery._asking)
+    assert await discovery.resolve("stories") == "http://b"
+
+
+async def test_an_unknown_name_says_which_are_near(discovery: Discovery) -> None:
+    with pytest.raises(NotFound, match="stories"):
+        await discovery.resolve("storys")
+
+
+async def test_a_service_that_has_gone_is_not_found_any_more(discovery: Discovery, directory: Directory) -> None:
+    await discovery.resolve("stories")
+    directory.known.clear()
+    discovery.stale("stories")
+    await settled(lambda: not discovery._asking)
+    with pytest.raises(NotFound):
+        await discovery.resolve("stories")
+
+
+async def test_many_who_look_for_one_name_ask_once(discovery: Discovery, directory: Directory) -> None:
+    await asyncio.gather(*(discovery.resolve("stories") for _ in range(50)))
+    assert len(directory.asked) == 1
+
+
+async def test_a_resolved_lookup_takes_less_than_two_microseconds_and_no_io(discovery: Discovery) -> None:
+    await discovery.resolve("stories")
+
+    def resolve() -> None:
+        try:
+            discovery.resolve("stories").send(None)
+        except StopIteration:
+            return
+        raise AssertionError("it waited for something")
+
+    best = min(timeit.repeat(resolve, number=20_000, repeat=5)) / 20_000
+    assert best < 2e-6

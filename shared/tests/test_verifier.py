@@ -1,0 +1,188 @@
+"""Keys and revocations that are held."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fountain_common.errors import Unauthenticated, Unavailable
+from fountain_common.fake_tokens import ISSUER, TokenMaker
+from fountain_common.testing import FakeClock
+from fountain_common.verifier import TokenVerifier
+
+
+class Source:
+    """Keys and revocations that a test changes."""
+
+    def __init__(self, maker: TokenMaker) -> None:
+        self.makers = [maker]
+        self.entries: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.down = False
+
+    async def jwks(self) -> dict[str, Any]:
+        self.asked.append("jwks")
+        await asyncio.sleep(0)
+        if self.down:
+            raise ConnectionError
+        return {"keys": [key for maker in self.makers for key in maker.jwks()["keys"]]}
+
+    async def revocations(self) -> dict[str, Any]:
+        self.asked.append("revocations")
+        await asyncio.sleep(0)
+        if self.down:
+            raise ConnectionError
+        return {"issued_at": 0, "revocations": self.entries}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def maker(clock: FakeClock) -> TokenMaker:
+    return TokenMaker(clock=clock)
+
+
+@pytest.fixture
+def source(maker: TokenMaker) -> Source:
+    return Source(maker)
+
+
+@pytest.fixture
+async def verifier(source: Source, clock: FakeClock) -> TokenVerifier:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+    await verifier.refresh_keys()
+    await verifier.refresh_revocations()
+    source.asked.clear()
+    clock.advance(10)
+    return verifier
+
+
+async def test_a_verified_token_is_remembered_until_it_expires(
+    verifier: TokenVerifier, maker: TokenMaker, clock: FakeClock
+) -> None:
+    token = maker.token("bob", [], "orders")
+    assert await verifier.verify(token) is await verifier.verify(token)
+    clock.advance(931)
+    with pytest.raises(Unauthenticated, match="expired"):
+        await verifier.verify(token)
+
+
+async def test_the_memory_of_verified_tokens_is_bounded(source: Source, maker: TokenMaker, clock: FakeClock) -> None:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock, max_cached=3)
+    for _ in range(10):
+        await verifier.verify(maker.token("bob", [], "orders"))
+    assert "3 verified" in repr(verifier)
+
+
+async def test_tokens_from_before_a_revocation_are_refused_at_once_and_listeners_told(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    told: list[bool] = []
+    token = maker.token("bob", [], "orders")
+    caller = await verifier.verify(token)
+    verifier.on_revocation(lambda: told.append(verifier.revoked(caller)))
+    source.entries = [{"subject": "bob", "not_before": clock() + 1}]
+    await verifier.refresh_revocations()
+    assert told == [True]
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await verifier.verify(token)
+    clock.advance(2)
+    assert await verifier.verify(maker.token("bob", [], "orders"))
+
+
+async def test_a_key_that_has_gone_takes_its_tokens_with_it(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    token = maker.token("bob", [], "orders")
+    await verifier.verify(token)
+    source.makers = [TokenMaker(clock=clock)]
+    await verifier.refresh_keys()
+    clock.advance(5)
+    with pytest.raises(Unauthenticated, match="not known"):
+        await verifier.verify(token)
+
+
+async def test_keys_and_revocations_are_kept_through_an_outage(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    source.entries = [{"subject": "eve", "not_before": clock() + 3600}]
+    await verifier.refresh_revocations()
+    source.down = True
+    await verifier.refresh_keys()
+    await verifier.refresh_revocations()
+    assert not verifier.current
+    assert await verifier.verify(maker.token("bob", [], "orders"))
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await verifier.verify(maker.token("eve", [], "orders"))
+
+
+async def test_an_answer_that_is_no_key_set_changes_nothing(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source
+) -> None:
+    source.makers = []
+    await verifier.refresh_keys()
+    assert await verifier.verify(maker.token("bob", [], "orders"))
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(
+    verifier: TokenVerifier, source: Source, clock: FakeClock
+) -> None:
+    newer = TokenMaker(clock=clock)
+    source.makers.append(newer)
+    assert await verifier.verify(newer.token("bob", [], "orders"))
+    assert source.asked == ["jwks"]
+
+
+async def test_a_thousand_unknown_keys_make_one_fetch_a_second(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    async def refused(number: int) -> None:
+        with pytest.raises(Unauthenticated, match="not known"):
+            await verifier.verify(maker.token("eve", [], "orders", header={"kid": f"unknown-{number}"}))
+
+    await asyncio.gather(*(refused(number) for number in range(500)))
+    for number in range(500):
+        clock.advance(0.002)
+        await refused(number)
+    assert 1 <= source.asked.count("jwks") <= 2
+    clock.advance(1.0)
+    await refused(1)
+    assert source.asked.count("jwks") <= 3
+
+
+async def test_before_the_issuer_was_reached_nothing_is_judged(
+    source: Source, maker: TokenMaker, clock: FakeClock
+) -> None:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+    source.down = True
+    with pytest.raises(Unavailable):
+        await verifier.verify(maker.token("bob", [], "orders"))
+    source.down = False
+    clock.advance(1.1)
+    assert await verifier.verify(maker.token("bob", [], "orders"))
+    assert "revocations" in source.asked
+
+
+async def test_many_who_ask_for_revocations_at_once_are_served_by_two_fetches(
+    verifier: TokenVerifier, source: Source
+) -> None:
+    await asyncio.gather(*(verifier.refresh_revocations() for _ in range(50)))
+    assert source.asked.count("revocations") <= 2
+
+
+async def test_a_challenge_says_which_scheme_and_why(verifier: TokenVerifier, maker: TokenMaker) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        await verifier.verify(maker.token("bob", [], "stories"))
+    challenge = caught.value.headers["WWW-Authenticate"]
+    assert challenge.startswith('Bearer realm="orders", error="invalid_token"')
+    assert "resource=orders" in challenge
+
+
+async def test_starting_with_the_issuer_away_does_not_wait_for_it(source: Source, clock: FakeClock) -> None:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock)
+    source.down = True
+    async with asyncio.timeout(3.5):
+        await verifier.start()
+    await verifier.stop()
