@@ -11,12 +11,13 @@ renew it.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 TTL_SECONDS: Final = 90.0
 MAX_PER_SECRET: Final = 5000
+_MAX_DEPARTED: Final = 20_000
 
 
 class HolderKey(NamedTuple):
@@ -35,6 +36,7 @@ class Presence:
         self._clock = clock
         self._until: dict[HolderKey, float] = {}
         self._counts: Counter[str] = Counter()
+        self._departed: OrderedDict[HolderKey, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, keys: Iterable[HolderKey]) -> None:
@@ -85,6 +87,10 @@ class Presence:
         with self._lock:
             return [key for key in self._until if key.identity == identity]
 
+    def was_here(self, key: HolderKey) -> bool:
+        """Whether an instance held this secret before and then no longer; the latest 20,000 are remembered."""
+        return key in self._departed
+
     def seconds_left(self, key: HolderKey) -> float | None:
         """Return how long a holder still counts; None if it is none."""
         until = self._until.get(key)
@@ -98,3 +104,6 @@ class Presence:
         for key in keys:
             if self._until.pop(key, None) is not None:
                 self._counts[key.service_name] -= 1
+                self._departed[key] = None
+        while len(self._departed) > _MAX_DEPARTED:
+            self._departed.popitem(last=False)

@@ -71,7 +71,7 @@ class ReadingService:
         if instance_id is not None:
             holder = HolderKey(service_name, caller.subject, instance_id)
             if not self.presence.renew(holder):
-                view = await self._become_holder(caller, holder, returning=if_none_match is not None)
+                view = await self._become_holder(caller, holder, if_none_match)
                 return Reading(view.etag, view.body)
         if if_none_match is not None and matches(if_none_match, view.etag):
             self.audit.count_not_modified(f"secrets/{service_name}")
@@ -103,21 +103,26 @@ class ReadingService:
     async def _without_values(self, caller: Caller, view: SecretView, if_none_match: str | None) -> Reading:
         etag = f'{view.etag[:-1]}-names"'
         if if_none_match is not None and matches(if_none_match, etag):
+            self.audit.count_not_modified(f"secrets/{view.service_name}")
             return Reading(etag)
         await self._record(caller, view.service_name, view.active, values=False)
         return Reading(etag, view.without_values())
 
-    async def _become_holder(self, caller: Caller, holder: HolderKey, *, returning: bool) -> SecretView:
+    async def _become_holder(
+        self, caller: Caller, holder: HolderKey, if_none_match: str | None
+    ) -> SecretView:
         """Make a holder and read, in one transaction.
 
-        A fresh instance uses what it is handed and nothing older. One that was away for longer than its
-        time to live may still use an older version: it holds up rotations until it has acknowledged anew.
+        A fresh instance uses what it is handed and nothing older: it holds up no version that drains. One that
+        was here before, and away for longer than its time to live, may still use an older version: it counts
+        as using none until it has acknowledged anew. A whole answer, never a 304, makes it do so.
         """
         name = holder.service_name
         if self.presence.is_full(name):
             raise TooManyRequests(
                 "This secret has as many holders as it may have.", headers={"Retry-After": "90"}
             )
+        returning = if_none_match is not None or self.presence.was_here(holder)
         record = recorder(self.audit, caller, _READ, f"secrets/{name}")
 
         def run(session: Session) -> SecretView:

@@ -25,7 +25,7 @@ from secrets_manager.routes import ROUTERS
 from secrets_manager.row_mac import RowMacs
 from secrets_manager.settings import Settings
 
-MIGRATIONS = Path(__file__).parents[1] / "secrets_manager" / "migrations"
+MIGRATIONS = Path(__file__).parents[2] / "secrets_manager" / "migrations"
 SERVICE = "notification"
 
 
