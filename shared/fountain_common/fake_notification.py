@@ -16,7 +16,8 @@ from fountain_common.fake_tokens import TokenMaker
 class _Reader(httpx2.AsyncByteStream):
     """One open stream."""
 
-    def __init__(self, first: list[bytes]) -> None:
+    def __init__(self, subject: str, first: list[bytes]) -> None:
+        self.subject = subject
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         for chunk in first:
@@ -69,8 +70,10 @@ class FakeNotification:
         data: Any = None,
         *,
         source: str = "secrets-manager",
+        recipient: str | None = None,
+        expires_at: str | None = None,
     ) -> dict[str, Any]:
-        """Store an event, and send it to all streams."""
+        """Store an event, and send it to all streams, or to the recipient's alone."""
         with self._lock:
             event = {
                 "specversion": "1.0",
@@ -82,11 +85,14 @@ class FakeNotification:
                 "datacontenttype": "application/json",
                 "data": data,
                 "position": self._first + len(self.log),
+                "recipient": recipient,
+                "expires_at": expires_at,
             }
             self.log.append(event)
             if not self.down:
                 for reader in self._readers:
-                    reader.send(self._chunk(event))
+                    if recipient in (None, reader.subject):
+                        reader.send(self._chunk(event))
             return event
 
     def break_streams(self) -> None:
@@ -112,7 +118,7 @@ class FakeNotification:
         if request.method == "POST" and request.url.path == "/notifications":
             return self._publish(request, subject)
         if request.url.path == "/notifications/stream":
-            return self._stream(request.headers.get("last-event-id"))
+            return self._stream(subject, request.headers.get("last-event-id"))
         return httpx2.Response(404, json={"detail": "the fake has no such thing"})
 
     def _publish(self, request: httpx2.Request, source: str) -> httpx2.Response:
@@ -121,11 +127,16 @@ class FakeNotification:
             if key not in self._by_key:
                 body = orjson.loads(request.content)
                 self._by_key[key] = self.emit(
-                    body["type"], body.get("subject"), body.get("data"), source=source
+                    body["type"],
+                    body.get("subject"),
+                    body.get("data"),
+                    source=source,
+                    recipient=body.get("recipient"),
+                    expires_at=body.get("expires_at"),
                 )
             return httpx2.Response(201, json=self._by_key[key])
 
-    def _stream(self, last_event_id: str | None) -> httpx2.Response:
+    def _stream(self, subject: str, last_event_id: str | None) -> httpx2.Response:
         with self._lock:
             latest = self._first + len(self.log) - 1
             first = [b": open\n\n", f"id: {last_event_id or f'{self.epoch}-{latest}'}\n\n".encode()]
@@ -136,8 +147,12 @@ class FakeNotification:
                     gap = {"epoch": self.epoch, "earliest_position": self._first, "latest_position": latest}
                     first.append(b"event: gap\ndata: " + orjson.dumps(gap) + b"\n\n")
                     seen = self._first - 1
-                first += [self._chunk(event) for event in self.log if event["position"] > seen]
-            reader = _Reader(first)
+                first += [
+                    self._chunk(event)
+                    for event in self.log
+                    if event["position"] > seen and event["recipient"] in (None, subject)
+                ]
+            reader = _Reader(subject, first)
             self._readers.append(reader)
         return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=reader)
 

@@ -114,6 +114,6 @@ async def generate_otp(
         body.username,
         {"username": body.username, "code": code, "expires_at": expires_at.isoformat()},
         recipient=recipient,
-        expires_at=expires_at,
+        expires_at=expires_at.isoformat(),
     )
     return GeneratedCode(message=f"The code is on its way to {recipient}.", expires_at=expires_at)
