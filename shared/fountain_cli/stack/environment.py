@@ -65,13 +65,14 @@ def of_service(
         "FOUNTAIN_HOST": "127.0.0.1",
         "FOUNTAIN_EDGE_HOST": "127.0.0.1",
         "FOUNTAIN_PORT": str(port),
+        "FOUNTAIN_HTTP_PORT": str(ports.http),
+        "FOUNTAIN_HTTPS_PORT": str(ports.https),
         "FOUNTAIN_GATEWAY_URL": f"http://127.0.0.1:{at['gateway-lookup']}",
         "FOUNTAIN_IDENTITY_DIR": str(state / "identities" / service.name),
         "FOUNTAIN_DATA_DIR": str(state / "data" / service.name),
     }
     if service.name == "gateway-lookup":
         told["FOUNTAIN_ISSUER_URL"] = f"https://127.0.0.1:{at['secrets-manager']}"
-        told["FOUNTAIN_HTTP_PORT"], told["FOUNTAIN_HTTPS_PORT"] = str(ports.http), str(ports.https)
     if service.name == "secrets-manager":
         told |= {
             "FOUNTAIN_SERVICES": reconciled(services),
