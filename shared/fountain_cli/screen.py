@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-out = Console()
+# A pipe has no width of its own; eighty columns would cut what is in it.
+out = Console(width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -40,7 +41,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     """Print a table; words with a meaning get their colour."""
     shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        shown.add_column(column, no_wrap=True, overflow="fold")
+        shown.add_column(column)
     for row in rows:
         shown.add_row(*(word(cell) for cell in row))
     out.print(shown)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from fountain_cli.stack.compose import ComposeStack
+from fountain_cli.stack.compose import ComposeStack, project_name
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.layout import repository
 from fountain_cli.stack.local import LocalStack
@@ -64,36 +64,19 @@ def to_remove() -> ComposeStack | LocalStack:
 
 
 def current() -> ComposeStack | LocalStack:
-    """Answer the stack that runs here.
+    """Answer the stack that runs here, with the choices that it was started with.
 
     Raises:
         StackError: none does.
     """
     runtime = forced(os.environ)
-    remembered = State.from_environment(os.environ, repository()).remembered()
     if runtime in (None, "local"):
         local = LocalStack()
         if local.running():
             return local
-    if runtime in (None, "docker") and remembered.get("runtime") == "docker":
-        return _as_remembered(remembered)
     if runtime in (None, "docker") and engine_answers():
-        compose = ComposeStack()
+        remembered = State.from_environment(os.environ, repository()).remembered(project_name())
+        compose = ComposeStack(settings={name: str(value) for name, value in remembered.items()})
         if compose.running():
             return compose
     raise StackError("The platform does not run here. Start it with: make up")
-
-
-def _as_remembered(facts: Mapping[str, object]) -> ComposeStack:
-    """Answer the containers with the choices that they were started with."""
-
-    def text(name: str) -> str | None:
-        return str(facts[name]) if facts.get(name) else None
-
-    def port(name: str) -> int | None:
-        value = facts.get(name)
-        return value if isinstance(value, int) else None
-
-    return ComposeStack(
-        text("project"), http_port=port("http_port"), https_port=port("https_port"), network=text("network")
-    )

@@ -19,7 +19,13 @@ from fountain_cli.stack.waiting import wait_until
 
 DEFAULT_PROJECT = "fountainai"
 _START_SECONDS = 180
+_CHOICES = ("FOUNTAIN_HTTP_PORT", "FOUNTAIN_HTTPS_PORT", "FOUNTAIN_NETWORK", "FOUNTAIN_DOMAIN")
 _EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
+
+
+def project_name() -> str:
+    """Answer the project that is meant unless another is named."""
+    return os.environ.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
 
 
 class ComposeStack:
@@ -59,7 +65,7 @@ class ComposeStack:
             "FOUNTAIN_NETWORK": network,
         }
         self._environment = {**os.environ, **(settings or {}), **{k: v for k, v in chosen.items() if v}}
-        self.project = project or self._environment.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
+        self.project = project or project_name()
         self._cached_ca: Path | None = None
 
     # Talking to Docker
@@ -135,6 +141,8 @@ class ComposeStack:
             )
         except StackError as error:
             raise StackError(f"{error}\n{self._unwell()}") from None
+        chosen = {name: self._environment[name] for name in _CHOICES if self._environment.get(name)}
+        self.state.remember(self.project, chosen)
 
     def _unwell(self) -> str:
         """Answer the last lines of every container that is not healthy."""
@@ -147,6 +155,7 @@ class ComposeStack:
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
         self._run("down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
+        self.state.forget(self.project)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run so many containers of one service, and wait until they are healthy."""

@@ -22,6 +22,8 @@ from fountain_cli.stack.supervisor import Program, Supervisor, configuration, so
 from fountain_cli.stack.waiting import wait_until
 
 _START_SECONDS = 90
+_GRACE_SECONDS = 20
+_ENDED = ("STOPPED", "EXITED", "FATAL")
 _LOG_LINES = 15
 
 
@@ -58,7 +60,7 @@ class LocalStack:
         )
         self.services = services(self.root)
         self.ports = ports or Ports.from_environment(self._environment)
-        remembered = self.state.remembered()
+        remembered = self.state.remembered(self.runtime)
         known = remembered.get("processes")
         self._processes: dict[str, list[int]] = dict(known) if isinstance(known, dict) else {}
         health = remembered.get("health_port")
@@ -155,15 +157,13 @@ class LocalStack:
             command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)]
             subprocess.run(command, check=True, env=environment.inherited(os.environ), cwd=self.root)  # noqa: S603
         self.state.remember(
+            self.runtime,
             {
-                "runtime": "local",
                 "domain": self.domain,
-                "http_port": self.ports.http,
-                "https_port": self.ports.https,
                 "ports": self.ports.everywhere(self.services),
                 "processes": self._processes,
                 "health_port": self._health_port,
-            }
+            },
         )
         self.wait_healthy(timeout=_START_SECONDS)
 
@@ -193,16 +193,36 @@ class LocalStack:
         """Stop everything; `remove` forgets all keys and data as well."""
         if self.running():
             manager = int(self._supervisor.call("getPID"))
+            for wave in self._waves():
+                self._stop_together(wave)
             self._supervisor.call("shutdown")
-            if not wait_until(lambda: not _alive(manager), 40):
-                raise StackError(
-                    f"The process manager (pid {manager}) does not end; see {self.state.run}/supervisord.log."
-                )
+            if not wait_until(lambda: not _alive(manager), 10):
+                raise StackError(f"The process manager (pid {manager}) does not end; see {self.state.run}.")
         end_leftovers(self.state.folder)
-        self.state.forget()
+        self.state.forget(self.runtime)
         if remove:
             for part in ("identities", "admin", "kek", "trust", "data", "logs", "run", EDGE):
                 shutil.rmtree(self.state.folder / part, ignore_errors=True)
+
+    def _waves(self) -> list[list[str]]:
+        """Answer what is stopped together: who says goodbye must still find whom it is said to."""
+        last = ("secrets-manager", "gateway-lookup")
+        late = ("notification",)
+        first = [EDGE, *(one.name for one in self.services if one.name not in (*last, *late))]
+        return [[name for service in wave for name in self._names(service)] for wave in (first, late, last)]
+
+    def _stop_together(self, names: Sequence[str]) -> None:
+        """Tell these processes to end, and wait until they have; the manager kills who takes too long."""
+        processes = self._supervisor.processes()
+        ending = {name for name in names if processes[name]["statename"] not in _ENDED}
+        for name in ending:
+            self._supervisor.call("stopProcess", name, False)
+
+        def ended() -> bool:
+            now = self._supervisor.processes()
+            return all(now[name]["statename"] in _ENDED for name in ending)
+
+        wait_until(ended, _GRACE_SECONDS + 10)
 
     def scale(self, service: str, replicas: int) -> None:
         """Run so many processes of one service, and wait until they are healthy."""
@@ -220,9 +240,7 @@ class LocalStack:
 
     def halt(self, service: str) -> None:
         """Stop all processes of one service in good order and leave them stopped."""
-        for name in self._names(service):
-            if self._supervisor.processes()[name]["statename"] != "STOPPED":
-                self._supervisor.call("stopProcess", name)
+        self._stop_together(self._names(service))
 
     def resume(self, service: str) -> None:
         """Start again what `halt` stopped, without waiting for it to be healthy."""

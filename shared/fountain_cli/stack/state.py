@@ -55,22 +55,26 @@ class State:
         for name in names:
             (self.folder / name).mkdir(mode=0o700, exist_ok=True)
 
-    def remember(self, facts: Mapping[str, object]) -> None:
-        """Write down what is running, for commands that come later."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.run.mkdir(mode=0o700, exist_ok=True)
-        fresh = self.run / "stack.json.new"
-        fresh.write_text(json.dumps(facts, indent=1))
-        os.replace(fresh, self.run / "stack.json")
+    def remember(self, stack: str, facts: Mapping[str, object]) -> None:
+        """Write down with which choices a stack runs, for commands that come later.
 
-    def remembered(self) -> dict[str, object]:
-        """Answer what was last written down; empty if nothing."""
+        Args:
+            stack: `local`, or a Compose project's name.
+            facts: the choices; JSON.
+        """
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self.run / f"{stack}.json.new"
+        fresh.write_text(json.dumps(facts, indent=1))
+        os.replace(fresh, self.run / f"{stack}.json")
+
+    def remembered(self, stack: str) -> dict[str, object]:
+        """Answer what was last written down about a stack; empty if nothing."""
         try:
-            facts = json.loads((self.run / "stack.json").read_text())
+            facts = json.loads((self.run / f"{stack}.json").read_text())
         except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
 
-    def forget(self) -> None:
-        """Nothing is running any more."""
-        (self.run / "stack.json").unlink(missing_ok=True)
+    def forget(self, stack: str) -> None:
+        """The stack runs no more."""
+        (self.run / f"{stack}.json").unlink(missing_ok=True)
