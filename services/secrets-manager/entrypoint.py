@@ -8,9 +8,10 @@ from secrets_manager.settings import Settings
 
 def tls() -> ssl.SSLContext:
     """Return the application's own context, which has a certificate once the application has started."""
-    from main import core
+    from main import app
 
-    return core.tls
+    context: ssl.SSLContext = app.state.core.tls
+    return context
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Writing the audit: with a change, in its transaction; for a read, in a commit that it shares with others (design, section 5)."""
+"""Writing the audit: with a change, in its transaction.
+
+For a read, in a commit that it shares with others (design, section 5).
+"""
 
 import asyncio
 import hashlib
@@ -30,7 +33,7 @@ Who = Caller | str | None
 
 
 class TamperedAuditError(Exception):
-    """The audit's head in the database was not written by the secrets manager, so that nothing is written behind it."""
+    """The audit's head in the database was not written here, so that nothing is written behind it."""
 
 
 class Audit:
@@ -103,7 +106,7 @@ class Audit:
         self._not_modified.inc()
 
     def keyed_hash(self, value: str) -> str:
-        """Return what lets two values be compared in the audit and tells nothing about either, 16 hex digits."""
+        """Return 16 hex digits by which two values can be compared, and which tell nothing about either."""
         return hmac.digest(self._hash_key, value.encode(), hashlib.sha256).hex()[:_HASH_CHARACTERS]
 
     def check(self, session: Session) -> None:

@@ -44,7 +44,7 @@ class Report:
 
     records: int = 0
     first: int = 0
-    head: Head = Head(0, b"")
+    head: Head = field(default_factory=lambda: Head(0, b""))
     findings: list[Finding] = field(default_factory=list)
     more: bool = False
     heads_checked: int = 0
@@ -107,7 +107,10 @@ class Verification:
         return self._report
 
     def _settle_forged(self, following: Record | None) -> None:
-        """A row that was not written here took another's place, or was put between two: the next row tells."""
+        """A row that was not written here took another's place, or was put between two.
+
+        The next row tells.
+        """
         forged, self._forged = self._forged, None
         if forged is None:
             return

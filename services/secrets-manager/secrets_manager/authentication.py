@@ -18,7 +18,8 @@ from secrets_manager.repository_identities import IdentityRows, not_before
 class Principal:
     """Whose key it was, and what it may be used for.
 
-    `audiences` is empty for a key that is not restricted. `not_before`: when its tokens were last revoked; 0 if never.
+    `audiences` is empty for a key that is not restricted. `not_before`: when its tokens were last revoked; 0
+    if never.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Authenticator:
             .where(ApiKeyRow.key_id == key.key_id)
         )
         found = session.execute(query).one_or_none()
-        row, identity = found._tuple() if found else self._nobody
+        row, identity = found or self._nobody
         # Everything is computed before anything is decided: an unknown id costs what a known one does.
         now = self._clock()
         genuine = self._rows.genuine_key(row) & self._rows.genuine(identity)

@@ -74,7 +74,10 @@ class Core:
         self._refused: tuple[float, list[str]] = (float("-inf"), [])
 
     async def open(self, events: Events, health: Health, metrics: Metrics) -> None:
-        """Open the store and serve from it; KeyRefusedError, before anything is written, if its key is not the one."""
+        """Open the store and serve from it.
+
+        KeyRefusedError, before anything is written, if its key is not the one.
+        """
         async with AsyncExitStack() as stack:
             await self._open_store(stack)
             await self._open_audit(stack, metrics)
@@ -95,7 +98,10 @@ class Core:
             raise Unavailable("The secrets manager is starting or stopping.")
 
     def require_signing(self) -> None:
-        """Raise Unavailable until there is a key to sign with; the secrets manager's own tokens are needed while it opens."""
+        """Raise Unavailable until there is a key to sign with.
+
+        The secrets manager's own tokens are needed while it opens.
+        """
         if not hasattr(self, "issuance"):
             raise Unavailable("The secrets manager is starting.")
 
@@ -196,7 +202,7 @@ class Core:
         await self.db.write(self.audit.check)
 
     async def _rows_are_genuine(self) -> bool:
-        """Go over all identities and keys, now and then, so that a row put in is seen before anybody uses it."""
+        """Go over all identities and keys now and then: a row put in is seen before anybody uses it."""
         looked, refused = self._refused
         now = time.monotonic()
         if now - looked >= _REFUSED_FRESH_SECONDS:

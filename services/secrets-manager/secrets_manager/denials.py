@@ -22,8 +22,8 @@ _TOKEN_ENDPOINT: Final = "/auth/token"  # noqa: S105 - a path
 class AuditDenials:
     """An ASGI layer that records 401 and 403 before they are answered.
 
-    A 401 comes from nobody in particular, so that those of one address are counted together when they are many; every 403
-    is recorded.
+    A 401 comes from nobody in particular, so that those of one address are counted together when they are
+    many; every 403 is recorded.
     """
 
     def __init__(self, app: ASGIApp, core: Core, *, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -12,20 +12,21 @@ from secrets_manager.core import Core
 from secrets_manager.identities import Actor
 
 
-def get_core(request: Request) -> Core:
+async def get_core(request: Request) -> Core:
     """Answer the open core; Unavailable while it is not."""
     core: Core = request.app.state.core
     core.require_open()
     return core
 
 
-def get_context() -> RequestContext:
+async def get_context() -> RequestContext:
     """Answer what is known about this request."""
     return current() or RequestContext("", TraceParent("0" * 32, "0" * 16))
 
 
 def _actor(permission: Permission) -> object:
-    def actor(caller: Annotated[Caller, requires(permission)]) -> Actor:
+    # A coroutine, as a plain function would be sent through a thread.
+    async def actor(caller: Annotated[Caller, requires(permission)]) -> Actor:
         return Actor(caller, current())
 
     return Depends(actor)

@@ -120,7 +120,7 @@ class Identities:
             row = self._living(session, name)
             other_roles = roles is not None and _joined(roles) != row.roles
             if other_roles:
-                assert roles is not None
+                assert roles is not None  # noqa: S101 - for the type checker
                 self._keep_an_admin(session, row, stays="admin" in roles)
                 row.roles = _joined(roles)
                 self._revoke_tokens(session, SUBJECT, name, {"identity": name})

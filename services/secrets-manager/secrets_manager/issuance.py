@@ -182,7 +182,7 @@ class Issuance:
 
 
 def _held_back(principal: Principal, context: RequestContext | None) -> bool:
-    """Tell whether a service's key came through the edge, where only those of remote identities are honoured."""
+    """Tell whether a service's key came through the edge, where only remote identities' are honoured."""
     return (
         principal.kind == "service" and not principal.remote and context is not None and context.through_edge
     )
@@ -191,7 +191,7 @@ def _held_back(principal: Principal, context: RequestContext | None) -> bool:
 def _target_sentence(asked: TokenRequest, client: Principal) -> str:
     if client.audiences:
         return f"This key was made for {', '.join(client.audiences)} alone."
-    return f"A token is for one service, or for several of {', '.join(PLATFORM)}; {len(asked.resources)} were named."
+    return f"A token is for one service, or for several of {', '.join(PLATFORM)}; name fewer."
 
 
 def _retry_after(seconds: float) -> dict[str, str]:

@@ -13,7 +13,10 @@ _PUBLIC_MODE: Final = 0o444
 
 
 def write_api_key(folder: Path, key: str) -> None:
-    """Put a key there, readable by its owner alone; all images run as one user, and each mounts only its own volume."""
+    """Put a key there, readable by its owner alone.
+
+    All images run as one user, and each mounts only its own volume.
+    """
     _write(folder / API_KEY, key + "\n", _SECRET_MODE)
 
 

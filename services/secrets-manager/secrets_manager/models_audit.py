@@ -1,4 +1,7 @@
-"""Tables of the audit: the chain, its head, the signed anchors, and the segments that were sealed for export."""
+"""Tables of the audit.
+
+The chain, its head, the signed anchors, and the segments that were sealed for export.
+"""
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
@@ -28,7 +31,10 @@ class AuditRow(Base):
 
 
 class AuditHeadRow(Base):
-    """The newest record of the chain, written with it, so that rows cut off the end are missed at once. One row."""
+    """The newest record of the chain, written with it, so that rows cut off the end are missed at once.
+
+    One row.
+    """
 
     __tablename__ = "audit_head"
 
@@ -50,7 +56,10 @@ class AuditAnchorRow(Base):
 
 
 class AuditSegmentRow(Base):
-    """A range of records, closed and signed; once exported, its records may be pruned, and the chain begins behind it."""
+    """A range of records, closed and signed.
+
+    Once exported, its records may be pruned, and the chain begins behind it.
+    """
 
     __tablename__ = "audit_segments"
 

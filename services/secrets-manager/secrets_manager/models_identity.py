@@ -1,4 +1,7 @@
-"""Tables of identities, their API keys, and revocations. `mac` covers the other columns but for `last_used_at`."""
+"""Tables of identities, their API keys, and revocations.
+
+`mac` covers the other columns but for `last_used_at`.
+"""
 
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +10,10 @@ from secrets_manager.models_base import Base
 
 
 class IdentityRow(Base):
-    """A service, a person or a robot; it is never deleted, so that its name keeps its meaning in the audit."""
+    """A service, a person or a robot.
+
+    It is never deleted, so that its name keeps its meaning in the audit.
+    """
 
     __tablename__ = "identities"
 
@@ -42,7 +48,10 @@ class ApiKeyRow(Base):
 
 
 class RevocationRow(Base):
-    """Tokens of this subject or key issued before `not_before` are refused; the row may go once all of them have expired."""
+    """Tokens of this subject or key issued before `not_before` are refused.
+
+    The row may go once all of them have expired.
+    """
 
     __tablename__ = "revocations"
 

@@ -7,7 +7,10 @@ from secrets_manager.models_base import Base
 
 
 class PlatformKeyRow(Base):
-    """A long-lived private key, `ca` or `audit`, sealed; `certificate` is PEM and empty where there is none."""
+    """A long-lived private key, `ca` or `audit`, sealed.
+
+    `certificate` is PEM and empty where there is none.
+    """
 
     __tablename__ = "platform_keys"
 
@@ -18,7 +21,10 @@ class PlatformKeyRow(Base):
 
 
 class SigningKeyRow(Base):
-    """A key of access tokens. Its public half is derived from the sealed one, so that a row cannot lend its name to another."""
+    """A key of access tokens.
+
+    Its public half is derived from the sealed one, so that a row cannot lend its name to another.
+    """
 
     __tablename__ = "signing_keys"
 

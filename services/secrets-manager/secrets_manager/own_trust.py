@@ -1,4 +1,7 @@
-"""The secrets manager as its own issuer: tokens, keys, revocations and key exchange without a request to anybody."""
+"""The secrets manager as its own issuer.
+
+Tokens, keys, revocations and key exchange without a request to anybody.
+"""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The long-lived keys of the secrets manager itself: the CA's and the audit's, made at the first start, sealed."""
+"""The long-lived keys of the secrets manager itself.
+
+The CA's and the audit's, made at the first start, sealed.
+"""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,8 +1,12 @@
-"""The platform of the secrets manager: like everyone's, but that it is its own issuer and opens its store first."""
+"""The platform of the secrets manager.
+
+Like everyone's, but that it is its own issuer and opens its store first.
+"""
 
 import sys
 from typing import Final
 
+from fountain_common.connections import Connections
 from fountain_common.logging import get_logger
 from fountain_common.platform import Parts, Platform
 
@@ -17,15 +21,17 @@ _SCHEME: Final = "https"
 class IssuerPlatform(Platform):
     """A platform around a `Core`.
 
-    It holds no stream of events: all that events keep current elsewhere, keys, revocations and secrets, is made here.
+    It holds no stream of events: all that events keep current elsewhere, keys, revocations and secrets, is
+    made here.
     """
 
-    def __init__(self, settings: Settings, core: Core) -> None:
+    def __init__(self, settings: Settings, core: Core, connections: Connections | None = None) -> None:
         self.core = core
         self._own_tokens = OwnTokens(core)
         super().__init__(
             settings,
             Parts(
+                connections=connections or Connections(),
                 identity=None,
                 issuer=None,
                 tokens=self._own_tokens,

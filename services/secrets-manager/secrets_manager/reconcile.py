@@ -1,4 +1,7 @@
-"""Secret zero: at every start, what a service needs to prove who it is gets made if it is missing (design, section 4)."""
+"""Secret zero.
+
+At every start, what a service needs to prove who it is gets made if it is missing (design, section 4).
+"""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -100,12 +103,16 @@ class Reconciler:
         if made_secret:
             self._secrets.changed(wanted.name)
         if key is not None:
-            # Killed before this line, the next start finds no key in the file that it knows, and makes another.
+            # Killed before this line, the next start finds no key in the file that it knows, and makes
+            # another.
             key_files.write_api_key(folder, key.reveal())
             get_logger().info("key_file_written", identity=wanted.name)
 
     async def _admin(self) -> None:
-        """Make the admin and its key once. Whoever took the key file away keeps it elsewhere: no new one is put there."""
+        """Make the admin and its key once.
+
+        Whoever took the key file away keeps it elsewhere: no new one is put there.
+        """
         in_file = ApiKey.parse(key_files.read(self._folders.admin / key_files.API_KEY))
 
         def write(session: Session) -> tuple[ApiKey | None, bool]:

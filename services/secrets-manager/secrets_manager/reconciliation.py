@@ -20,7 +20,10 @@ class Wanted:
 
 
 def parse_wanted(raw: str) -> tuple[Wanted, ...]:
-    """Read `notification:DATA_KEY two-factor:DATA_KEY action`; ValueError with a sentence if it is not like that."""
+    """Read `notification:DATA_KEY two-factor:DATA_KEY action`.
+
+    ValueError with a sentence if it is not like that.
+    """
     wanted: dict[str, Wanted] = {}
     for word in raw.replace(",", " ").split():
         name, *keys = word.split(":")
@@ -43,7 +46,10 @@ def parse_wanted(raw: str) -> tuple[Wanted, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is of one service: is its identity alive, was it revoked, and which keys are honoured now."""
+    """What there is of one service.
+
+    Is its identity alive, was it revoked, and which keys are honoured now.
+    """
 
     exists: bool
     revoked: bool
@@ -61,12 +67,13 @@ class Step:
 def plan(found: Found, key_in_file: str | None) -> Step | None:
     """Decide about one service.
 
-    A revoked identity stays revoked: None. A file whose key is not honoured (another database's, revoked, disabled by a
-    restore, expired) gets a new one. What the old key may still do is not changed here.
+    A revoked identity stays revoked: None. A file whose key is not honoured (another database's, revoked,
+    disabled by a restore, expired) gets a new one. What the old key may still do is not changed here.
 
     Args:
         found: what the database says.
-        key_in_file: the id of the key in the file, if the whole key in it is right; None if there is none or it is not.
+        key_in_file: the id of the key in the file, if the whole key in it is right; None if there is none or
+            it is not.
     """
     if found.revoked:
         return None

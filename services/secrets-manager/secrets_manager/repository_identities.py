@@ -48,7 +48,10 @@ def key_fields(row: ApiKeyRow) -> tuple[Field, ...]:
 
 
 class IdentityRows:
-    """Reads and writes the rows and their codes; every method is for use inside `Database.read` or `write`."""
+    """Reads and writes the rows and their codes.
+
+    Every method is for use inside `Database.read` or `write`.
+    """
 
     def __init__(self, macs: RowMacs) -> None:
         self._macs = macs
@@ -119,7 +122,10 @@ class IdentityRows:
 
 
 def revoke(session: Session, kind: str, value: str, not_before: float, expires_at: float) -> None:
-    """Refuse the tokens of a subject or key issued before this moment; a later moment that stands already stays."""
+    """Refuse the tokens of a subject or key issued before this moment.
+
+    A later moment that stands already stays.
+    """
     row = session.get(RevocationRow, (kind, value))
     if row is None:
         session.add(RevocationRow(kind=kind, value=value, not_before=not_before, expires_at=expires_at))

@@ -66,7 +66,7 @@ class Verification(BaseModel):
     head: str = Field(description="The hash of the newest record, hex.")
     heads_checked: int = Field(description="Signed and remembered heads that were compared.")
     event_log: str = Field(
-        description="`checked`, `empty`, or `unreachable`: whether the newest anchor in the event log was compared."
+        description="`checked`, `empty` or `unreachable`: the newest anchor in the event log."
     )
     public_key: str = Field(description="What verifies the anchors' Ed25519 signatures, base64.")
     findings: list[AuditFinding]
@@ -109,7 +109,7 @@ async def list_audit_records(
     responses=problem_responses(503),
 )
 async def verify_audit_chain(request: Request, actor: AuditReader, core: TheCore) -> Verification:
-    """Go over the whole chain and its anchors, here and in the event log, and name every record that is not as written."""
+    """Go over the whole chain and its anchors, that in the event log too, and name what was changed."""
     event_log, elsewhere = await _from_event_log(request, core)
     report = await core.audit_reading.verify(elsewhere)
     detail = {"intact": report.intact, "records": report.records}

@@ -126,7 +126,10 @@ _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/T
     },
 )
 async def issue_token(request: Request, core: TheCore, context: Context) -> Response:
-    """Give an API key, get a token that lives 15 minutes (OAuth 2.0 client credentials): form or JSON, HTTP Basic or body."""
+    """Give an API key, get a token that lives 15 minutes (OAuth 2.0 client credentials).
+
+    Form or JSON, HTTP Basic or body.
+    """
     used_basic = "authorization" in request.headers
     try:
         asked = read_request(
@@ -149,7 +152,10 @@ async def issue_token(request: Request, core: TheCore, context: Context) -> Resp
     "/.well-known/jwks.json", operation_id="getJsonWebKeySet", summary="Get the keys that verify tokens"
 )
 async def get_json_web_key_set(core: TheCore, response: Response) -> KeySet:
-    """Return the public keys of all tokens alive, and of the next ones. A new key stands here before it signs."""
+    """Return the public keys of all tokens alive, and of the next ones.
+
+    A new key stands here before it signs.
+    """
     response.headers["Cache-Control"] = "public, max-age=15"
     return KeySet(**core.signing_keys.jwks())
 
@@ -181,7 +187,10 @@ async def get_authorization_server_metadata(core: TheCore) -> dict[str, Any]:
     response_model_exclude_none=True,
 )
 async def get_revocations(core: TheCore, response: Response) -> dict[str, Any]:
-    """Return before which moment the tokens of a subject or a key are refused. Every service fetches this every 10 seconds."""
+    """Return before which moment the tokens of a subject or a key are refused.
+
+    Every service fetches this every 10 seconds.
+    """
     response.headers["Cache-Control"] = "no-cache"
     return await core.revocations()
 
@@ -195,7 +204,10 @@ async def get_revocations(core: TheCore, response: Response) -> dict[str, Any]:
 async def rotate_signing_key(
     actor: SigningKeyRotator, core: TheCore, body: RotationRequest | None = None
 ) -> RotatedSigningKey:
-    """Publish a new key, which signs a minute later. In an emergency it signs at once and all tokens so far are void."""
+    """Publish a new key, which signs a minute later.
+
+    In an emergency it signs at once and all tokens so far are void.
+    """
     emergency = body is not None and body.emergency
     fresh, until_then = await core.signing_keys.rotate(actor, emergency=emergency)
     await core.trust_changed()

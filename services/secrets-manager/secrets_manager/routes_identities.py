@@ -44,7 +44,10 @@ async def list_identities(
 async def create_identity(
     body: schemas.IdentityRequest, actor: IdentityWriter, core: TheCore
 ) -> schemas.Identity:
-    """Create a service, a person or a robot, without a key yet. A name that was ever taken is a 409. Needs identities:write."""
+    """Create a service, a person or a robot, without a key yet.
+
+    A name that was ever taken is a 409. Needs identities:write.
+    """
     remote = body.remote if body.remote is not None else body.kind is not schemas.Kind.SERVICE
     roles = tuple(role.value for role in body.roles)
     new = NewIdentity(body.name, body.kind.value, roles, remote, body.description)
@@ -58,7 +61,10 @@ async def create_identity(
     responses=problem_responses(404),
 )
 async def get_identity(name: Name, actor: IdentityReader, core: TheCore) -> schemas.IdentityWithKeys:
-    """Show an identity with the metadata of its keys, when each was last used included. Needs identities:read."""
+    """Show an identity with the metadata of its keys, when each was last used included.
+
+    Needs identities:read.
+    """
     row, keys = await core.identities.get(name)
     await core.audit.append(
         caller=actor.who, action="identities:read", target=f"identities/{row.name}", request=actor.request
@@ -78,7 +84,10 @@ async def get_identity(name: Name, actor: IdentityReader, core: TheCore) -> sche
 async def update_identity(
     name: Name, body: schemas.IdentityChange, actor: IdentityWriter, core: TheCore
 ) -> schemas.Identity:
-    """Change roles, description, or whether keys work through the edge. Other roles revoke its tokens. Needs identities:write."""
+    """Change roles, description, or whether keys work through the edge.
+
+    Other roles revoke its tokens. Needs identities:write.
+    """
     row = await core.identities.update(
         name,
         actor,
@@ -98,7 +107,10 @@ async def update_identity(
     responses=problem_responses(404, 409, 503),
 )
 async def revoke_identity(name: Name, actor: IdentityWriter, core: TheCore) -> Response:
-    """End an identity for good, with its keys and tokens, at every service within seconds. Needs identities:write."""
+    """End an identity for good, with its keys and tokens, at every service within seconds.
+
+    Needs identities:write.
+    """
     await core.identities.revoke(name, actor, core.secrets.forget_identity)
     core.secrets.identity_forgotten(service_name(name))
     await core.trust_changed()
@@ -135,7 +147,10 @@ async def create_api_key(
     context: Context,
     response: Response,
 ) -> schemas.CreatedApiKey:
-    """Create a key, shown this once. An identity can have several, so that one is replaced without a gap. Needs keys:write."""
+    """Create a key, shown this once.
+
+    An identity can have several, so that one is replaced without a gap. Needs keys:write.
+    """
     expires_at = body.expires_at.timestamp() if body.expires_at else None
     if expires_at is not None and expires_at <= core.clock():
         raise Unprocessable("expires_at has passed already.")
@@ -158,7 +173,10 @@ async def update_api_key(
     actor: KeyWriter,
     core: TheCore,
 ) -> schemas.ApiKeyMetadata:
-    """Honour a key that a restore disabled, or stop honouring one for now, with the tokens it got. Needs keys:write."""
+    """Honour a key that a restore disabled, or stop honouring one for now, with the tokens it got.
+
+    Needs keys:write.
+    """
     row = await core.identities.enable_key(name, key_id, actor, enabled=body.enabled)
     await core.trust_changed()
     return schemas.ApiKeyMetadata.of(row)

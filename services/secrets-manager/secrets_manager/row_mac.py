@@ -1,4 +1,4 @@
-"""Message authentication codes over rows, so that whoever can write to the database alone cannot make himself an admin."""
+"""Authentication codes over rows: whoever can write to the database alone cannot make himself an admin."""
 
 import hashlib
 import hmac
@@ -10,8 +10,8 @@ Field = str | int | float | bool | bytes | None
 class RowMacs:
     """Signs and checks rows under one key (HMAC-SHA256, RFC 2104).
 
-    A code is bound to its table and to the order and the types of its fields. It does not notice an older row put back in the
-    place of its successor; that is what the audit's anchors are for.
+    A code is bound to its table and to the order and the types of its fields. It does not notice an older row
+    put back in the place of its successor; that is what the audit's anchors are for.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -28,7 +28,7 @@ class IdentityRequest(StrictModel):
         max_length=63, description="Lower-case letters, digits and hyphens.", examples=["alice"]
     )
     kind: Kind = Kind.PERSON
-    roles: list[Role] = Field(min_length=1, max_length=8)
+    roles: list[Role] = Field(max_length=8, description="None at all is a caller who may nothing yet.")
     remote: bool | None = Field(
         default=None, description="Whether its keys get tokens through the edge; by default not for services."
     )
@@ -38,7 +38,7 @@ class IdentityRequest(StrictModel):
 class IdentityChange(StrictModel):
     """What to change of an identity; what is left out stays. Other roles revoke its tokens."""
 
-    roles: list[Role] | None = Field(default=None, min_length=1, max_length=8)
+    roles: list[Role] | None = Field(default=None, max_length=8)
     remote: bool | None = None
     description: Annotated[str | None, Field(max_length=300)] = None
 
@@ -77,7 +77,7 @@ class KeyRequest(StrictModel):
     audiences: list[Annotated[str, Field(max_length=63)]] = Field(
         default=[],
         max_length=32,
-        description="The services that it may be used for. A key shown to a service as X-API-Key must name that service.",
+        description="The services that it is for. One shown to a service as X-API-Key must name it.",
     )
     expires_at: AwareDatetime | None = Field(default=None, description="When it ends; null for never.")
 

@@ -1,4 +1,7 @@
-"""The signing keys in the database, sealed, and in memory, ready; rotated by hand, by age, and in an emergency."""
+"""The signing keys in the database, sealed, and in memory, ready.
+
+Rotated by hand, by age, and in an emergency.
+"""
 
 import asyncio
 import time
@@ -133,7 +136,10 @@ class SigningKeys:
 
 
 def _fields(row: SigningKeyRow) -> tuple[Field, ...]:
-    """What a row's code covers; the sealed key authenticates itself and its name, and is wrapped anew at times."""
+    """What a row's code covers.
+
+    The sealed key authenticates itself and its name, and is wrapped anew at times.
+    """
     return row.kid, row.created_at, row.signs_from, row.published_until
 
 

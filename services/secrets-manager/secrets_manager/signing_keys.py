@@ -1,4 +1,6 @@
-"""The keys of access tokens and when each signs and is published. Pure: time is passed in (design, section 4).
+"""The keys of access tokens and when each signs and is published.
+
+Pure: time is passed in (design, section 4).
 
 announced   in the key set, so that verifiers learn it; does not sign yet
    |  LEAD_SECONDS, longer than verifiers take to fetch the set again
@@ -61,7 +63,10 @@ def thumbprint(private: Ed25519PrivateKey) -> str:
 
 
 def signer(keys: Iterable[SigningKey], now: float) -> SigningKey:
-    """Return the key that signs at this moment: the youngest whose time has come; ValueError if there is none."""
+    """Return the key that signs at this moment: the youngest whose time has come.
+
+    ValueError if there is none.
+    """
     return max((key for key in keys if key.signs_from <= now), key=lambda key: key.signs_from)
 
 
@@ -73,8 +78,8 @@ def published(keys: Iterable[SigningKey], now: float) -> list[SigningKey]:
 def turn_over(keys: Sequence[SigningKey], now: float, *, emergency: bool = False) -> Turnover:
     """Bring in a new key.
 
-    In an emergency the old ones go at once, with every token they signed. Otherwise the new one is announced, and if one is
-    announced already, nothing changes: `fresh` is that one.
+    In an emergency the old ones go at once, with every token they signed. Otherwise the new one is announced,
+    and if one is announced already, nothing changes: `fresh` is that one.
     """
     if emergency or not keys:
         fresh = SigningKey.generate(now, now)

@@ -1,7 +1,7 @@
 """How many wrong credentials one address may try. Pure: time is passed in.
 
-Only failures are counted and only failures are refused: a right credential is never asked about, so that nobody can lock anybody
-out by failing, from the same address or another (design, section 4).
+Only failures are counted and only failures are refused: a right credential is never asked about, so that
+nobody can lock anybody out by failing, from the same address or another (design, section 4).
 """
 
 from collections import OrderedDict
@@ -31,8 +31,9 @@ class Verdict:
 class FailureThrottle:
     """A token bucket an address: `burst` failures at once, then one every `seconds_each`.
 
-    Failures over the limit are reported together, as many as came, when one is next allowed, so that a flood of guesses does
-    not become a flood of audit records. Addresses are forgotten, the longest silent first, above `capacity`.
+    Failures over the limit are reported together, as many as came, when one is next allowed, so that a flood
+    of guesses does not become a flood of audit records. Addresses are forgotten, the longest silent first,
+    above `capacity`.
     """
 
     def __init__(self, *, burst: int = 10, seconds_each: float = 6.0, capacity: int = 10_000) -> None:

@@ -1,4 +1,7 @@
-"""Reading a request to the token endpoint: form or JSON, credentials in HTTP Basic or the body (RFC 6749, 8693, 8707). Pure."""
+"""Reading a request to the token endpoint (RFC 6749, 8693, 8707). Pure.
+
+It may be a form or JSON, with the credential in HTTP Basic or in the body.
+"""
 
 import base64
 import binascii
@@ -12,7 +15,7 @@ from fountain_common.errors import InvalidName
 from fountain_common.names import service_name
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
-TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
 API_KEY_TYPE: Final = "urn:fountain:params:token-type:api-key"
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
 _REPEATABLE: Final = frozenset({"resource", "audience"})

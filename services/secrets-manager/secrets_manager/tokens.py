@@ -12,7 +12,10 @@ from secrets_manager.signing_keys import TOKEN_SECONDS, SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token says: who, with which roles, where, through which client and which API key ("" if none)."""
+    """What a token says.
+
+    Who, with which roles, where, through which client and which API key ("" if none).
+    """
 
     subject: str
     roles: tuple[str, ...]
@@ -37,8 +40,9 @@ class IssuedToken:
 def mint(grant: Grant, key: SigningKey, issuer: str, now: float, not_before: float = 0.0) -> IssuedToken:
     """Sign a token that lives for 15 minutes.
 
-    Times are whole seconds, as most readers expect. A token made in the second of a revocation is dated to the next, within every
-    reader's leeway, so that it passes where its predecessors do not: `not_before` is the revocation's moment.
+    Times are whole seconds, as most readers expect. A token made in the second of a revocation is dated to
+    the next, within every reader's leeway, so that it passes where its predecessors do not: `not_before` is
+    the revocation's moment.
     """
     issued = max(int(now), int(not_before))
     token_id = secrets.token_urlsafe(16)
@@ -60,7 +64,10 @@ def mint(grant: Grant, key: SigningKey, issuer: str, now: float, not_before: flo
 
 
 def revocation_moment(now: float) -> float:
-    """Return the not-before of a revocation made now: the next whole second, which no earlier token can be dated to."""
+    """Return the not-before of a revocation made now.
+
+    The next whole second, which no earlier token can be dated to.
+    """
     return float(int(now) + 1)
 
 
@@ -72,7 +79,8 @@ def audience_of(
     Args:
         resources: the services that were asked for (RFC 8707); empty if none was.
         allowed: the services that the API key is restricted to; empty if it is not.
-        platform: the services of the platform: only they may share a token, since each of its readers could replay it to the others.
+        platform: the services of the platform: only they may share a token, since each of its readers could
+            replay it to the others.
     """
     wanted = tuple(dict.fromkeys(resources)) or tuple(allowed) or tuple(platform)
     if allowed and not set(wanted) <= set(allowed):

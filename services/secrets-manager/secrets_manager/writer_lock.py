@@ -1,6 +1,7 @@
 """One writer: a second replica waits until the first has gone (design, section 5).
 
-The lock is held by the operating system for the life of the process, so that a killed writer leaves none behind.
+The lock is held by the operating system for the life of the process, so that a killed writer leaves none
+behind.
 """
 
 import asyncio

@@ -1,20 +1,139 @@
-"""What tests of this service share."""
+"""A secrets manager in this process: a real database, real keys, and neighbours who answer without a network."""
 
-from collections.abc import AsyncIterator
+import importlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import httpx2
+import orjson
 import pytest
-from secrets_world import World, world
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from fountain_common.connections import Connections
+from secrets_manager.settings import Settings
+
+
+@dataclass
+class Neighbours:
+    """A gateway and a notification service, as far as the secrets manager speaks to them."""
+
+    notification_is_away: bool = False
+    events: list[dict[str, Any]] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def answer(self, request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        if path.startswith("/registry/"):
+            return httpx2.Response(200, json={"lease_secret": "s", "lease_seconds": 30, "renew_seconds": 10})
+        if path.startswith("/lookup/"):
+            url = "http://notification.test:8000"
+            instance = {"instance_id": "1", "url": url, "version": "1", "status": "up"}
+            return httpx2.Response(
+                200, json={"service_name": path.rsplit("/", 1)[1], "url": url, "instances": [instance]}
+            )
+        if self.notification_is_away:
+            raise httpx2.ConnectError("away")
+        if path == "/notifications/retained":
+            found = [event for event in self.events if event["type"] == request.url.params["type"]]
+            return httpx2.Response(200, json=found[-1]) if found else httpx2.Response(404, json={})
+        return httpx2.Response(201, json=self._stored(orjson.loads(await request.aread())))
+
+    def _stored(self, event: dict[str, Any]) -> dict[str, Any]:
+        position = next(self.numbers)
+        event = {
+            "specversion": "1.0",
+            "id": str(position),
+            "source": "secrets-manager",
+            "time": "2026-01-01T00:00:00Z",
+            "datacontenttype": "application/json",
+            "position": position,
+            **event,
+        }
+        self.events.append(event)
+        return event
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+
+@dataclass
+class Running:
+    """A running secrets manager and how to speak to it."""
+
+    settings: Settings
+    app: FastAPI
+    client: TestClient
+    neighbours: Neighbours
+
+    def key_of(self, name: str) -> str:
+        folder = self.settings.admin_dir if name == "admin" else self.settings.identities_dir / name
+        return (folder / "api-key").read_text().strip()
+
+    def ask_token(self, key: str, **form: Any) -> httpx2.Response:
+        headers = form.pop("headers", {})
+        form = {"grant_type": "client_credentials", "client_secret": key, **form}
+        return self.client.post("/auth/token", data=form, headers=headers)
+
+    def token(self, key: str, **form: Any) -> str:
+        response = self.ask_token(key, **form)
+        assert response.status_code == 200, response.text
+        return response.json()["access_token"]
+
+    def as_(self, name: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(self.key_of(name))}"}
+
+    def person(self, name: str, *roles: str, **key: Any) -> str:
+        """Make a person with these roles, and return a key."""
+        admin = self.as_("admin")
+        body = {"name": name, "roles": list(roles)}
+        assert self.client.post("/identities", json=body, headers=admin).status_code == 201
+        made = self.client.post(f"/identities/{name}/keys", json=key, headers=admin)
+        assert made.status_code == 201, made.text
+        return made.json()["api_key"]
+
+    @property
+    def database(self) -> Path:
+        return self.settings.data_dir / "secrets_manager.db"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    return Settings(
+        _env_file=None,
+        runtime="local",
+        data_dir=folder / "data",
+        identities_dir=folder / "identities",
+        admin_dir=folder / "admin",
+        trust_dir=folder / "trust",
+        kek_file=folder / "kek" / "key-encryption-key",
+        gateway_url="http://gateway.test:8000",
+        **changes,
+    )
 
 
 @pytest.fixture
-async def sm(tmp_path: Path) -> AsyncIterator[World]:
-    """The secrets half, with the secret of one service."""
-    async with world(tmp_path) as made:
-        await made.create()
-        yield made
+def start() -> Iterator[Callable[..., Running]]:
+    """Start secrets managers; each is stopped at the end of the test, or by `running.client.__exit__`."""
+    main = importlib.import_module("main")
+    with ExitStack() as stack:
+
+        def begin(settings: Settings, neighbours: Neighbours | None = None) -> Running:
+            neighbours = neighbours or Neighbours()
+            app = main.create_app(settings, Connections(httpx2.MockTransport(neighbours.answer)))
+            client = stack.enter_context(TestClient(app, base_url="https://secrets-manager"))
+            return Running(settings, app, client, neighbours)
+
+        yield begin
+
+
+@pytest.fixture
+def running(start: Callable[..., Running], settings: Settings) -> Running:
+    return start(settings)
