@@ -1,0 +1,133 @@
+"""Who may call a service."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+from fountain_common.app import create_service
+from fountain_common.auth import Caller, requires
+from fountain_common.roles import Permission
+from fountain_common.settings import ServiceSettings
+from fountain_common.testing import ServiceClient, service_client, token_for
+from fastapi import APIRouter
+
+router = APIRouter()
+
+
+@router.get("/whoami", summary="Say who is calling")
+async def who_am_i(caller: Annotated[Caller, requires()]) -> dict[str, Any]:
+    """Say who is calling."""
+    return {"subject": caller.subject, "roles": caller.roles}
+
+
+@router.get("/audit/{number}", summary="Look", dependencies=[requires(Permission.AUDIT_READ)])
+async def get_audit(number: int) -> dict[str, int]:
+    """Look."""
+    return {"number": number}
+
+
+@router.post("/links", summary="Make", dependencies=[requires("links:create", Permission.EVENTS_PUBLISH)])
+async def create_link() -> dict[str, str]:
+    """Make."""
+    return {}
+
+
+@pytest.fixture
+def client(settings: ServiceSettings) -> Iterator[ServiceClient]:
+    app = create_service(settings, title="Orders", description="Takes orders.", version="1.0.0", routers=[router])
+    with service_client(app, roles=None) as client:
+        yield client
+
+
+def test_without_a_credential_the_answer_is_a_challenge(client: ServiceClient) -> None:
+    answer = client.get("/whoami")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="orders"'
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer x y", "Token abc", "", "Bearer é"])
+def test_another_scheme_is_no_credential(client: ServiceClient, header: str) -> None:
+    assert client.get("/whoami", headers={"Authorization": header.encode()}).status_code == 401
+
+
+def test_a_token_says_who_is_calling(client: ServiceClient) -> None:
+    answer = client.get("/whoami", headers=client.bearer("bob", ["viewer", "auditor"]))
+    assert answer.json() == {"subject": "bob", "roles": ["viewer", "auditor"]}
+
+
+def test_a_token_for_another_service_is_refused(client: ServiceClient) -> None:
+    headers = {"Authorization": f"Bearer {token_for('bob', ['admin'], 'example-consumer')}"}
+    answer = client.get("/whoami", headers=headers)
+    assert answer.status_code == 401
+    assert "resource=orders" in answer.json()["detail"]
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_exists(client: ServiceClient) -> None:
+    one, other = (client.get(f"/audit/{number}", headers=client.bearer("bob", ["viewer"])) for number in (1, 2))
+    assert one.status_code == other.status_code == 403
+    assert (one.json()["permission"], one.json()["roles"]) == ("audit:read", ["viewer"])
+    assert one.json()["detail"] == other.json()["detail"]
+
+
+def test_who_is_not_allowed_learns_nothing_about_what_would_be_valid(client: ServiceClient) -> None:
+    assert client.get("/audit/not-a-number", headers=client.bearer("bob", ["viewer"])).status_code in {403, 422}
+    assert client.get("/audit/1", headers=client.bearer("ann", ["auditor"])).json() == {"number": 1}
+
+
+def test_all_permissions_that_are_named_are_needed(client: ServiceClient) -> None:
+    assert client.post("/links", headers=client.bearer("bob", ["viewer"])).json()["permission"] == "links:create"
+    assert client.post("/links", headers=client.bearer("shop", ["service"])).status_code == 200
+
+
+def test_a_token_without_roles_may_nothing_that_needs_one(client: ServiceClient) -> None:
+    assert client.get("/audit/1", headers=client.bearer("bob", [])).status_code == 403
+    assert client.get("/whoami", headers=client.bearer("bob", [])).status_code == 200
+
+
+def test_a_key_made_for_this_service_is_honoured(client: ServiceClient) -> None:
+    key = client.world.secrets_manager.new_key("robot", ("orders",), ("viewer",))
+    assert client.get("/whoami", headers={"X-API-Key": key}).json() == {"subject": "robot", "roles": ["viewer"]}
+    before = len(client.world.secrets_manager.requests)
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+    assert len(client.world.secrets_manager.requests) == before
+
+
+@pytest.mark.parametrize("audiences", [(), ("stories",)])
+def test_an_unrestricted_key_or_one_for_another_service_is_refused(
+    client: ServiceClient, audiences: tuple[str, ...]
+) -> None:
+    key = client.world.secrets_manager.new_key("robot", audiences, ("admin",))
+    answer = client.get("/whoami", headers={"X-API-Key": key})
+    assert answer.status_code == 401
+    assert key not in answer.text
+
+
+def test_two_credentials_at_once_are_refused(client: ServiceClient) -> None:
+    headers = {**client.bearer(), "X-API-Key": "fnt_x"}
+    assert client.get("/whoami", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["access_token", "api_key"])
+def test_a_credential_in_the_url_is_refused(client: ServiceClient, name: str) -> None:
+    answer = client.get(f"/whoami?{name}=abcdef", headers=client.bearer())
+    assert answer.status_code == 400
+    assert "abcdef" not in answer.text
+
+
+def test_a_revocation_is_honoured_at_once_by_event(client: ServiceClient) -> None:
+    headers = client.bearer("eve", ["admin"])
+    assert client.get("/whoami", headers=headers).status_code == 200
+    client.world.secrets_manager.revoke(subject="eve")
+    from fountain_common.testing import wait_until
+
+    wait_until(lambda: client.get("/whoami", headers=headers).status_code == 401, "the token is refused")
+    assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
+
+
+def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_a_503(client: ServiceClient) -> None:
+    key = client.world.secrets_manager.new_key("robot", ("orders",))
+    client.world.secrets_manager.down = True
+    assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 503

@@ -1,0 +1,128 @@
+"""One stream of events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from fountain_common.errors import Unavailable
+from fountain_common.event import Event
+from fountain_common.event_stream import Arrival, EventStream, place_of, repeats
+
+
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+def arrival(position: int, epoch: str = "e1") -> Arrival:
+    return Arrival(f"{epoch}-{position}", Event(type="a.b", id=f"{epoch}{position}", position=position))
+
+
+class Scripted:
+    """A feed whose openings are written down: each a list of arrivals, then it ends; after the last it stays open."""
+
+    def __init__(self, *openings: list[Arrival] | Exception) -> None:
+        self.openings = list(openings)
+        self.asked: list[str | None] = []
+
+    @asynccontextmanager
+    async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
+        self.asked.append(last_event_id)
+        script = self.openings.pop(0) if self.openings else None
+        if isinstance(script, Exception):
+            raise script
+
+        async def arrivals() -> AsyncIterator[Arrival]:
+            for one in script or []:
+                yield one
+            if script is None:
+                await asyncio.Event().wait()
+
+        yield arrivals()
+
+
+class Heard:
+    def __init__(self, feed: Scripted) -> None:
+        self.log: list[str] = []
+        self.stream = EventStream(feed, self.event, self.gap)
+
+    async def event(self, event: Event) -> None:
+        self.log.append(event.id)
+
+    async def gap(self) -> None:
+        self.log.append("gap")
+
+
+@pytest.fixture
+async def hear() -> AsyncIterator[Callable[[Scripted, int], object]]:
+    heard: list[Heard] = []
+
+    async def begin(feed: Scripted, openings: int) -> Heard:
+        one = Heard(feed)
+        heard.append(one)
+        await one.stream.start(2.0)
+        await until(lambda: len(feed.asked) >= openings and one.stream.connected)
+        return one
+
+    yield begin
+    for one in heard:
+        await one.stream.stop()
+
+
+async def test_it_is_resumed_where_it_broke_and_nothing_comes_twice(hear: Callable) -> None:
+    feed = Scripted([arrival(1), arrival(2)], [arrival(2), arrival(3)])
+    heard = await hear(feed, 3)
+    assert heard.log == ["e11", "e12", "e13"]
+    assert feed.asked == [None, "e1-2", "e1-3"]
+
+
+async def test_a_gap_is_told(hear: Callable) -> None:
+    feed = Scripted([arrival(1)], [Arrival("", None, is_gap=True), arrival(40)])
+    heard = await hear(feed, 3)
+    assert heard.log == ["e11", "gap", "e140"]
+
+
+async def test_another_epoch_is_a_gap_and_counts_anew(hear: Callable) -> None:
+    heard = await hear(Scripted([arrival(7)], [arrival(1, "e2")]), 3)
+    assert heard.log == ["e17", "gap", "e21"]
+
+
+async def test_a_bookmark_makes_a_quiet_stream_resumable(hear: Callable) -> None:
+    feed = Scripted([Arrival("e1-5", None)], [arrival(6)])
+    heard = await hear(feed, 3)
+    assert feed.asked == [None, "e1-5", "e1-6"]
+    assert heard.log == ["e16"]
+
+
+async def test_without_a_place_to_resume_from_everything_is_fetched_anew(hear: Callable) -> None:
+    heard = await hear(Scripted([]), 2)
+    await until(lambda: heard.log)
+    assert heard.log == ["gap"]
+
+
+async def test_it_is_opened_again_and_again_until_somebody_answers(hear: Callable) -> None:
+    feed = Scripted(Unavailable("away"), ConnectionError(), [arrival(1)])
+    heard = await hear(feed, 4)
+    assert "e11" in heard.log
+
+
+async def test_starting_with_nobody_there_takes_a_bounded_time_and_the_late_start_is_a_gap() -> None:
+    feed = Scripted(Unavailable("away"), Unavailable("away"))
+    heard = Heard(feed)
+    assert not await heard.stream.start(0.05)
+    await until(lambda: heard.log)
+    assert heard.log == ["gap"]
+    await heard.stream.stop()
+    assert not heard.stream.connected
+
+
+def test_places_are_compared_within_an_epoch() -> None:
+    assert place_of("a-b-12") == ("a-b", 12)
+    assert place_of("12") == ("", 12)
+    assert [place_of(text) for text in ("", "e1-", "e1-x", "e1--")] == [None] * 4
+    assert repeats(("e", 5), ("e", 5))
+    assert not repeats(("e", 6), ("e", 5))
+    assert not repeats(("f", 1), ("e", 5))
+    assert not repeats(("e", 1), None)
