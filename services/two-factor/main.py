@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fountain_common import create_service
 from fountain_common.db import Database
 from fountain_common.outbox import OutboxDispatcher
+from fountain_common.platform import create_platform
 from fountain_common.sealing import Sealer
 from fountain_common.settings import load
 from two_factor.routes import router
@@ -41,6 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 app = create_service(
     settings,
+    platform=create_platform(settings, hosts=["2fa"]),
     title="Two-Factor",
     description="Second factors for people: authenticator apps by RFC 6238, recovery codes, "
     "and one-time codes that go out as events.",

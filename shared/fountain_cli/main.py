@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from fountain_cli.commands import catalog, events, lifecycle, login, rotations, secrets
+from fountain_cli.commands import catalog, events, lifecycle, login, rotations, secrets, services
 from fountain_cli.exits import FAILED, CommandError
 from fountain_cli.screen import err
 from fountain_cli.stack import StackError
@@ -36,6 +36,7 @@ app = _Fountain(
 lifecycle.register(app)
 login.register(app)
 catalog.register(app)
+services.register(app)
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(rotations.app, name="rotations")
 app.add_typer(events.app, name="events")

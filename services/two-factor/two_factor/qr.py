@@ -6,9 +6,11 @@ import segno
 
 
 def as_svg(uri: str) -> str:
-    """Draw `uri` with the quiet zone that the standard asks for (ISO/IEC 18004); scales with its box."""
+    """Draw `uri` with the quiet zone that the standard asks for (ISO/IEC 18004); it scales with its box.
+
+    The background is drawn as well, so that the code stays readable on a dark page.
+    """
     drawn = io.BytesIO()
-    segno.make(uri, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=4
-    )
+    code = segno.make(uri, error="m", micro=False)
+    code.save(drawn, kind="svg", xmldecl=False, omitsize=True, border=4, light="#fff")
     return drawn.getvalue().decode()
