@@ -46,7 +46,8 @@ def test_without_a_credential_the_answer_is_a_challenge(client: ServiceClient) -
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer x y", "Token abc", "", "Bearer é"])
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer x y", "Token abc", "",
+"Bearer é"])
 def test_another_scheme_is_no_credential(client: ServiceClient, header: str) -> None:
     assert client.get("/whoami", headers={"Authorization": header.encode()}).status_code == 401
 
@@ -64,7 +65,8 @@ def test_a_token_for_another_service_is_refused(client: ServiceClient) -> None:
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_exists(client: ServiceClient) -> None:
+def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_exists(client: ServiceClient)
+-> None:
     one, other = (client.get(f"/audit/{number}", headers=client.bearer("bob", ["viewer"])) for number in (1, 2))
     assert one.status_code == other.status_code == 403
     assert (one.json()["permission"], one.json()["roles"]) == ("audit:read", ["viewer"])
@@ -72,7 +74,8 @@ def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_e
 
 
 def test_who_is_not_allowed_learns_nothing_about_what_would_be_valid(client: ServiceClient) -> None:
-    assert client.get("/audit/not-a-number", headers=client.bearer("bob", ["viewer"])).status_code in {403, 422}
+    assert client.get("/audit/not-a-number", headers=client.bearer("bob", ["viewer"])).status_code in {403,
+    422}
     assert client.get("/audit/1", headers=client.bearer("ann", ["auditor"])).json() == {"number": 1}
 
 
@@ -126,7 +129,8 @@ def test_a_revocation_is_honoured_at_once_by_event(client: ServiceClient) -> Non
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
 
 
-def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_a_503(client: ServiceClient) -> None:
+def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_a_503(client: ServiceClient)
+-> None:
     key = client.world.secrets_manager.new_key("robot", ("orders",))
     client.world.secrets_manager.down = True
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200

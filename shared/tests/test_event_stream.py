@@ -21,7 +21,9 @@ def arrival(position: int, epoch: str = "e1") -> Arrival:
 
 
 class Scripted:
-    """A feed whose openings are written down: each a list of arrivals, then it ends; after the last it stays open."""
+    """A feed whose openings are written down: each a list of arrivals, then it ends; after the last it
+    stays open.
+    """
 
     def __init__(self, *openings: list[Arrival] | Exception) -> None:
         self.openings = list(openings)

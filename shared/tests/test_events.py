@@ -40,7 +40,8 @@ def events(platform: Platform) -> Events:
     return platform.events
 
 
-async def test_handlers_run_for_the_types_that_they_named(events: Events, platform: Platform, world: World) -> None:
+async def test_handlers_run_for_the_types_that_they_named(events: Events, platform: Platform, world: World)
+-> None:
     heard: list[tuple[str, str]] = []
     for pattern in ("order.*", ">", "order.placed", "stock.*"):
 
@@ -121,7 +122,8 @@ async def test_a_failed_delivery_is_handled_again(events: Events) -> None:
     assert await events.receive(event)
 
 
-async def test_a_published_event_is_stored_once_however_often_it_is_sent(events: Events, world: World) -> None:
+async def test_a_published_event_is_stored_once_however_often_it_is_sent(events: Events, world: World) ->
+None:
     one = await events.publish("order.placed", "7", {"total": 3}, idempotency_key="k")
     two = await events.publish("order.placed", "7", {"total": 3}, idempotency_key="k")
     assert one == two
@@ -147,7 +149,8 @@ async def test_a_publish_that_broke_on_the_way_is_sent_again(events: Events, wor
 @pytest.mark.parametrize(
     ("status", "kind"), [(403, Forbidden), (413, PayloadTooLarge), (422, Unprocessable), (500, Unavailable)]
 )
-async def test_a_refused_event_says_why(events: Events, world: World, status: int, kind: type[Exception]) -> None:
+async def test_a_refused_event_says_why(events: Events, world: World, status: int, kind: type[Exception]) ->
+None:
     real = world.notification.handle
     world.notification.handle = lambda request: (  # type: ignore[method-assign]
         httpx2.Response(status, json={"detail": "because"}) if request.method == "POST" else real(request)

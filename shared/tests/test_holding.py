@@ -55,12 +55,20 @@ def test_since_when_is_when_the_state_changed() -> None:
     one = held(document(1, v2="staged"))
     one.take(read_document(document(2, v1="draining")), now=200.0)
     one.take(read_document(document(2, v1="draining", v3="staged")), now=300.0)
-    assert {report.version: report.since.timestamp() for report in one.report(0, 0)} == {2: 200.0, 1: 200.0, 3: 300.0}
+    assert {report.version: report.since.timestamp() for report in one.report(0, 0)} == {
+        2: 200.0,
+        1: 200.0,
+        3: 300.0,
+    }
 
 
 def test_the_report_says_what_was_acknowledged() -> None:
     one = held(document(2, v3="staged", v1="draining"))
-    assert {report.version: report.phase for report in one.report(accepts=3, uses=2)} == {3: "accepts", 2: "uses", 1: "uses"}
+    assert {report.version: report.phase for report in one.report(accepts=3, uses=2)} == {
+        3: "accepts",
+        2: "uses",
+        1: "uses",
+    }
     assert all("value" not in repr(report) for report in one.report(3, 2))
 
 

@@ -200,7 +200,8 @@ async def test_a_new_authority_is_read_when_the_old_one_verifies_nobody(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, Unauthenticated), (401, Unauthenticated), (403, Unauthenticated), (429, TooManyRequests), (500, Unavailable)],
+    [(400, Unauthenticated), (401, Unauthenticated), (403, Unauthenticated), (429, TooManyRequests), (500,
+    Unavailable)],
 )
 async def test_a_refusal_and_an_outage_are_told_apart(
     identity: Identity, authority: Authority, status: int, kind: type[Exception]
@@ -214,7 +215,8 @@ async def test_a_refusal_and_an_outage_are_told_apart(
             await client.exchange("fnt_aaaaaaaaaaaa_" + "b" * 43)
 
 
-async def test_our_own_refused_key_says_nothing_about_theirs(identity: Identity, authority: Authority) -> None:
+async def test_our_own_refused_key_says_nothing_about_theirs(identity: Identity, authority: Authority) ->
+None:
     async with serving(authority.context()) as server:
         server.status, server.body = 401, b'{"error": "invalid_client"}'
         with pytest.raises(Unavailable):

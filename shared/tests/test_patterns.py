@@ -31,7 +31,9 @@ def test_a_star_is_one_word_and_an_angle_is_the_rest(pattern: str, event_type: s
     assert matches(pattern, event_type) is covered
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a b", "a.>.b", "**", "a*", ">>", "é", "a\n", "a." * 200 + "a"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", "a b", "a.>.b", "**", "a*", ">>", "é", "a\n", "a." * 200 + "a"]
+)
 def test_what_is_no_pattern_is_refused(text: str) -> None:
     assert not valid_pattern(text)
     with pytest.raises(ValueError, match="not a pattern"):

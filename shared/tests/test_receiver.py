@@ -41,7 +41,14 @@ def client(settings: ServiceSettings, heard: list[Event]) -> Iterator[ServiceCli
             "billing",
         ),
         (
-            {"specversion": "1.0", "id": "1", "source": "shop", "type": "order.placed", "position": 7, "traceparent": "x"},
+            {
+                "specversion": "1.0",
+                "id": "1",
+                "source": "shop",
+                "type": "order.placed",
+                "position": 7,
+                "traceparent": "x",
+            },
             "order.placed",
             None,
         ),
@@ -53,12 +60,22 @@ def test_every_form_runs_the_same_handlers(
     answer = client.post("/notifications", json=body)
     assert answer.status_code == 200
     assert answer.json()["message"].startswith("Notification received; ")
-    assert [(event.type, event.subject) for event in heard if event.type == event_type] == [(event_type, subject)]
+    assert [(event.type, event.subject) for event in heard if event.type == event_type] == [
+        (event_type, subject)
+    ]
 
 
 @pytest.mark.parametrize(
     "body",
-    [{}, [], {"type": ""}, {"type": "a b"}, {"type": "a", "colour": "red"}, {"message": 7}, {"type": "secret.*"}],
+    [
+        {},
+        [],
+        {"type": ""},
+        {"type": "a b"},
+        {"type": "a", "colour": "red"},
+        {"message": 7},
+        {"type": "secret.*"},
+    ],
 )
 def test_what_is_no_event_is_a_422_that_repeats_nothing(client: ServiceClient, body: Any) -> None:
     answer = client.post("/notifications", json=body)
@@ -68,7 +85,12 @@ def test_what_is_no_event_is_a_422_that_repeats_nothing(client: ServiceClient, b
 
 def test_only_admin_and_notification_deliver(client: ServiceClient) -> None:
     body = {"type": "order.placed"}
-    assert client.post("/notifications", json=body, headers=client.bearer("notification", ["service"])).status_code == 200
+    assert (
+        client.post(
+            "/notifications", json=body, headers=client.bearer("notification", ["service"])
+        ).status_code
+        == 200
+    )
     for subject, role in (("shop", "service"), ("bob", "operator"), ("notification", "viewer")):
         answer = client.post("/notifications", json=body, headers=client.bearer(subject, [role]))
         assert answer.status_code == 403
@@ -84,7 +106,9 @@ def test_a_rotation_notice_makes_the_secrets_be_fetched(client: ServiceClient) -
     client.post("/notifications", json={"type": "secret.rotated", "subject": "orders"})
     from fountain_common.testing import wait_until
 
-    wait_until(lambda: client.world.secrets_manager.requests.count(("GET", "/secrets/orders")) > before, "a look")
+    wait_until(
+        lambda: client.world.secrets_manager.requests.count(("GET", "/secrets/orders")) > before, "a look"
+    )
 
 
 def test_the_operation_is_described(client: ServiceClient) -> None:

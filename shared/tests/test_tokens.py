@@ -27,7 +27,12 @@ def good(**claims: Any) -> str:
 
 def test_a_good_token_says_who_is_calling() -> None:
     caller = read(good(kid_api="abc", client_id="bobs-laptop"))
-    assert (caller.subject, caller.roles, caller.client_id, caller.key_id) == ("bob", ("viewer",), "bobs-laptop", "abc")
+    assert (caller.subject, caller.roles, caller.client_id, caller.key_id) == (
+        "bob",
+        ("viewer",),
+        "bobs-laptop",
+        "abc",
+    )
     assert caller.audience == ("orders",)
     assert caller.expires_at - caller.issued_at == 900
 
@@ -153,7 +158,13 @@ def test_revocation_covers_tokens_from_before_and_none_from_after() -> None:
 
 def test_a_key_set_without_a_usable_key_is_no_key_set() -> None:
     rsa = {"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB"}
-    for document in ({}, {"keys": []}, {"keys": [rsa]}, {"keys": "x"}, {"keys": [{"kty": "OKP", "kid": "x"}]}):
+    for document in (
+        {},
+        {"keys": []},
+        {"keys": [rsa]},
+        {"keys": "x"},
+        {"keys": [{"kty": "OKP", "kid": "x"}]},
+    ):
         with pytest.raises(ValueError, match="no Ed25519 key"):
             read_keys(document)
     assert list(read_keys({"keys": [rsa, *maker.jwks()["keys"]]})) == [maker.kid]

@@ -69,7 +69,8 @@ async def test_a_verified_token_is_remembered_until_it_expires(
         await verifier.verify(token)
 
 
-async def test_the_memory_of_verified_tokens_is_bounded(source: Source, maker: TokenMaker, clock: FakeClock) -> None:
+async def test_the_memory_of_verified_tokens_is_bounded(source: Source, maker: TokenMaker, clock: FakeClock)
+-> None:
     verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock, max_cached=3)
     for _ in range(10):
         await verifier.verify(maker.token("bob", [], "orders"))
