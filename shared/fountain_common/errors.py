@@ -165,7 +165,7 @@ def document(
     request_id: str,
     members: Mapping[str, object] | None = None,
 ) -> bytes:
-    """Answer the problem document as JSON; further members cannot replace the registered ones, but for `type`."""
+    """Answer the problem document as JSON; further members replace no registered one but `type`."""
     return orjson.dumps(
         {
             "type": "about:blank",
@@ -221,7 +221,10 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if any(item.get("type") == "json_invalid" for item in found):
         return respond(request, 400, "The request body is not valid JSON.")
     return respond(
-        request, 422, "The request does not have the form that is needed; see `errors`.", members={"errors": shown(found)}
+        request,
+        422,
+        "The request does not have the form that is needed; see `errors`.",
+        members={"errors": shown(found)},
     )
 
 

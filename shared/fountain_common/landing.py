@@ -31,7 +31,8 @@ def shortened(text: str, limit: int = MAX_DESCRIPTION) -> str:
     line = " ".join(text.split())
     if len(line) <= limit:
         return line
-    return line[: limit - 1].rpartition(" ")[0].rstrip(" ,;:") + "…"
+    cut = line[: limit - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip(" ,;:") + "…"
 
 
 def render(*, service: str, title: str, description: str, version: str, domain: str) -> str:

@@ -1,8 +1,8 @@
 """OpenAPI 3.1 to 3.0.3: a pure function over what FastAPI generates.
 
 The two versions differ in what a schema is: 3.1 takes JSON Schema whole, 3.0.3 a dialect of an older draft.
-Only what stands where a schema stands is rewritten (module `schema_303`); data inside `example`, `default` and
-`enum` may look like a schema and is left alone.
+Only what stands where a schema stands is rewritten (module `schema_303`); data inside `example`, `default`
+and `enum` may look like a schema and is left alone.
 Sources: OpenAPI 3.0.3, "Schema Object"; JSON Schema 2020-12.
 """
 

@@ -13,9 +13,8 @@ NULL: Json = {"type": "object", "enum": [None], "nullable": True}
 """Null and nothing else: 3.0.3 has no type for it, and `nullable` acts only beside a `type`."""
 
 _COMPOSED = frozenset({"allOf", "anyOf", "oneOf", "not"})
-_ANNOTATIONS = (
-    frozenset({"title", "description", "default", "example", "deprecated"})
-    | frozenset({"readOnly", "writeOnly", "externalDocs", "xml"})
+_ANNOTATIONS = frozenset({"title", "description", "default", "example", "deprecated"}) | frozenset(
+    {"readOnly", "writeOnly", "externalDocs", "xml"}
 )
 _KNOWN = (
     frozenset({"type", "format", "enum", "nullable", "discriminator"})
@@ -180,7 +179,7 @@ def _types(schema: Json) -> Json:
         if not allows_null:
             return answer
         del answer["type"]
-    choice = {"anyOf": [*({"type": name} for name in others), *([NULL] if allows_null else [])]}
+    choice = {"anyOf": [*(_tidy({"type": name}) for name in others), *([NULL] if allows_null else [])]}
     if _COMPOSED & answer.keys():
         return {**answer, "allOf": [*answer.get("allOf", ()), choice]}
     return {**answer, **choice}

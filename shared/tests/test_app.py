@@ -118,7 +118,15 @@ def test_a_request_is_one_line_without_its_path_or_query(
     (line,) = log()
     assert line["event"] == "request"
     assert (line["method"], line["route"], line["status"]) == ("GET", "/orders/{number}", 200)
-    assert {"timestamp", "level", "service", "instance", "request_id", "trace_id", "duration_ms"} <= line.keys()
+    assert {
+        "timestamp",
+        "level",
+        "service",
+        "instance",
+        "request_id",
+        "trace_id",
+        "duration_ms",
+    } <= line.keys()
     assert "4711" not in json.dumps(line["route"])
     assert "red" not in json.dumps(line)
 
@@ -198,7 +206,9 @@ def test_a_service_is_known_only_while_it_can_do_its_job(settings: ServiceSettin
     ]
 
 
-def test_a_service_that_fails_to_start_is_never_announced_and_leaves_nothing_behind(settings: ServiceSettings) -> None:
+def test_a_service_that_fails_to_start_is_never_announced_and_leaves_nothing_behind(
+    settings: ServiceSettings,
+) -> None:
     happened: list[str] = []
 
     @asynccontextmanager

@@ -39,9 +39,9 @@ def client() -> TestClient:
     ("method", "path", "content", "status"),
     [
         ("POST", "/things", '{"name":"a"}', 409),
-        ("POST", "/things", '{"name":"a","colour":"%s"}' % MARKER, 422),
-        ("POST", "/things", '{"name":{"x":"%s"}}' % MARKER, 422),
-        ("POST", "/things", '{"name": %s' % MARKER, 400),
+        ("POST", "/things", f'{{"name":"a","colour":"{MARKER}"}}', 422),
+        ("POST", "/things", f'{{"name":{{"x":"{MARKER}"}}}}', 422),
+        ("POST", "/things", f'{{"name": {MARKER}', 400),
         ("POST", "/things", "", 422),
         ("GET", "/things/" + MARKER, "", 422),
         ("GET", "/things/1", "", 500),

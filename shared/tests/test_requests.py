@@ -28,7 +28,10 @@ async def test_the_edge_is_believed_about_the_client() -> None:
 
 
 async def test_only_what_the_edge_itself_wrote_is_believed() -> None:
-    assert await client_address(Edge("caddy", resolve=_caddy), "172.20.0.5", "1.1.1.1, 203.0.113.7") == "203.0.113.7"
+    assert (
+        await client_address(Edge("caddy", resolve=_caddy), "172.20.0.5", "1.1.1.1, 203.0.113.7")
+        == "203.0.113.7"
+    )
 
 
 async def test_nobody_else_is_believed() -> None:
@@ -68,7 +71,13 @@ async def test_what_the_edge_says_must_be_an_address() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "plain"),
-    [("::ffff:10.0.0.1", "10.0.0.1"), ("FE80::1%eth0", "fe80::1"), (" 10.0.0.1 ", "10.0.0.1"), ("testclient", ""), ("", "")],
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("FE80::1%eth0", "fe80::1"),
+        (" 10.0.0.1 ", "10.0.0.1"),
+        ("testclient", ""),
+        ("", ""),
+    ],
 )
 def test_an_address_has_one_spelling(raw: str, plain: str) -> None:
     assert plain_address(raw) == plain
@@ -82,7 +91,18 @@ def test_a_request_id_and_a_trace_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [b"", b"a b", b"a\nb", b"x" * 129, b"<b>", b"fnt_abcdefabcdef_c2VjcmV0", "ü".encode(), b"a;b", b"eyJa.eyJb.c"]
+    "given",
+    [
+        b"",
+        b"a b",
+        b"a\nb",
+        b"x" * 129,
+        b"<b>",
+        b"fnt_abcdefabcdef_c2VjcmV0",
+        "ü".encode(),
+        b"a;b",
+        b"eyJa.eyJb.c",
+    ],
 )
 def test_any_other_request_id_is_replaced(given: bytes) -> None:
     context = accept({b"x-request-id": given, b"traceparent": b"nonsense"}, "")

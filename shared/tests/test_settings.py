@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 from fountain_common.settings import EXIT_CONFIG, ServiceSettings, load, misplaced_secrets
+from pydantic_settings import SettingsConfigDict
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 class Settings(ServiceSettings):
-    model_config = {"env_file": None}
+    model_config = SettingsConfigDict(env_file=None)
     service_name: str = "orders"
 
 
@@ -60,9 +61,11 @@ def test_a_secret_in_the_environment_stops_the_start_with_a_sentence(
     assert "marker" not in said
 
 
-def test_a_secret_in_the_env_file_stops_the_start_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_the_env_file_stops_the_start_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class WithFile(Settings):
-        model_config = {"env_file": ".env"}
+        model_config = SettingsConfigDict(env_file=".env")
 
     (tmp_path / ".env").write_text("FOUNTAIN_JWT_SECRET=marker\n")
     with pytest.raises(SystemExit):

@@ -1,0 +1,134 @@
+import io
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fountain_common.logging import configure, get_logger, log_request, set_level
+from fountain_common.requests import accept, enter, leave
+from fountain_common.settings import ServiceSettings
+
+Log = Callable[[], list[dict[str, Any]]]
+
+
+def test_every_line_says_when_who_and_what(log: Log, settings: ServiceSettings) -> None:
+    get_logger().info("order_taken", number=7)
+    (line,) = log()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "order_taken",
+        "level": "info",
+        "service": "orders",
+        "instance": settings.instance_id,
+        "number": 7,
+    }
+
+
+def test_inside_a_request_it_says_which(log: Log) -> None:
+    context = accept({b"x-request-id": b"abc"}, "")
+    token = enter(context)
+    get_logger().info("inside")
+    leave(token)
+    get_logger().info("outside")
+    inside, outside = log()
+    assert (inside["request_id"], inside["trace_id"]) == ("abc", context.trace_id)
+    assert "request_id" not in outside
+
+
+def test_the_line_of_a_request_has_the_same_form(log: Log) -> None:
+    get_logger().info("other")
+    log_request(accept({b"x-request-id": b"abc"}, ""), quiet=False, status=200)
+    other, line = log()
+    assert other.keys() <= line.keys()
+    assert line["request_id"] == "abc"
+    assert line["timestamp"].endswith("Z")
+
+
+def test_quiet_requests_are_for_debugging(log: Log) -> None:
+    log_request(accept({}, ""), quiet=True)
+    assert log() == []
+    set_level("DEBUG")
+    log_request(accept({}, ""), quiet=True)
+    assert [line["level"] for line in log()] == ["debug"]
+
+
+def test_lines_of_libraries_have_the_same_form(log: Log) -> None:
+    logging.getLogger("uvicorn.error").info("Application startup complete.")
+    logging.getLogger("uvicorn.error").error("it broke: %s", "why")
+    first, second = log()
+    assert (first["event"], first["logger"], first["service"]) == (
+        "Application startup complete.",
+        "uvicorn.error",
+        "orders",
+    )
+    assert (second["event"], second["level"]) == ("it broke: why", "error")
+
+
+def test_the_access_lines_of_the_server_are_off(log: Log) -> None:
+    logging.getLogger("uvicorn.access").info('"GET /x?token=marker"')
+    assert log() == []
+
+
+def test_an_exception_is_its_types_and_frames_and_not_its_message(log: Log) -> None:
+    try:
+        try:
+            raise KeyError("marker-one")
+        except KeyError as error:
+            raise ValueError("marker-two") from error
+    except ValueError as error:
+        get_logger().error("failed", exc_info=error)
+        logging.getLogger("library").exception("failed too")
+    text = json.dumps(log())
+    assert "marker" not in text
+    assert "builtins.ValueError" in text
+    assert "builtins.KeyError" in text
+    assert "test_logging.py" in text
+
+
+def test_secrets_are_redacted_wherever_they_stand(log: Log) -> None:
+    get_logger().info("login", password="marker", nested={"jwt": "marker"}, url="http://me:marker@x/")
+    logging.getLogger("library").warning("key fnt_abcdefabcdef_%s", "marker")
+    assert "marker" not in json.dumps(log())
+
+
+def test_a_line_is_a_line(log: Log) -> None:
+    get_logger().info("one\ntwo", text="a\nb")
+    logging.getLogger("library").info("one\ntwo")
+    assert [line["event"] for line in log()] == ["one\ntwo", "one"]
+
+
+def test_an_object_that_is_no_json_is_named_and_not_shown(log: Log) -> None:
+    class Secretive:
+        def __repr__(self) -> str:
+            return "marker"
+
+    get_logger().info("seen", what=Secretive(), kind=Secretive)
+    (line,) = log()
+    assert "marker" not in json.dumps(line)
+    assert "Secretive" in line["what"]
+
+
+def test_the_level_can_change_while_it_runs(log: Log) -> None:
+    get_logger().debug("unseen")
+    logging.getLogger("library").debug("unseen")
+    set_level("debug")
+    get_logger().debug("seen")
+    logging.getLogger("library").debug("seen")
+    assert [line["event"] for line in log()] == ["seen", "seen"]
+
+
+def test_a_reader_that_went_away_stops_nobody(settings: ServiceSettings) -> None:
+    stream = io.StringIO()
+    configure(settings, stream)
+    stream.close()
+    get_logger().info("to nobody")
+    configure(settings)
+
+
+@pytest.mark.parametrize("text", ["%d items", "%s %s"])
+def test_a_library_that_formats_wrongly_does_not_fail_us(log: Log, text: str) -> None:
+    record = logging.LogRecord("library", logging.INFO, "x.py", 1, text, ("x",), None)
+    (ours,) = [handler for handler in logging.getLogger().handlers if "fountain" in type(handler).__module__]
+    ours.emit(record)
+    assert log()[0]["event"] == text

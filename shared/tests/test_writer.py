@@ -1,0 +1,113 @@
+import asyncio
+import gc
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fountain_common.db import Database
+from fountain_common.errors import Unavailable
+from fountain_common.writer import is_outage
+from sqlalchemy import event, text
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+
+@pytest.fixture
+def rows(db: Database) -> Database:
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE rows (name TEXT)")
+    return db
+
+
+def adding(name: str) -> Any:
+    return lambda session: session.execute(text("INSERT INTO rows VALUES (:name)"), {"name": name})
+
+
+async def _names(db: Database) -> list[str]:
+    return await db.read(lambda session: list(session.scalars(text("SELECT name FROM rows ORDER BY rowid"))))
+
+
+async def test_a_commit_that_fails_is_told_to_everybody_in_it_and_the_writer_goes_on(rows: Database) -> None:
+    broken = [True]
+
+    def fail(_connection: object) -> None:
+        if broken[0]:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    event.listen(rows.engine, "commit", fail)
+    results = await asyncio.gather(*(rows.write(adding(name)) for name in "abc"), return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 3
+    assert await _names(rows) == []
+    broken[0] = False
+    await rows.write(adding("d"))
+    assert await _names(rows) == ["d"]
+
+
+async def test_a_failed_commit_wakes_nobody(rows: Database) -> None:
+    from fountain_common.db import notify
+
+    heard: list[int] = []
+    rows.listen("rows", lambda: heard.append(1))
+
+    def fail(_connection: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    event.listen(rows.engine, "commit", fail)
+    with pytest.raises(Unavailable):
+        await rows.write(lambda session: notify(session, "rows"))
+    await asyncio.sleep(0)
+    assert heard == []
+
+
+async def test_when_the_database_ends_the_transaction_nobody_of_the_group_is_told_that_it_was_kept(
+    rows: Database,
+) -> None:
+    gate, running, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def hold(_session: Session) -> None:
+        loop.call_soon_threadsafe(running.set)
+        gate.wait(5)
+
+    def end(session: Session) -> None:
+        # What SQLite does by itself on a full disk.
+        session.connection().connection.cursor().execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    first = asyncio.create_task(rows.write(hold))
+    await running.wait()
+    together = [asyncio.create_task(rows.write(fn)) for fn in (adding("a"), end, adding("b"))]
+    await asyncio.sleep(0)
+    gate.set()
+    await first
+    results = await asyncio.gather(*together, return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 3
+    assert await _names(rows) == []
+    await rows.write(adding("c"))
+    assert await _names(rows) == ["c"]
+
+
+async def test_an_exception_that_is_no_exception_does_not_end_the_writer(rows: Database) -> None:
+    def leave(_session: Session) -> None:
+        raise SystemExit
+
+    with pytest.raises(Unavailable):
+        await rows.write(leave)
+    await rows.write(adding("a"))
+    assert await _names(rows) == ["a"]
+
+
+def test_callers_of_several_event_loops_are_each_answered(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}/x.db")
+    for _ in range(3):
+        assert asyncio.run(db.write(lambda session: session.scalar(text("SELECT 1")))) == 1
+    asyncio.run(db.close())
+    gc.collect()
+
+
+def test_outages_are_told_from_mistakes() -> None:
+    assert is_outage(OperationalError("x", None, sqlite3.OperationalError("database is locked")))
+    assert is_outage(InterfaceError("x", None, Exception()))
+    assert not is_outage(IntegrityError("x", None, sqlite3.IntegrityError()))
+    assert not is_outage(ValueError())
