@@ -1,4 +1,6 @@
-"""An event on its way into the log, and one that is in it. Its JSON is made once and from then on only copied."""
+"""An event on its way into the log, and one that is in it. Its JSON is made once and from then on only
+copied.
+"""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -63,7 +65,8 @@ class Draft:
     ) -> Self:
         """Encode an event. Without an id one is made. Raises `TooLarge`.
 
-        `expires_at` is written as `expirytime`, the name of the CloudEvents extension: attributes have no underscores there.
+        `expires_at` is written as `expirytime`, as the CloudEvents extension calls it: the names of attributes
+        have no underscores there.
         """
         made_id = id is None
         id = id or str(uuid.uuid4())  # noqa: A001

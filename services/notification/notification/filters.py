@@ -30,10 +30,14 @@ class Filter:
         """Tell whether a type is asked for."""
         return not self.patterns or _any(self.patterns, type_)
 
+    def may_see(self, event: Stored) -> bool:
+        """Tell whether an event is for everybody, or for the reader."""
+        return not event.recipient or event.recipient == self.reader
+
     def accepts(self, event: Stored) -> bool:
         """Tell whether an event is asked for and may be seen."""
         return (
-            (not event.recipient or event.recipient == self.reader)
+            self.may_see(event)
             and (self.source is None or event.source == self.source)
             and (self.subject is None or event.subject == self.subject)
             and self.wants_type(event.type)
@@ -56,13 +60,16 @@ def read_patterns(raw: list[str] | None) -> tuple[str, ...]:
         raise Unprocessable(f"At most {MAX_PATTERNS} patterns of types can be asked for.")
     if not all(map(valid_pattern, found)):
         raise Unprocessable(
-            "A pattern is words with dots between them, such as secret.rotated; * stands for one word, and > as the last for the rest."
+            "A pattern is words with dots between them, such as secret.rotated; * stands for one word, "
+            "and > as the last for the rest."
         )
     return () if ">" in found else found
 
 
 def literal_prefix(pattern: str) -> str:
-    """Answer the words that every type begins with which the pattern matches, with a dot behind them if more follow."""
+    """Answer the words that every type begins with which the pattern matches, with a dot behind them if more
+    follow.
+    """
     words = pattern.split(".")
     fixed = next((number for number, word in enumerate(words) if word in ("*", ">")), len(words))
     return ".".join(words[:fixed]) + ("." if 0 < fixed < len(words) else "")

@@ -54,7 +54,9 @@ class WriterLease:
     def _try_postgres(self) -> bool:
         connection = self._database.engine.connect()
         try:
-            taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _POSTGRES_LOCK}).scalar_one()
+            taken = connection.execute(
+                text("SELECT pg_try_advisory_lock(:key)"), {"key": _POSTGRES_LOCK}
+            ).scalar_one()
             connection.commit()
         except BaseException:
             connection.close()

@@ -35,10 +35,9 @@ class LocalPublisher:
         """Store an event and answer it."""
         await self._board.open()
         body = CloudEventIn.model_validate(event)
-        outcome = await self._board.log.append(draft(body, self._caller, time.time(), idempotency_key))
-        assert outcome.event is not None  # noqa: S101 - `append` raises otherwise
-        stored: dict[str, Any] = orjson.loads(outcome.event.body)
-        return stored
+        stored, _ = await self._board.log.append(draft(body, self._caller, time.time(), idempotency_key))
+        answer: dict[str, Any] = orjson.loads(stored.body)
+        return answer
 
 
 class LocalFeed:

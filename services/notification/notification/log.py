@@ -1,6 +1,7 @@
 """The log: events are appended in groups, each group one transaction, and then told to whoever listens.
 
-One task appends. While a group is being committed the next one gathers, so publishing gets cheaper the more of it
+One task appends. While a group is being committed the next one gathers, so publishing gets cheaper the more
+of it
 there is, and positions grow in the order in which readers see them.
 """
 
@@ -52,6 +53,10 @@ class EventLog:
         self._appending: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Sequence[Stored]], None]] = []
 
+    def now(self) -> float:
+        """Answer the time by which events are stored, in unix seconds."""
+        return self._clock()
+
     async def open(self) -> None:
         """Read where the log ends, and its newest events."""
         state = await self._database.write(load_state)
@@ -62,11 +67,13 @@ class EventLog:
         self.tail.extend(newest)
 
     def on_append(self, listener: Callable[[Sequence[Stored]], None]) -> None:
-        """Have this called with each group of events, in the event loop, once they are durable; it must be quick."""
+        """Have this called with each group of events, in the event loop, once they are durable; it must be
+        quick.
+        """
         self._listeners.append(listener)
 
-    async def append(self, draft: Draft) -> Outcome:
-        """Answer the stored event, once it is durable; the same one when it had been stored before.
+    async def append(self, draft: Draft) -> tuple[Stored, bool]:
+        """Answer the stored event, once it is durable, and whether it had been stored before.
 
         Raises:
             Conflict: another event is stored under its id or key.
@@ -80,8 +87,10 @@ class EventLog:
             self._appending = asyncio.create_task(self._append_waiting(), name="append events")
         outcome = await entry.future
         if outcome.event is None:
-            raise Conflict("This publisher has published something else under the same id or Idempotency-Key.")
-        return outcome
+            raise Conflict(
+                "This publisher has published something else under the same id or Idempotency-Key."
+            )
+        return outcome.event, outcome.replayed
 
     async def _append_waiting(self) -> None:
         try:
@@ -142,12 +151,21 @@ class EventLog:
         return [event.at_time(now) for event in found], latest
 
     def removed_through(self, wanted: Filter) -> int:
-        """Answer the newest position at which something was removed that the filter asks for; 0 if nothing was."""
-        return max((through for type_, through in self._removed.items() if wanted.wants_type(type_)), default=0)
+        """Answer the newest position at which something was removed that the filter asks for; 0 if nothing
+        was.
+        """
+        return max(
+            (through for type_, through in self._removed.items() if wanted.wants_type(type_)), default=0
+        )
 
-    def note_removed(self, through: dict[str, int]) -> None:
-        """Note up to where events of these types have been removed."""
-        self._removed.update(through)
+    def note_removed(self, type_: str, through: int) -> None:
+        """Note up to where events of a type have been removed."""
+        self._removed[type_] = max(through, self._removed.get(type_, 0))
+
+    def replace(self, erased: Sequence[Stored]) -> None:
+        """Take note of events whose data was erased."""
+        for event in erased:
+            self.tail.replace(event)
 
     async def close(self) -> None:
         """Store what waits."""

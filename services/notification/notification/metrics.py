@@ -28,7 +28,7 @@ class StreamMetrics:
             ),
             receipt=Histogram(
                 "fountain_notification_receipt_seconds",
-                "Seconds from an event's arrival here until it was written to a stream; the oldest of each write.",
+                "Seconds from an event's arrival until it was written to a stream; the oldest of each write.",
                 buckets=_RECEIPT_BUCKETS,
                 registry=registry,
             ),
@@ -46,4 +46,44 @@ class LogMetrics:
         """Register them."""
         return cls(
             published=Counter("fountain_notification_published", "Events published here.", registry=registry),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMetrics:
+    """Metrics of the subscriptions; the gauges are set by whoever looks at the queues."""
+
+    attempts: Counter
+    depth: Gauge
+    dead: Gauge
+    oldest: Gauge
+
+    @classmethod
+    def of(cls, registry: CollectorRegistry) -> "DeliveryMetrics":
+        """Register them."""
+        return cls(
+            attempts=Counter(
+                "fountain_notification_delivery_attempts",
+                "Attempts to deliver: delivered, failed (to be tried again), dead (given up).",
+                ["outcome"],
+                registry=registry,
+            ),
+            depth=Gauge(
+                "fountain_notification_queue_depth",
+                "Deliveries that wait.",
+                ["subscription"],
+                registry=registry,
+            ),
+            dead=Gauge(
+                "fountain_notification_dead_letters",
+                "Deliveries that were given up.",
+                ["subscription"],
+                registry=registry,
+            ),
+            oldest=Gauge(
+                "fountain_notification_oldest_undelivered_seconds",
+                "Age of the oldest delivery that waits; 0 if none does.",
+                ["subscription"],
+                registry=registry,
+            ),
         )

@@ -49,8 +49,16 @@ events = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("id", "source"),
-    Index("uq_events_source_key", "source", "key", unique=True, sqlite_where=_WITH_KEY, postgresql_where=_WITH_KEY),
+    Index(
+        "uq_events_source_key",
+        "source",
+        "key",
+        unique=True,
+        sqlite_where=_WITH_KEY,
+        postgresql_where=_WITH_KEY,
+    ),
     Index("ix_events_newest", "type", "subject", "recipient", "position"),
+    Index("ix_events_type", "type", "position"),
     Index("ix_events_expires_at", "expires_at", sqlite_where=_EXPIRING, postgresql_where=_EXPIRING),
 )
 """The log. `body` is the CloudEvent as it is sent, encoded once."""
@@ -75,6 +83,8 @@ subscriptions = Table(
     Column("enabled", Boolean, nullable=False),
     Column("disabled_reason", String(255)),
     Column("had", _Id, nullable=False),
+    Column("missed_through", _Id, nullable=False),
+    Column("announced", Boolean, nullable=False),
     Column("failing_since", Float),
     Column("secret", LargeBinary, nullable=False),
     Column("previous_secret", LargeBinary),
@@ -82,7 +92,8 @@ subscriptions = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
-"""Who wants what. Events up to the position `had` have become deliveries; the secrets are sealed."""
+"""Who wants what. Events up to the position `had` have become deliveries; the secrets are sealed.
+`announced` is False from when it was disabled until everybody has been told."""
 
 deliveries = Table(
     "deliveries",

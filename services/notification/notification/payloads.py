@@ -1,4 +1,6 @@
-"""The forms in which an event may be handed in, and the one event that each of them means (design, section 6)."""
+"""The forms in which an event may be handed in, and the one event that each of them means (design, section
+6).
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -29,8 +31,12 @@ class CloudEventIn(StrictModel):
     """A CloudEvent 1.0, or the short form of one: `type` is enough."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Text | None = Field(default=None, description="Made if not given; with the publisher it names the event.")
-    source: str | None = Field(default=None, max_length=2048, description="Ignored: the source is the publisher.")
+    id: Text | None = Field(
+        default=None, description="Made if not given; with the publisher it names the event."
+    )
+    source: str | None = Field(
+        default=None, max_length=2048, description="Ignored: the source is the publisher."
+    )
     type: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_type)]
     subject: Text | None = None
     time: AwareDatetime | None = None
@@ -73,12 +79,16 @@ def _form(body: Any) -> str:
 
 
 EventIn = Annotated[
-    Annotated[CloudEventIn, Tag("event")] | Annotated[MessageIn, Tag("message")] | Annotated[RotationIn, Tag("rotation")],
+    Annotated[CloudEventIn, Tag("event")]
+    | Annotated[MessageIn, Tag("message")]
+    | Annotated[RotationIn, Tag("rotation")],
     Discriminator(_form),
 ]
 
 
-def draft(body: CloudEventIn | MessageIn | RotationIn, caller: Caller, now: float, key: str | None = None) -> Draft:
+def draft(
+    body: CloudEventIn | MessageIn | RotationIn, caller: Caller, now: float, key: str | None = None
+) -> Draft:
     """Answer the event that a payload means, if its publisher may say it.
 
     Args:
@@ -117,7 +127,9 @@ def draft(body: CloudEventIn | MessageIn | RotationIn, caller: Caller, now: floa
             f"An event has at most {MAX_EVENT_BYTES} bytes; publish where the rest can be fetched."
         ) from None
     except (TypeError, ValueError, RecursionError):
-        raise Unprocessable("The data holds a number or a text that JSON cannot carry to every receiver.") from None
+        raise Unprocessable(
+            "The data holds a number or a text that JSON cannot carry to every receiver."
+        ) from None
 
 
 def _message(body: MessageIn) -> CloudEventIn:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, false, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, false, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from notification.event import Draft, Stored
@@ -50,17 +50,18 @@ class Outcome:
 def load_state(session: Session) -> State:
     """Answer the state of the log, beginning it when there is none."""
     row = session.execute(select(log_state.c.epoch, log_state.c.last_position)).first()
+    epoch, last = (row[0], row[1]) if row is not None else (secrets.token_hex(8), 0)
     if row is None:
-        row = (secrets.token_hex(8), 0)
-        session.execute(insert(log_state).values(id=1, epoch=row[0], last_position=0))
+        session.execute(insert(log_state).values(id=1, epoch=epoch, last_position=last))
     gone = session.execute(select(removals.c.type, removals.c.through)).all()
-    return State(row[0], row[1], {type_: through for type_, through in gone})
+    return State(epoch, last, dict(map(tuple, gone)))
 
 
 def store(session: Session, drafts: Sequence[Draft], now: float) -> list[Outcome]:
     """Store drafts at the next positions, each once, and answer what became of each.
 
-    Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is filled later,
+    Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
+    filled later,
     which a reader would have skipped.
     """
     known = _known(session, drafts)
@@ -120,7 +121,7 @@ def _known(session: Session, drafts: Sequence[Draft]) -> dict[tuple[str, ...], t
     return found
 
 
-def _any_of(names: list[tuple[str, str]], keys: list[tuple[str, str | None]]) -> list[ColumnElement[bool]]:
+def _any_of(names: list[tuple[str, str]], keys: list[tuple[str, str]]) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if names:
         conditions.append(tuple_(events.c.id, events.c.source).in_(names))
@@ -129,16 +130,26 @@ def _any_of(names: list[tuple[str, str]], keys: list[tuple[str, str | None]]) ->
     return conditions
 
 
-def _stored(row: Row[Any]) -> Stored:
+def _stored(row: Any) -> Stored:
     return Stored(
-        row.position, row.id, row.source, row.type, row.subject, row.recipient, row.stored_at, row.expires_at, row.body
+        row.position,
+        row.id,
+        row.source,
+        row.type,
+        row.subject,
+        row.recipient,
+        row.stored_at,
+        row.expires_at,
+        row.body,
     )
 
 
 def events_after(
     session: Session, position: int, wanted: Filter, limit: int, through: int | None = None
 ) -> list[Stored]:
-    """Answer the next events behind a position that a filter accepts, at most `limit`, none behind `through`."""
+    """Answer the next events behind a position that a filter accepts, at most `limit`, none behind
+    `through`.
+    """
     found: list[Stored] = []
     condition = _where(wanted)
     while len(found) < limit:
@@ -160,7 +171,9 @@ def newest_events(session: Session, limit: int) -> list[Stored]:
 
 
 def event_by_id(session: Session, id_: str, reader: str, source: str | None = None) -> Stored | None:
-    """Answer the event of that id which the reader may see; of several publishers', the first that was stored."""
+    """Answer the event of that id which the reader may see; of several publishers', the first that was
+    stored.
+    """
     query = select(*_COLUMNS).where(events.c.id == id_, _visible(reader))
     if source is not None:
         query = query.where(events.c.source == source)

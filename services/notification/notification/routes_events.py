@@ -2,6 +2,7 @@
 
 import time
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fountain_common.errors import NotFound, problem_responses
@@ -18,7 +19,10 @@ router = APIRouter(tags=["events"])
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 Types = Annotated[
     list[str] | None,
-    Query(alias="type", description="Types, or patterns of them: `*` is one word, `>` the rest. Several may be given."),
+    Query(
+        alias="type",
+        description="Types, or patterns of them: `*` is one word, `>` the rest. Several may be given.",
+    ),
 ]
 _JSON = "application/json"
 
@@ -36,17 +40,19 @@ async def publish_notification(
     caller: PublishingCaller,
     board: TheBoard,
     idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=255, description="Publishing again with it stores nothing more.")
+        str | None,
+        Header(min_length=1, max_length=255, description="Publishing again with it stores nothing more."),
     ] = None,
 ) -> Response:
-    """Store an event and answer it, once it is durable. The same id or Idempotency-Key again answers the stored one."""
-    outcome = await board.log.append(draft(body, caller, time.time(), idempotency_key))
-    assert outcome.event is not None  # `append` raises otherwise
+    """Store an event and answer it, once it is durable. The same id or Idempotency-Key again answers the
+    stored one.
+    """
+    event, replayed = await board.log.append(draft(body, caller, time.time(), idempotency_key))
     board.metrics.published.inc()
-    headers = {"Location": f"/notifications/{outcome.event.id}"}
-    if outcome.replayed:
+    headers = {"Location": f"/notifications/{quote(event.id, safe='')}"}
+    if replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Response(_shown(outcome.event), 201, media_type=_JSON, headers=headers)
+    return Response(_shown(event), 201, media_type=_JSON, headers=headers)
 
 
 @router.get(
@@ -67,7 +73,8 @@ async def list_notifications(
     page = found[:limit]
     following = b"%d" % page[-1].position if len(found) > limit else b"null"
     return Response(
-        b'{"items":[' + b",".join(event.body for event in page) + b'],"next":' + following + b"}", media_type=_JSON
+        b'{"items":[' + b",".join(event.body for event in page) + b'],"next":' + following + b"}",
+        media_type=_JSON,
     )
 
 
@@ -82,7 +89,9 @@ async def get_retained_notification(
     caller: ReadingCaller,
     board: TheBoard,
     type_: Annotated[str, Query(alias="type", max_length=255, description="The type, exactly.")],
-    subject: Annotated[str | None, Query(max_length=255, description="What it is about; any if not given.")] = None,
+    subject: Annotated[
+        str | None, Query(max_length=255, description="What it is about; any if not given.")
+    ] = None,
 ) -> Response:
     """Answer the newest event of a type and subject; retention keeps it however old it is."""
     event = await board.database.read(
@@ -102,7 +111,9 @@ async def get_notification(
     id_: Annotated[str, Path(alias="id", max_length=255, description="The event's id.")],
     caller: ReadingCaller,
     board: TheBoard,
-    source: Annotated[str | None, Query(max_length=255, description="Its publisher, where two chose one id.")] = None,
+    source: Annotated[
+        str | None, Query(max_length=255, description="Its publisher, where two chose one id.")
+    ] = None,
 ) -> Response:
     """Answer one event."""
     event = await board.database.read(

@@ -23,7 +23,8 @@ STREAM_PATH = "/notifications/stream"
     response_class=Response,
     responses={
         200: {
-            "description": "Server-sent events: `id` is `<epoch>-<position>`, `data` a CloudEvent. An event `gap` says that some are missing.",
+            "description": "Server-sent events: `id` is `<epoch>-<position>`, `data` a CloudEvent. "
+            "An event `gap` says that some are missing.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         **problem_responses(503),
@@ -34,7 +35,8 @@ async def stream_notifications(
     board: TheBoard,
     types: Types = None,
     last_event_id: Annotated[
-        str | None, Header(max_length=255, description="Resume behind this event; without it, begin at the present.")
+        str | None,
+        Header(max_length=255, description="Resume behind this event; without it, begin at the present."),
     ] = None,
 ) -> Response:
     """Hold a stream open. It ends with the token; reconnecting with `Last-Event-ID` loses nothing."""
@@ -44,7 +46,12 @@ async def stream_notifications(
     start = resume(last_event_id, epoch=log.epoch, latest=log.latest, removed_through=removed)
     first = gap_frame(log.epoch, start.after, removed + 1, log.latest) if start.gap else b""
     reader = board.streams.join(caller, wanted, start.after)
+    reader.told_gone = removed
     # Who has not seen an event yet learns here where to resume if the connection breaks before the first.
     return StreamResponse(
-        board.streams, reader, first, board.settings.stream_stall_seconds, {"Last-Event-ID": f"{log.epoch}-{start.after}"}
+        board.streams,
+        reader,
+        first,
+        board.settings.stream_stall_seconds,
+        {"Last-Event-ID": f"{log.epoch}-{start.after}"},
     )

@@ -11,7 +11,9 @@ Schedule = tuple[float, ...]
 """Seconds before each attempt, counted from the one before it; the first from the event's storing."""
 
 JITTER = 0.1
-"""A wait is lengthened by up to this share of it, so that receivers which failed together are not tried together."""
+"""A wait is lengthened by up to this share of it, so that receivers which failed together are not tried
+together.
+"""
 LONGEST_RETRY_AFTER_SECONDS = 86400.0
 """A receiver may put us off for a day at most at a time."""
 
@@ -31,7 +33,8 @@ def parse_schedule(raw: str) -> Schedule:
 def next_attempt(
     attempts: int, now: float, rng: random.Random, schedule: Sequence[float], retry_after: float = 0.0
 ) -> float | None:
-    """Answer when to try next, in unix seconds, or None when the schedule is through and the event is a dead letter.
+    """Answer when to try next, in unix seconds, or None when the schedule is through and the event is a dead
+    letter.
 
     Args:
         attempts: how many were made.
@@ -48,7 +51,9 @@ def next_attempt(
 
 
 def read_retry_after(header: str | None, now: float) -> float:
-    """Answer the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3); 0 if there is none to be read."""
+    """Answer the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3); 0 if there is none
+    to be read.
+    """
     if not header:
         return 0.0
     header = header.strip()

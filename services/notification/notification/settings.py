@@ -20,9 +20,14 @@ class Settings(ServiceSettings):
     port: int = Field(default=8000, ge=1, le=65535)
 
     retention: Annotated[tuple[Rule, ...], NoDecode] = parse_rules("secret.>=90d:100000,>=7d:1000000")
-    """How long and how many events are kept, by type: `<pattern>=<age>[:<count>]`, the first that matches a type counts.
+    """How long and how many events are kept, by type: `<pattern>=<age>[:<count>]`, the first that matches a
+    type counts.
     An age is a number with s, m, h or d; the count holds for each type."""
-    retention_interval_seconds: float = Field(default=60, gt=0)
+    retained_per_type: int = Field(default=10_000, ge=0)
+    """Of each type, the newest event of so many subjects stays however old it is; of more subjects, those
+    longest silent go.
+    """
+    retention_interval_seconds: float = Field(default=300, gt=0)
     """How often what is too old is looked for, in seconds."""
 
     stream_heartbeat_seconds: float = Field(default=15, gt=0)
@@ -33,17 +38,14 @@ class Settings(ServiceSettings):
     """How many streams may be open at once; the next is a 503."""
 
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = ()
-    """Networks, in CIDR notation with commas between, to which webhooks may go although they are not public."""
+    """Networks, in CIDR notation with commas between, to which webhooks may go although they are not public.
+    """
     delivery_schedule: Annotated[Schedule, NoDecode] = parse_schedule("0,5s,5m,30m,2h,5h,10h,14h,20h,24h")
     """How long after the attempt before it each attempt of a delivery comes."""
     delivery_timeout_seconds: float = Field(default=15, gt=0)
     """How long a receiver may take to answer, in seconds."""
     delivery_concurrency: int = Field(default=8, ge=1, le=64)
     """How many deliveries of one subscription may be under way at once."""
-    breaker_failures: int = Field(default=5, ge=1)
-    """After so many failures in a row a subscription's receiver is left alone for a while."""
-    breaker_rest_seconds: float = Field(default=5, gt=0)
-    """For how long at first; it doubles up to 60 times that while it goes on failing."""
     disable_after_seconds: float = Field(default=5 * 86400, gt=0)
     """A subscription that has failed for so long without one success is disabled."""
     delivery_retention_days: float = Field(default=30, gt=0)

@@ -14,7 +14,9 @@ def event_frame(epoch: str, position: int, body: bytes) -> bytes:
 
 
 def gap_frame(epoch: str, after: int, earliest: int, latest: int) -> bytes:
-    """Answer the notice that events before `earliest` are missing; the stream goes on with what there is behind `after`."""
+    """Answer the notice that events before `earliest` are missing; the stream goes on with what there is
+    behind `after`.
+    """
     data = orjson.dumps({"epoch": epoch, "earliest_position": earliest, "latest_position": latest})
     return b"id: %b-%d\nevent: gap\ndata: %b\n\n" % (epoch.encode(), after, data)
 

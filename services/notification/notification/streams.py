@@ -1,14 +1,16 @@
 """Streams: many readers of one log, each at its own place in it.
 
-Nothing is queued for a reader. It has a position, and takes what is behind it when it is ready for more: from memory,
-or from the database when it has fallen behind. Events are encoded once, and readers that are at the same place and
+Nothing is queued for a reader. It has a position, and takes what is behind it when it is ready for more: from
+memory,
+or from the database when it has fallen behind. Events are encoded once, and readers that are at the same
+place and
 want the same share the bytes.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fountain_common.errors import Unavailable
 from fountain_common.tokens import Caller
@@ -17,7 +19,7 @@ from notification.event import Stored
 from notification.filters import Filter
 from notification.log import EventLog
 from notification.metrics import StreamMetrics
-from notification.sse import HEARTBEAT, event_frame
+from notification.sse import HEARTBEAT, event_frame, gap_frame
 
 MAX_CHUNK_BYTES = 128 * 1024
 CATCH_UP_EVENTS = 500
@@ -36,6 +38,7 @@ class Reader:
         position: events up to here have been sent, or are not for it.
         sent_at: monotonic seconds of the last sign of life.
         ended: why it ends; "" while it goes on.
+        told_gone: the reader knows that events up to this position have been removed.
     """
 
     caller: Caller
@@ -43,6 +46,7 @@ class Reader:
     position: int
     sent_at: float
     ended: str = ""
+    told_gone: int = 0
     heartbeat_due: bool = False
     _waiter: asyncio.Future[None] | None = field(default=None, repr=False)
 
@@ -192,7 +196,14 @@ class Streams:
 
     async def _older(self, reader: Reader) -> Chunk:
         found, through = await self._log.after(reader.position, reader.wanted, CATCH_UP_EVENTS)
-        return self._chunk(found, reader.wanted, through)
+        chunk = self._chunk(found, reader.wanted, through)
+        # Judged after reading: what was removed meanwhile was noted before that.
+        gone = self._log.removed_through(reader.wanted)
+        if gone <= max(reader.position, reader.told_gone):
+            return chunk
+        reader.told_gone = gone
+        notice = gap_frame(self._log.epoch, reader.position, gone + 1, self._log.latest)
+        return replace(chunk, frames=notice + chunk.frames)
 
     def _chunk(self, events: Sequence[Stored], wanted: Filter, through: int) -> Chunk:
         frames: list[bytes] = []

@@ -35,6 +35,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("expires_at IS NOT NULL"),
     )
     op.create_index("ix_events_newest", "events", ["type", "subject", "recipient", "position"], unique=False)
+    op.create_index("ix_events_type", "events", ["type", "position"], unique=False)
     op.create_index(
         "uq_events_source_key",
         "events",
@@ -67,6 +68,8 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("disabled_reason", sa.String(length=255), nullable=True),
         sa.Column("had", Id, nullable=False),
+        sa.Column("missed_through", Id, nullable=False),
+        sa.Column("announced", sa.Boolean(), nullable=False),
         sa.Column("failing_since", sa.Float(), nullable=True),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
         sa.Column("previous_secret", sa.LargeBinary(), nullable=True),

@@ -1,0 +1,114 @@
+"""What is done in the background: data that has expired is erased, what is too old is removed, queues are
+measured.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from fountain_common.db import Database
+from fountain_common.logging import get_logger
+
+from notification.log import EventLog
+from notification.metrics import DeliveryMetrics
+from notification.repository_deliveries import queues
+from notification.repository_retention import (
+    erase_expired,
+    event_types,
+    has_expired,
+    prune_deliveries,
+    removable,
+    remove,
+)
+from notification.retention import cuts
+from notification.settings import Settings
+
+PORTION = 500
+ERASE_SECONDS = 1.0
+MEASURE_SECONDS = 10.0
+DAY_SECONDS = 86400.0
+
+
+class Housekeeping:
+    """See the module.
+
+    Args:
+        log, database: of this service.
+        settings: what is kept, and for how long.
+        metrics: takes how the queues stand.
+    """
+
+    def __init__(
+        self, log: EventLog, database: Database, settings: Settings, metrics: DeliveryMetrics
+    ) -> None:
+        self._log, self._database, self._settings, self._metrics = log, database, settings, metrics
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        chores = (
+            (self.erase, ERASE_SECONDS),
+            (self.measure, MEASURE_SECONDS),
+            (self.clean, self._settings.retention_interval_seconds),
+        )
+        self._tasks = [asyncio.create_task(self._repeat(chore, seconds)) for chore, seconds in chores]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeat(self, chore: Callable[[], Awaitable[object]], seconds: float) -> None:
+        while True:
+            try:
+                await chore()
+            except Exception as error:  # noqa: BLE001 - the next time it may go better
+                get_logger().error("housekeeping_failed", chore=chore.__name__, exc_info=error)
+            await asyncio.sleep(seconds)
+
+    async def erase(self) -> int:
+        """Erase the data of what has expired; answers how many events."""
+        total = 0
+        while await self._database.read(partial(has_expired, now=self._log.now())):
+            erased = await self._database.write(partial(erase_expired, now=self._log.now(), limit=PORTION))
+            self._log.replace(erased)
+            total += len(erased)
+        return total
+
+    async def clean(self) -> int:
+        """Remove what is not kept any longer; answers how many events."""
+        total = 0
+        types = await self._database.read(event_types, long=True)
+        for cut in cuts(types, self._settings.retention, self._log.now()):
+            while True:
+                find = partial(removable, cut=cut, retained=self._settings.retained_per_type, limit=PORTION)
+                gone = await self._database.read(find, long=True)
+                if not gone.positions:
+                    break
+                # Before it happens, so that no reader finds events gone and is not told.
+                self._log.note_removed(gone.type, max(gone.positions))
+                removed = await self._database.write(partial(remove, gone=gone))
+                total += removed
+                if not removed:
+                    break
+        before = self._log.now() - self._settings.delivery_retention_days * DAY_SECONDS
+        while await self._database.write(partial(prune_deliveries, before=before, limit=PORTION)):
+            pass
+        if total:
+            get_logger().info("events_removed", count=total)
+        return total
+
+    async def measure(self) -> None:
+        """Measure the queues of the subscriptions."""
+        found = await self._database.read(queues, long=True)
+        now = self._log.now()
+        for gauge in (self._metrics.depth, self._metrics.dead, self._metrics.oldest):
+            gauge.clear()
+        for queue in found:
+            name = queue.subscription
+            self._metrics.depth.labels(name).set(queue.pending)
+            self._metrics.dead.labels(name).set(queue.dead)
+            self._metrics.oldest.labels(name).set(
+                max(0.0, now - queue.oldest) if queue.oldest is not None else 0
+            )

@@ -1,0 +1,256 @@
+"""The deliveries' queries."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from notification.lanes import Head
+from notification.models import attempts, deliveries, events, subscriptions
+from notification.rows import changed
+
+_HEAD = (
+    deliveries.c.id,
+    deliveries.c.position,
+    deliveries.c.subject,
+    deliveries.c.attempts,
+    deliveries.c.next_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that a subscription is to get."""
+
+    position: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try.
+
+    Attributes:
+        at: unix seconds.
+        latency_ms: until the answer, or until there was none.
+        status_code: of the answer.
+        error: why it failed; None if it did not.
+        answer: the beginning of what the receiver said.
+    """
+
+    at: float
+    latency_ms: float
+    status_code: int | None
+    error: str | None
+    answer: bytes
+
+
+def enqueue(
+    session: Session, subscription: str, due: Sequence[Due], now: float, *, again: bool = False
+) -> None:
+    """Make deliveries; one that is there already stays as it is, or with `again` begins anew.
+
+    Args:
+        session: of the writer.
+        subscription: its name; if it has gone, nothing happens.
+        due: the events.
+        now: unix seconds.
+        again: for a replay.
+    """
+    if not due or not _exists(session, subscription):
+        return
+    rows = [
+        {
+            "subscription": subscription,
+            "position": item.position,
+            "subject": item.subject,
+            "status": "pending",
+            "attempts": 0,
+            "next_at": now,
+            "created_at": now,
+        }
+        for item in due
+    ]
+    session.execute(_upsert(session, again=again), rows)
+
+
+def _exists(session: Session, subscription: str) -> bool:
+    return (
+        session.execute(select(subscriptions.c.name).where(subscriptions.c.name == subscription)).first()
+        is not None
+    )
+
+
+def _upsert(session: Session, *, again: bool) -> Any:
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(deliveries)
+    names = ["subscription", "position"]
+    if not again:
+        return statement.on_conflict_do_nothing(index_elements=names)
+    anew = {"status": "pending", "attempts": 0, "next_at": statement.excluded.next_at, "finished_at": None}
+    return statement.on_conflict_do_update(index_elements=names, set_=anew)
+
+
+def heads(session: Session, subscription: str, limit: int) -> list[Head]:
+    """Answer the earliest pending delivery of each subject, the earliest first, at most `limit` of them."""
+    earliest = (
+        select(deliveries.c.subject, func.min(deliveries.c.position).label("position"))
+        .where(deliveries.c.subscription == subscription, deliveries.c.status == "pending")
+        .group_by(deliveries.c.subject)
+        .subquery()
+    )
+    query = (
+        select(*_HEAD)
+        .join(
+            earliest,
+            and_(deliveries.c.subject == earliest.c.subject, deliveries.c.position == earliest.c.position),
+        )
+        .where(deliveries.c.subscription == subscription)
+        .order_by(deliveries.c.position)
+        .limit(limit)
+    )
+    return [Head(*row) for row in session.execute(query)]
+
+
+def head_of(session: Session, subscription: str, subject: str) -> Head | None:
+    """Answer the earliest pending delivery of a subject."""
+    query = (
+        select(*_HEAD)
+        .where(
+            deliveries.c.subscription == subscription,
+            deliveries.c.status == "pending",
+            deliveries.c.subject == subject,
+        )
+        .order_by(deliveries.c.position)
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return None if row is None else Head(*row)
+
+
+def record(
+    session: Session,
+    delivery: int,
+    attempt: Attempt | None,
+    *,
+    status: str,
+    attempts_made: int,
+    next_at: float,
+    now: float,
+) -> None:
+    """Write down an attempt and what becomes of its delivery."""
+    result = session.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery)
+        .values(
+            status=status,
+            attempts=attempts_made,
+            next_at=next_at,
+            finished_at=None if status == "pending" else now,
+        )
+    )
+    # The subscription may have been removed meanwhile, and its deliveries with it.
+    if attempt is not None and changed(result):
+        session.execute(
+            insert(attempts).values(
+                delivery=delivery,
+                at=attempt.at,
+                latency_ms=attempt.latency_ms,
+                status_code=attempt.status_code,
+                error=attempt.error,
+                answer=attempt.answer,
+            )
+        )
+
+
+def list_deliveries(
+    session: Session, subscription: str, status: str | None, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """Answer deliveries, the newest first, each with its event's names and its attempts."""
+    query = (
+        select(deliveries, events.c.id.label("event_id"), events.c.source, events.c.type, events.c.recipient)
+        .join(events, events.c.position == deliveries.c.position, isouter=True)
+        .where(deliveries.c.subscription == subscription)
+    )
+    if status is not None:
+        query = query.where(deliveries.c.status == status)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
+    rows = session.execute(query.order_by(deliveries.c.id.desc()).limit(limit)).mappings().all()
+    tried = _attempts_of(session, [row["id"] for row in rows])
+    return [{**row, "tried": tried.get(row["id"], [])} for row in rows]
+
+
+def _attempts_of(session: Session, ids: Iterable[int]) -> dict[int, list[Attempt]]:
+    found: dict[int, list[Attempt]] = {}
+    query = select(attempts).where(attempts.c.delivery.in_(list(ids))).order_by(attempts.c.id)
+    for row in session.execute(query):
+        entry = Attempt(row.at, row.latency_ms, row.status_code, row.error, row.answer)
+        found.setdefault(row.delivery, []).append(entry)
+    return found
+
+
+def delivery_owner(session: Session, delivery: int) -> tuple[str, str] | None:
+    """Answer the name and the owner of a delivery's subscription."""
+    row = session.execute(
+        select(subscriptions.c.name, subscriptions.c.owner)
+        .join(deliveries, deliveries.c.subscription == subscriptions.c.name)
+        .where(deliveries.c.id == delivery)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def begin_anew(session: Session, delivery: int, now: float) -> bool:
+    """Make a delivery pending, with its whole schedule before it; tells whether its event is still there."""
+    kept = select(events.c.position).where(events.c.position == deliveries.c.position).exists()
+    result = session.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery, kept)
+        .values(status="pending", attempts=0, next_at=now, finished_at=None)
+    )
+    return bool(changed(result))
+
+
+def dead_letters(session: Session, subscription: str) -> list[Due]:
+    """Answer the events that a subscription was given up on, as far as they are still there."""
+    query = (
+        select(deliveries.c.position, deliveries.c.subject)
+        .join(events, events.c.position == deliveries.c.position)
+        .where(deliveries.c.subscription == subscription, deliveries.c.status == "dead")
+        .order_by(deliveries.c.position)
+    )
+    return [Due(*row) for row in session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How a subscription stands: how much waits and since when, and how much was given up."""
+
+    subscription: str
+    pending: int
+    dead: int
+    oldest: float | None
+
+
+def queues(session: Session) -> list[Queue]:
+    """Answer how each subscription stands."""
+    found: dict[str, list[Any]] = {
+        name: [0, 0, None] for (name,) in session.execute(select(subscriptions.c.name))
+    }
+    query = (
+        select(
+            deliveries.c.subscription, deliveries.c.status, func.count(), func.min(deliveries.c.created_at)
+        )
+        .where(deliveries.c.status.in_(("pending", "dead")))
+        .group_by(deliveries.c.subscription, deliveries.c.status)
+    )
+    for name, status, count, oldest in session.execute(query):
+        entry = found.setdefault(name, [0, 0, None])
+        if status == "pending":
+            entry[0], entry[2] = count, oldest
+        else:
+            entry[1] = count
+    return [Queue(name, *entry) for name, entry in found.items()]
