@@ -8,6 +8,7 @@ from fountain_cli.conformance.target import Operation, Target
 
 Found = Iterator[tuple[str, str, str]]
 _CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
+_MOST = 10
 _TEXT, _PARAMETER_TEXT = 300, 700
 _ERRORS = ("400", "401", "403", "422")
 _NEEDED = {"/": "getLandingPage", "/health": "getHealthStatus"}
@@ -21,7 +22,12 @@ def valid(target: Target) -> Found:
         return
     from openapi_spec_validator import OpenAPIV30SpecValidator
 
-    for error in list(OpenAPIV30SpecValidator(target.openapi).iter_errors())[:10]:
+    try:
+        errors = list(OpenAPIV30SpecValidator(target.openapi).iter_errors())[:_MOST]
+    except Exception as error:  # noqa: BLE001 - a document so far off that the validator itself stumbles
+        yield "openapi.json", f"cannot be validated ({error})"[:200], "make the document valid OpenAPI 3.0.3"
+        return
+    for error in errors:
         place = "/".join(str(step) for step in error.absolute_path) or "its root"
         yield f"openapi.json at {place}", error.message[:200], "make the document valid OpenAPI 3.0.3"
 

@@ -98,5 +98,6 @@ class Target:
             return node
         found: Any = self.openapi
         for step in reference.removeprefix("#/").split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~"), {})
+            step = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(step, {}) if isinstance(found, dict) else {}
         return found if isinstance(found, dict) else {}

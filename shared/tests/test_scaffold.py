@@ -1,0 +1,112 @@
+"""A new service: checked before anything is written, wired in, and nothing left to edit."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from fountain_cli.scaffold import NotMade, make_service
+from fountain_cli.scaffold.wiring import CannotWire, published, wired
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """As much of the repository as a new service needs."""
+    for name in ("compose.yaml", "compose.dev.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    for service in ("example-consumer", "notification"):
+        folder = tmp_path / "services" / service
+        folder.mkdir(parents=True)
+        for name in ("requirements.txt", "entrypoint.py"):
+            shutil.copy(ROOT / "services" / service / name, folder / name)
+    return tmp_path
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_new_service_is_complete_and_wired(copy: Path) -> None:
+    written = make_service(copy, "short-stories", description='It keeps "short" stories.')
+    names = {str(path) for path in written}
+    for name in (
+        "Dockerfile",
+        "entrypoint.py",
+        "main.py",
+        "requirements.txt",
+        "short_stories/routes.py",
+        "tests/test_main.py",
+    ):
+        assert f"services/short-stories/{name}" in names
+    compose = yaml.safe_load((copy / "compose.yaml").read_text())
+    assert (
+        "identity-short-stories:/run/fountain/identity:ro" in compose["services"]["short-stories"]["volumes"]
+    )
+    assert (
+        "identity-short-stories:/identities/short-stories"
+        in compose["services"]["secrets-manager"]["volumes"]
+    )
+    assert " short-stories}" in compose["services"]["secrets-manager"]["environment"]["FOUNTAIN_SERVICES"]
+    assert {"data-short-stories", "identity-short-stories"} <= set(compose["volumes"])
+    dev = yaml.safe_load((copy / "compose.dev.yaml").read_text())
+    assert dev["services"]["short-stories"]["ports"] == ["127.0.0.1:8010:8000"]
+
+
+def test_its_own_tests_pass_at_once(copy: Path) -> None:
+    make_service(copy, "stories")
+    shared = copy / "shared"
+    shared.symlink_to(ROOT / "shared")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "services/stories"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_second_run_changes_nothing(copy: Path) -> None:
+    make_service(copy, "stories")
+    before = everything(copy)
+    assert make_service(copy, "stories") == []
+    assert everything(copy) == before
+
+
+BAD = ("", "Stories", "short_stories", "../stories", "a/b", "1st", "-a", "a" * 64, "stories ", "stóries")
+TAKEN = ("secrets-manager", "gateway-lookup", "notification", "example-consumer", "caddy", "tests", "main")
+
+
+@pytest.mark.parametrize("name", BAD + TAKEN)
+def test_a_bad_or_taken_name_is_refused_before_anything_is_written(copy: Path, name: str) -> None:
+    before = everything(copy)
+    with pytest.raises(NotMade):
+        make_service(copy, name)
+    assert everything(copy) == before
+
+
+def test_a_file_that_cannot_be_wired_stops_it_before_anything_is_written(copy: Path) -> None:
+    compose = copy / "compose.yaml"
+    compose.write_text(compose.read_text().replace("  # New services stand above this line.\n", ""))
+    before = everything(copy)
+    with pytest.raises(NotMade, match="New services stand above"):
+        make_service(copy, "stories")
+    assert everything(copy) == before
+
+
+def test_wiring_twice_is_wiring_once() -> None:
+    compose, dev = (ROOT / "compose.yaml").read_text(), (ROOT / "compose.dev.yaml").read_text()
+    once = wired(compose, "stories", ("DATA_KEY",))
+    assert wired(once, "stories") == once
+    assert " stories:DATA_KEY}" in once
+    assert published(published(dev, "stories", 8010), "stories", 8010) == published(dev, "stories", 8010)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(CannotWire, match="New services stand above"):
+        wired("services:\n", "stories")
