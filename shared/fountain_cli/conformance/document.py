@@ -24,8 +24,8 @@ def valid(target: Target) -> Found:
 
     try:
         errors = list(OpenAPIV30SpecValidator(target.openapi).iter_errors())[:_MOST]
-    except Exception as error:  # noqa: BLE001 - a document so far off that the validator itself stumbles
-        yield "openapi.json", f"cannot be validated ({error})"[:200], "make the document valid OpenAPI 3.0.3"
+    except Exception as reason:  # noqa: BLE001 - a document so far off that the validator itself stumbles
+        yield "openapi.json", f"cannot be validated ({reason})"[:200], "make the document valid OpenAPI 3.0.3"
         return
     for error in errors:
         place = "/".join(str(step) for step in error.absolute_path) or "its root"
