@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
 from fountain_common.errors import Unavailable
+from fountain_common.logging import get_logger
 from fountain_common.writer import Writer, is_outage
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class Database:
                 return fn(session)
         except SQLAlchemyError as error:
             if is_outage(error):
+                get_logger().error("database_read_failed", exc_info=error)
                 raise Unavailable("The database cannot be asked now; try again.") from error
             raise
 
@@ -195,7 +197,7 @@ def notify(session: Session, topic: str) -> None:
 
 
 def _driver(url: URL) -> URL:
-    if url.password is not None:
+    if url.password:
         raise ValueError("The database's URL holds a password; give it as `password` instead.")
     if url.get_backend_name() in ("postgres", "postgresql") and url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")

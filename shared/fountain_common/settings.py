@@ -116,7 +116,7 @@ def _has_password(value: str) -> bool:
     if "://" not in value:
         return False
     try:
-        return urlsplit(value).password is not None
+        return bool(urlsplit(value).password)
     except ValueError:
         return "@" in value
 

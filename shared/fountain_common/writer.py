@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,20 @@ from fountain_common.logging import get_logger
 
 T = TypeVar("T")
 
+_SQLITE_OUTAGES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 _NOT_KEPT = "The database cannot take this now, and nothing of it was kept; try again."
 
 
@@ -30,9 +44,12 @@ def is_outage(error: BaseException) -> bool:
     """Tell whether the database itself failed (full, locked, lost), as opposed to what was asked of it."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(
-        error, OperationalError | InterfaceError | InternalError | PoolTimeout | sqlite3.OperationalError
-    )
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        # The same class covers "no such table"; what SQLite itself says tells which it is.
+        code = getattr(cause, "sqlite_errorcode", None)
+        return code is None or code & 0xFF in _SQLITE_OUTAGES
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 @dataclass(eq=False, slots=True)
@@ -172,7 +189,10 @@ def _run_one(connection: Connection, write: _Write) -> None:
     except Exception as error:  # noqa: BLE001 - it belongs to the one who submitted it
         # On a full disk SQLite rolls everything back by itself: then the batch fails as one.
         _require_transaction(connection)
-        write.error = _unavailable(error) if is_outage(error) else error
+        if is_outage(error):
+            get_logger().error("database_write_failed", exc_info=error)
+            error = _unavailable(error)
+        write.error = error
 
 
 def _require_transaction(connection: Connection) -> None:

@@ -111,3 +111,8 @@ def test_outages_are_told_from_mistakes() -> None:
     assert is_outage(InterfaceError("x", None, Exception()))
     assert not is_outage(IntegrityError("x", None, sqlite3.IntegrityError()))
     assert not is_outage(ValueError())
+
+
+async def test_a_mistake_in_a_statement_is_not_called_an_outage(rows: Database) -> None:
+    with pytest.raises(OperationalError, match="no such table"):
+        await rows.write(lambda session: session.execute(text("SELECT * FROM nowhere")))
