@@ -17,13 +17,19 @@ ASK_AGAIN_SECONDS = 0.5
 
 
 class _Entry:
-    __slots__ = ("again", "asked_at", "fresh_until", "lookup", "turn")
+    __slots__ = ("again", "asked_at", "fresh_until", "lookup", "turn", "usable")
 
     def __init__(self, lookup: Lookup) -> None:
+        self.take(lookup)
         # Not everybody begins with the same instance.
-        self.lookup, self.turn = lookup, random.randrange(1000)  # noqa: S311 - spreads load
+        self.turn = random.randrange(1000)  # noqa: S311 - spreads load
         self.fresh_until = self.asked_at = float("-inf")
         self.again = False
+
+    def take(self, lookup: Lookup) -> None:
+        self.lookup = lookup
+        up = [one.url for one in lookup.instances if one.status == "up"]
+        self.usable = up or [one.url for one in lookup.instances if one.status == "draining"]
 
 
 class Discovery:
@@ -89,10 +95,7 @@ class Discovery:
 
     def failed(self, url: str) -> None:
         """Remember an instance that did not answer, and ask whether it is still there."""
-        now = self._monotonic()
-        self._failed[url] = now + FAILED_SECONDS
-        if len(self._failed) > 1000:
-            self._failed = {known: until for known, until in self._failed.items() if until > now}
+        self._failed[url] = self._monotonic() + FAILED_SECONDS
         for name, entry in self._entries.items():
             if any(instance.url == url for instance in entry.lookup.instances):
                 self._ask_in_background(name, entry)
@@ -111,13 +114,13 @@ class Discovery:
                 self._ask_in_background(held, entry)
 
     def _choose(self, entry: _Entry, *, at_all: bool = False) -> str | None:
-        now = self._monotonic()
-        instances = entry.lookup.instances
-        up = [one.url for one in instances if one.status == "up"]
-        usable = up or [one.url for one in instances if one.status == "draining"]
-        well = [url for url in usable if self._failed.get(url, 0.0) <= now] if self._failed else usable
+        well = entry.usable
+        if self._failed:
+            now = self._monotonic()
+            self._failed = {url: until for url, until in self._failed.items() if until > now}
+            well = [url for url in well if url not in self._failed]
         if not well and at_all:
-            well = usable or [one.url for one in instances]
+            well = entry.usable or [one.url for one in entry.lookup.instances]
         if not well:
             return None
         entry.turn += 1
@@ -164,7 +167,7 @@ class Discovery:
         if found is not None:
             if entry is None:
                 entry = self._entries[name] = _Entry(found)
-            entry.lookup = found
+            entry.take(found)
         if entry is not None and entry.again:
             entry.again = False
             await self._fetch(name)

@@ -20,10 +20,10 @@ import httpx2
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from fountain_common.fake_gateway import FakeGateway
-from fountain_common.fake_notification import FakeNotification
-from fountain_common.fake_secrets_manager import FakeRotation, FakeSecretsManager
-from fountain_common.fake_tokens import ISSUER, TokenMaker
+from fountain_common.fakes.gateway import FakeGateway
+from fountain_common.fakes.notification import FakeNotification
+from fountain_common.fakes.secrets_manager import FakeRotation, FakeSecretsManager
+from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.platform import Platform
 
 __all__ = [

@@ -59,8 +59,9 @@ async def test_a_key_is_exchanged_once_until_its_token_is_near_its_end(
     assert await exchange.exchange(key) == "token-2"
 
 
-async def test_many_requests_with_one_key_make_one_exchange(exchange: CachedKeyExchange, issuer: Issuer) ->
-None:
+async def test_many_requests_with_one_key_make_one_exchange(
+    exchange: CachedKeyExchange, issuer: Issuer
+) -> None:
     key = new_key()
     issuer.honoured.add(key)
     assert set(await asyncio.gather(*(exchange.exchange(key) for _ in range(50)))) == {"token-1"}
@@ -79,8 +80,9 @@ async def test_a_refused_key_is_not_asked_about_again_for_a_while(
     assert await exchange.exchange(key)
 
 
-async def test_a_right_key_passes_among_a_hundred_wrong_ones(exchange: CachedKeyExchange, issuer: Issuer) ->
-None:
+async def test_a_right_key_passes_among_a_hundred_wrong_ones(
+    exchange: CachedKeyExchange, issuer: Issuer
+) -> None:
     right = new_key()
     issuer.honoured.add(right)
     wrong = [asyncio.create_task(exchange.exchange(new_key())) for _ in range(100)]
@@ -117,8 +119,9 @@ async def test_neither_key_nor_secret_is_kept(exchange: CachedKeyExchange, issue
     assert key.rpartition("_")[2].encode() not in kept
 
 
-async def test_after_a_revocation_every_key_is_exchanged_anew(exchange: CachedKeyExchange, issuer: Issuer)
--> None:
+async def test_after_a_revocation_every_key_is_exchanged_anew(
+    exchange: CachedKeyExchange, issuer: Issuer
+) -> None:
     key = new_key()
     issuer.honoured.add(key)
     await exchange.exchange(key)

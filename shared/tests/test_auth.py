@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter
 from fountain_common.app import create_service
 from fountain_common.auth import Caller, requires
 from fountain_common.roles import Permission
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import ServiceClient, service_client, token_for
-from fastapi import APIRouter
 
 router = APIRouter()
 
@@ -34,7 +34,9 @@ async def create_link() -> dict[str, str]:
 
 @pytest.fixture
 def client(settings: ServiceSettings) -> Iterator[ServiceClient]:
-    app = create_service(settings, title="Orders", description="Takes orders.", version="1.0.0", routers=[router])
+    app = create_service(
+        settings, title="Orders", description="Takes orders.", version="1.0.0", routers=[router]
+    )
     with service_client(app, roles=None) as client:
         yield client
 
@@ -46,8 +48,9 @@ def test_without_a_credential_the_answer_is_a_challenge(client: ServiceClient) -
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer x y", "Token abc", "",
-"Bearer é"])
+@pytest.mark.parametrize(
+    "header", ["Basic YTpi", "Bearer", "Bearer ", "bearer x y", "Token abc", "", "Bearer é"]
+)
 def test_another_scheme_is_no_credential(client: ServiceClient, header: str) -> None:
     assert client.get("/whoami", headers={"Authorization": header.encode()}).status_code == 401
 
@@ -65,22 +68,29 @@ def test_a_token_for_another_service_is_refused(client: ServiceClient) -> None:
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_exists(client: ServiceClient)
--> None:
-    one, other = (client.get(f"/audit/{number}", headers=client.bearer("bob", ["viewer"])) for number in (1, 2))
+def test_a_denial_names_the_permission_and_the_roles_and_not_whether_the_thing_exists(
+    client: ServiceClient,
+) -> None:
+    one, other = (
+        client.get(f"/audit/{number}", headers=client.bearer("bob", ["viewer"])) for number in (1, 2)
+    )
     assert one.status_code == other.status_code == 403
     assert (one.json()["permission"], one.json()["roles"]) == ("audit:read", ["viewer"])
     assert one.json()["detail"] == other.json()["detail"]
 
 
 def test_who_is_not_allowed_learns_nothing_about_what_would_be_valid(client: ServiceClient) -> None:
-    assert client.get("/audit/not-a-number", headers=client.bearer("bob", ["viewer"])).status_code in {403,
-    422}
+    assert client.get("/audit/not-a-number", headers=client.bearer("bob", ["viewer"])).status_code in {
+        403,
+        422,
+    }
     assert client.get("/audit/1", headers=client.bearer("ann", ["auditor"])).json() == {"number": 1}
 
 
 def test_all_permissions_that_are_named_are_needed(client: ServiceClient) -> None:
-    assert client.post("/links", headers=client.bearer("bob", ["viewer"])).json()["permission"] == "links:create"
+    assert (
+        client.post("/links", headers=client.bearer("bob", ["viewer"])).json()["permission"] == "links:create"
+    )
     assert client.post("/links", headers=client.bearer("shop", ["service"])).status_code == 200
 
 
@@ -91,7 +101,10 @@ def test_a_token_without_roles_may_nothing_that_needs_one(client: ServiceClient)
 
 def test_a_key_made_for_this_service_is_honoured(client: ServiceClient) -> None:
     key = client.world.secrets_manager.new_key("robot", ("orders",), ("viewer",))
-    assert client.get("/whoami", headers={"X-API-Key": key}).json() == {"subject": "robot", "roles": ["viewer"]}
+    assert client.get("/whoami", headers={"X-API-Key": key}).json() == {
+        "subject": "robot",
+        "roles": ["viewer"],
+    }
     before = len(client.world.secrets_manager.requests)
     assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
     assert len(client.world.secrets_manager.requests) == before
@@ -129,8 +142,9 @@ def test_a_revocation_is_honoured_at_once_by_event(client: ServiceClient) -> Non
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
 
 
-def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_a_503(client: ServiceClient)
--> None:
+def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_a_503(
+    client: ServiceClient,
+) -> None:
     key = client.world.secrets_manager.new_key("robot", ("orders",))
     client.world.secrets_manager.down = True
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200

@@ -59,8 +59,9 @@ async def test_instances_take_turns_from_memory(discovery: Discovery, directory:
     assert len(directory.asked) == 1
 
 
-async def test_an_address_that_is_a_setting_is_not_asked_for(discovery: Discovery, directory: Directory) ->
-None:
+async def test_an_address_that_is_a_setting_is_not_asked_for(
+    discovery: Discovery, directory: Directory
+) -> None:
     assert await discovery.resolve("gateway-lookup") == "http://gateway:8000"
     assert directory.asked == []
 
@@ -135,8 +136,9 @@ async def test_an_unknown_name_says_which_are_near(discovery: Discovery) -> None
         await discovery.resolve("storys")
 
 
-async def test_a_service_that_has_gone_is_not_found_any_more(discovery: Discovery, directory: Directory) ->
-None:
+async def test_a_service_that_has_gone_is_not_found_any_more(
+    discovery: Discovery, directory: Directory
+) -> None:
     await discovery.resolve("stories")
     directory.known.clear()
     discovery.stale("stories")

@@ -40,8 +40,9 @@ def events(platform: Platform) -> Events:
     return platform.events
 
 
-async def test_handlers_run_for_the_types_that_they_named(events: Events, platform: Platform, world: World)
--> None:
+async def test_handlers_run_for_the_types_that_they_named(
+    events: Events, platform: Platform, world: World
+) -> None:
     heard: list[tuple[str, str]] = []
     for pattern in ("order.*", ">", "order.placed", "stock.*"):
 
@@ -52,7 +53,11 @@ async def test_handlers_run_for_the_types_that_they_named(events: Events, platfo
     await platform.announce()
     world.notification.emit("order.placed", "7")
     await until(lambda: ("order.placed", "order.placed") in heard)
-    assert [pattern for pattern, event_type in heard if event_type == "order.placed"] == ["order.*", ">", "order.placed"]
+    assert [pattern for pattern, event_type in heard if event_type == "order.placed"] == [
+        "order.*",
+        ">",
+        "order.placed",
+    ]
 
 
 async def test_a_handler_that_raises_is_counted_and_the_stream_goes_on(
@@ -122,8 +127,9 @@ async def test_a_failed_delivery_is_handled_again(events: Events) -> None:
     assert await events.receive(event)
 
 
-async def test_a_published_event_is_stored_once_however_often_it_is_sent(events: Events, world: World) ->
-None:
+async def test_a_published_event_is_stored_once_however_often_it_is_sent(
+    events: Events, world: World
+) -> None:
     one = await events.publish("order.placed", "7", {"total": 3}, idempotency_key="k")
     two = await events.publish("order.placed", "7", {"total": 3}, idempotency_key="k")
     assert one == two
@@ -149,8 +155,9 @@ async def test_a_publish_that_broke_on_the_way_is_sent_again(events: Events, wor
 @pytest.mark.parametrize(
     ("status", "kind"), [(403, Forbidden), (413, PayloadTooLarge), (422, Unprocessable), (500, Unavailable)]
 )
-async def test_a_refused_event_says_why(events: Events, world: World, status: int, kind: type[Exception]) ->
-None:
+async def test_a_refused_event_says_why(
+    events: Events, world: World, status: int, kind: type[Exception]
+) -> None:
     real = world.notification.handle
     world.notification.handle = lambda request: (  # type: ignore[method-assign]
         httpx2.Response(status, json={"detail": "because"}) if request.method == "POST" else real(request)

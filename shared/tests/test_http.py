@@ -86,8 +86,9 @@ async def test_the_request_id_and_the_trace_are_passed_on(platform: Platform, re
     assert request.headers["traceparent"].split("-")[1] == "a" * 32
 
 
-@pytest.mark.parametrize("error", [httpx2.ConnectError, httpx2.ReadError, httpx2.ReadTimeout,
-httpx2.RemoteProtocolError])
+@pytest.mark.parametrize(
+    "error", [httpx2.ConnectError, httpx2.ReadError, httpx2.ReadTimeout, httpx2.RemoteProtocolError]
+)
 async def test_an_idempotent_call_goes_on_to_another_instance(
     platform: Platform, replicas: Replicas, error: type[httpx2.TransportError]
 ) -> None:
@@ -96,8 +97,9 @@ async def test_an_idempotent_call_goes_on_to_another_instance(
         assert (await platform.peers.get("stories", "/x")).status_code == 200
 
 
-async def test_a_call_with_an_idempotency_key_is_tried_again_too(platform: Platform, replicas: Replicas) ->
-None:
+async def test_a_call_with_an_idempotency_key_is_tried_again_too(
+    platform: Platform, replicas: Replicas
+) -> None:
     replicas.answers["one"] = dies(httpx2.ReadError)
     for number in range(6):
         answer = await platform.peers.post("stories", "/x", json={}, headers={"Idempotency-Key": str(number)})

@@ -55,8 +55,9 @@ async def test_a_docker_secret_serves_instead_of_the_folder(identity: Identity, 
     assert await identity.api_key() == KEY
 
 
-async def test_a_replaced_key_is_noticed_when_the_old_one_is_refused(identity: Identity, folder: Path) ->
-None:
+async def test_a_replaced_key_is_noticed_when_the_old_one_is_refused(
+    identity: Identity, folder: Path
+) -> None:
     folder.mkdir()
     (folder / "api-key").write_text(KEY)
     newer = KEY[:-1] + "t"

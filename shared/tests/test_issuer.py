@@ -89,8 +89,9 @@ class Server:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
             length = re.search(rb"content-length: (\d+)", head.lower())
             self.received += head + await reader.readexactly(int(length[1]) if length else 0)
-            answer = f"HTTP/1.1 {self.status} X\r\nContent-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
-            writer.write(answer.encode() + b"Connection: close\r\n\r\n" + self.body)
+            size = len(self.body)
+            answer = f"HTTP/1.1 {self.status} X\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
+            writer.write(answer.encode() + self.body)
             await writer.drain()
         finally:
             writer.close()
@@ -200,8 +201,13 @@ async def test_a_new_authority_is_read_when_the_old_one_verifies_nobody(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, Unauthenticated), (401, Unauthenticated), (403, Unauthenticated), (429, TooManyRequests), (500,
-    Unavailable)],
+    [
+        (400, Unauthenticated),
+        (401, Unauthenticated),
+        (403, Unauthenticated),
+        (429, TooManyRequests),
+        (500, Unavailable),
+    ],
 )
 async def test_a_refusal_and_an_outage_are_told_apart(
     identity: Identity, authority: Authority, status: int, kind: type[Exception]
@@ -215,8 +221,9 @@ async def test_a_refusal_and_an_outage_are_told_apart(
             await client.exchange("fnt_aaaaaaaaaaaa_" + "b" * 43)
 
 
-async def test_our_own_refused_key_says_nothing_about_theirs(identity: Identity, authority: Authority) ->
-None:
+async def test_our_own_refused_key_says_nothing_about_theirs(
+    identity: Identity, authority: Authority
+) -> None:
     async with serving(authority.context()) as server:
         server.status, server.body = 401, b'{"error": "invalid_client"}'
         with pytest.raises(Unavailable):

@@ -82,8 +82,9 @@ async def test_it_says_when_something_is_missing_and_when_it_is_back(
     assert log.stored[1]["data"]["degraded"] == ["database"]
 
 
-async def test_what_cannot_be_said_now_is_said_later_under_the_same_key(news: LifecycleNews, log: Log) ->
-None:
+async def test_what_cannot_be_said_now_is_said_later_under_the_same_key(
+    news: LifecycleNews, log: Log
+) -> None:
     log.error = Unavailable("away")
     await news.start()
     await until(lambda: log.keys)

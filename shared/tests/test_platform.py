@@ -68,8 +68,9 @@ async def test_it_leaves_in_order_and_leaves_nothing_behind(platform: Platform, 
     assert len(world.notification.events("service.stopping")) == 1
 
 
-async def test_with_notification_away_the_service_starts_all_the_same(platform: Platform, world: World) ->
-None:
+async def test_with_notification_away_the_service_starts_all_the_same(
+    platform: Platform, world: World
+) -> None:
     world.notification.down = True
     async with asyncio.timeout(4):
         await platform.start()
@@ -106,7 +107,9 @@ async def test_a_part_that_is_none_is_one_that_the_service_does_not_have(
     platform = create_platform(
         settings, identity=None, directory=None, secrets=None, events=None, registry=None, keys=_Keys(world)
     )
-    assert [platform.issuer, platform.tokens, platform.api_keys, platform.secrets, platform.events] == [None] * 5
+    assert [platform.issuer, platform.tokens, platform.api_keys, platform.secrets, platform.events] == [
+        None
+    ] * 5
     assert platform.registrar is None
     await platform.start()
     await platform.announce()

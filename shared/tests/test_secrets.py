@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import json
 import pickle
 import timeit
 from collections.abc import AsyncIterator, Callable
@@ -45,7 +44,12 @@ def secrets(platform: Platform) -> Secrets:
 
 async def test_the_active_version_is_read_from_memory(secrets: Secrets, world: World) -> None:
     assert dict(secrets) == world.secrets_manager.values("orders")
-    assert (secrets.version, secrets.versions, secrets.state(1), secrets.state(9)) == (1, (1,), "active", "retired")
+    assert (secrets.version, secrets.versions, secrets.state(1), secrets.state(9)) == (
+        1,
+        (1,),
+        "active",
+        "retired",
+    )
     with pytest.raises(KeyError):
         secrets["NOT_THERE"]
 
@@ -66,8 +70,9 @@ async def test_a_rotation_is_followed_step_by_step(secrets: Secrets, world: Worl
     assert secrets.state(1) == "retired"
 
 
-async def test_uses_is_acknowledged_only_when_every_handler_has_succeeded(secrets: Secrets, world: World) ->
-None:
+async def test_uses_is_acknowledged_only_when_every_handler_has_succeeded(
+    secrets: Secrets, world: World
+) -> None:
     calls: list[int] = []
     gate = asyncio.Event()
 
@@ -168,8 +173,13 @@ async def test_with_the_secrets_manager_away_what_is_held_stays_and_health_says_
 async def test_an_answer_that_cannot_be_read_changes_nothing(secrets: Secrets, world: World) -> None:
     held = dict(secrets)
     real = world.secrets_manager.handle
-    for content in (b"{}", b"[]", b"<html>", b'{"version": "x"}',
-    b'{"version":1,"epoch":"e","secrets":{},"versions":[]}'):
+    for content in (
+        b"{}",
+        b"[]",
+        b"<html>",
+        b'{"version": "x"}',
+        b'{"version":1,"epoch":"e","secrets":{},"versions":[]}',
+    ):
         world.secrets_manager.handle = lambda request, content=content: httpx2.Response(  # type: ignore[method-assign]
             200, content=content
         )
@@ -179,8 +189,9 @@ async def test_an_answer_that_cannot_be_read_changes_nothing(secrets: Secrets, w
     assert dict(secrets) == held
 
 
-async def test_an_instance_that_was_forgotten_acknowledges_everything_again(secrets: Secrets, world: World)
--> None:
+async def test_an_instance_that_was_forgotten_acknowledges_everything_again(
+    secrets: Secrets, world: World
+) -> None:
     rotation = world.secrets_manager.stage("orders")
     await until(lambda: rotation.accepted_by)
     one = world.secrets_manager._service("orders")
@@ -205,8 +216,9 @@ async def test_a_restored_backup_is_followed_back(secrets: Secrets, world: World
     assert secrets.version == 1
 
 
-async def test_after_a_gap_everything_is_fetched_anew(secrets: Secrets, world: World, platform: Platform) ->
-None:
+async def test_after_a_gap_everything_is_fetched_anew(
+    secrets: Secrets, world: World, platform: Platform
+) -> None:
     world.notification.emit("service.started", "x")
     await until(lambda: platform.events is not None and platform.events.connected)
     world.notification.down = True
@@ -253,7 +265,7 @@ async def test_no_value_is_printed_logged_copied_or_pickled(
     assert platform.secrets is not None
     rotation = world.secrets_manager.stage("orders")
     await until(lambda: rotation.accepted_by)
-    printed = f"{platform.secrets} {platform.secrets!r} {platform!r} {platform.secrets.report()} {json.dumps(log())}"
+    printed = f"{platform.secrets} {platform.secrets!r} {platform!r} {platform.secrets.report()} {log()}"
     values = [value for _, value in platform.secrets.accepted("JWT_SECRET")]
     assert len(values) == 2
     assert not any(value in printed for value in values)

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fountain_common.fake_tokens import ISSUER, TokenMaker
+from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.testing import FakeClock
 from fountain_common.tokens import Caller, Revocations, TokenError, UnknownKeyError, read_keys, read_token
 

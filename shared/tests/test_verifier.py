@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fountain_common.errors import Unauthenticated, Unavailable
-from fountain_common.fake_tokens import ISSUER, TokenMaker
+from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.testing import FakeClock
 from fountain_common.verifier import TokenVerifier
 
@@ -69,8 +69,9 @@ async def test_a_verified_token_is_remembered_until_it_expires(
         await verifier.verify(token)
 
 
-async def test_the_memory_of_verified_tokens_is_bounded(source: Source, maker: TokenMaker, clock: FakeClock)
--> None:
+async def test_the_memory_of_verified_tokens_is_bounded(
+    source: Source, maker: TokenMaker, clock: FakeClock
+) -> None:
     verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock, max_cached=3)
     for _ in range(10):
         await verifier.verify(maker.token("bob", [], "orders"))

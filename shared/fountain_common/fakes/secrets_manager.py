@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import httpx2
 import orjson
 
-from fountain_common.fake_tokens import LIFE_SECONDS, TokenMaker
+from fountain_common.fakes.tokens import LIFE_SECONDS, TokenMaker
 
 Emit = Callable[[str, str | None, Any], object]
 

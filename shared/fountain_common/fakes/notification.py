@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import orjson
 
-from fountain_common.fake_tokens import TokenMaker
+from fountain_common.fakes.tokens import TokenMaker
 
 
 class _Reader(httpx2.AsyncByteStream):

@@ -1,0 +1,1 @@
+"""The platform in memory, for tests: see `fountain_common.testing`."""
