@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
-from fountain_common.app import create_service
+from fountain_common import create_service
 from fountain_common.db import Database
+from fountain_common.identity import Identity
 from fountain_common.outbox import OutboxDispatcher
 from fountain_common.requests import Edge
 from fountain_common.settings import load
@@ -23,9 +24,15 @@ settings = load(GatewaySettings)
 db = Database(settings.effective_database_url, password=settings.database_password)
 gateway = Gateway(settings, db)
 seen = Observations()
+identity = Identity(settings)
 platform = ServesFirst(
     settings,
-    {"directory": OwnDirectory(gateway.registry), "registry": OwnRegistry(gateway), "secrets": None},
+    {
+        "identity": identity,
+        "directory": OwnDirectory(gateway.registry),
+        "registry": OwnRegistry(gateway),
+        "secrets": None,
+    },
 )
 
 
@@ -35,8 +42,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     db.migrate(Path(__file__).parent / "gateway_lookup" / "migrations")
     await gateway.load()
     platform.health.add("database", db.check)
-    watcher = Watcher(gateway, Fetcher(platform.connections, platform.identity.ssl_context), seen)
-    outbox = OutboxDispatcher(db, platform.events.publish, registry=platform.metrics.registry)
+    watcher = Watcher(gateway, Fetcher(platform.connections, identity.ssl_context), seen)
+    publish = app.state.platform.events.publish
+    outbox = OutboxDispatcher(db, publish, registry=platform.metrics.registry)
     await watcher.start()
     await outbox.start()
     try:

@@ -12,7 +12,9 @@ SECTION = 300
 
 
 def site(settings: GatewaySettings, name: str = "") -> str:
-    """Answer the public URL of a service, or of the portal. Made from the name alone, never from what a service says."""
+    """Answer the public URL of a service, or of the portal. Made from the name alone, never from what a
+    service says.
+    """
     host = f"{name}.{settings.domain}" if name else settings.domain
     return f"https://{host}" if settings.https_port == 443 else f"https://{host}:{settings.https_port}"
 

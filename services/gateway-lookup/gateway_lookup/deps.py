@@ -32,7 +32,8 @@ def _name(raw: RawName) -> str:
 async def _may_look_up(request: Request, raw: RawName) -> str:
     name = service_name(raw)
     context = current()
-    # The first token comes from the Secrets Manager: who wants one from inside must be able to find it without.
+    # The first token comes from the Secrets Manager: who wants one from inside must be able to find it
+    # without.
     if name == SECRETS_MANAGER and context is not None and not context.through_edge:
         return name
     caller = await authenticate(request)

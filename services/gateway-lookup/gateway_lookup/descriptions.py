@@ -1,4 +1,6 @@
-"""A service's OpenAPI document as the API page shows it: it may say what the service does, not where anything is sent."""
+"""A service's OpenAPI document as the API page shows it: it may say what the service does, not where
+anything is sent.
+"""
 
 import copy
 from typing import Any

@@ -1,4 +1,6 @@
-"""What the gateway fetches from instances: little, quickly, and from nowhere but the address that is leased."""
+"""What the gateway fetches from instances: little, quickly, and from nowhere but the address that is
+leased.
+"""
 
 import asyncio
 import ssl
@@ -50,7 +52,7 @@ class Fetcher:
                         if len(body) > LIMIT:
                             return None
                     return Fetched(response.status_code, bytes(body))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError):
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, TimeoutError):
             return None
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The gateway's own part in the platform: what others do over the network, it does in its own process.
 
-It serves before anybody else is there. Its identity is made by the Secrets Manager, which may come later, so the parts
+It serves before anybody else is there. Its identity is made by the Secrets Manager, which may come later,
+so the parts
 of the platform that need it start behind its back.
 """
 
@@ -71,7 +72,9 @@ class OwnRegistry:
 
 
 def own_address(*, local: bool) -> str:
-    """Answer the address where the others reach this process: loopback in the local runtime, else the container's."""
+    """Answer the address where the others reach this process: loopback in the local runtime, else the
+    container's.
+    """
     if local:
         return "127.0.0.1"
     try:

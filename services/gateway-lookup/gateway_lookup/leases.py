@@ -1,6 +1,7 @@
 """The rules of leases (design, section 7): who may register, who gives way, who has expired.
 
-Pure: every function takes the leases that there are and the time, in seconds of a monotonic clock, and answers
+Pure: every function takes the leases that there are and the time, in seconds of a monotonic clock, and
+    answers
 what becomes of them. Nothing here reads a clock, a socket or a database.
 """
 
@@ -20,7 +21,9 @@ EXPIRED_KEPT_SECONDS = 300.0
 FAILURES_UNTIL_DOWN = 2
 """One lost probe is a hiccup; two in a row are a service that cannot do its job."""
 MASS_LEAST, MASS_SHARE = 3, 0.5
-"""So many leases running out at once look like our own trouble (a stopped clock, a cut network), not like theirs."""
+"""So many leases running out at once look like our own trouble (a stopped clock, a cut network), not like
+theirs.
+"""
 
 Key = tuple[str, str]
 """A lease's key: the service's name and the instance's id."""
@@ -93,7 +96,8 @@ class Lease:
 class Granted:
     """The outcome of a registration.
 
-    `secret` is there when a new one was made and has to be told; `displaced` are older instances at the same address.
+    `secret` is there when a new one was made and has to be told; `displaced` are older instances at the
+    same address.
     """
 
     lease: Lease
@@ -103,7 +107,9 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a look at the clock found: leases that have expired, those that a probe must confirm, and those to forget."""
+    """What a look at the clock found: leases that have expired, those that a probe must confirm, and those
+    to forget.
+    """
 
     expired: tuple[Lease, ...] = ()
     suspects: tuple[Lease, ...] = ()
@@ -133,7 +139,8 @@ def register(
         now: monotonic seconds.
         lease_seconds: how long the lease lasts.
 
-    A renewal shows the lease's secret. A higher generation of the same instance does not need it: it is the successor,
+    A renewal shows the lease's secret. A higher generation of the same instance does not need it: it is the
+    successor,
     and is given a new one. A ghost (an older generation, by its id or at the same address) is refused.
 
     Raises:
@@ -205,7 +212,9 @@ def check_release(held: Lease, identity: str, secret: str | None) -> None:
 
 
 def restored(lease: Lease, now: float, lease_seconds: float = LEASE_SECONDS) -> Lease:
-    """Answer a stored lease after a restart: it has one full lease to be renewed in (no instance is to blame for ours)."""
+    """Answer a stored lease after a restart: it has one full lease to be renewed in (no instance is to
+    blame for ours).
+    """
     return replace(lease, expires_at=now + lease_seconds, failures=0, expired=False)
 
 
@@ -218,7 +227,8 @@ def probed(lease: Lease, well: bool) -> Lease:
 def sweep(leases: Collection[Lease], now: float, kept_seconds: float = EXPIRED_KEPT_SECONDS) -> Sweep:
     """Find the leases that have run out.
 
-    At least half of all live leases, and at least three, are `suspects`: a probe decides (`confirmed`). Fewer are `expired`.
+    At least half of all live leases, and at least three, are `suspects`: a probe decides (`confirmed`).
+    Fewer are `expired`.
     """
     live = sum(1 for lease in leases if not lease.expired)
     late = tuple(lease for lease in leases if not lease.expired and lease.expires_at <= now)
@@ -231,7 +241,9 @@ def sweep(leases: Collection[Lease], now: float, kept_seconds: float = EXPIRED_K
 
 
 def confirmed(lease: Lease, answered: bool, now: float, lease_seconds: float = LEASE_SECONDS) -> Lease:
-    """Answer a suspect after its probe: one that answered has one more lease to renew in, the others have expired."""
+    """Answer a suspect after its probe: one that answered has one more lease to renew in, the others have
+    expired.
+    """
     return replace(lease, expires_at=now + lease_seconds) if answered else _expire(lease)
 
 

@@ -31,6 +31,9 @@ def document(
 ) -> Document | None:
     """Make the answer for a service; pinned stands over static over leased. None if it is nowhere.
 
+    Instances are named only where they are the answer: a client that spreads its requests over them must not
+    get round an address that stands over theirs.
+
     Args:
         name: the service.
         live: its leases that have not expired, the best first.
@@ -57,7 +60,7 @@ def document(
                     "version": lease.claim.version,
                     "status": lease.state.value,
                 }
-                for lease in live
+                for lease in (live if source == "leased" else ())
             ],
             "hosts": sorted({name, *_labels(live), *(static.hosts if static else ())}),
         }

@@ -1,4 +1,6 @@
-"""What survives a restart: leases (without their clock), static entries, and the names that have a public certificate."""
+"""What survives a restart: leases (without their clock), static entries, and the names that have a public
+certificate.
+"""
 
 from datetime import datetime
 
@@ -15,7 +17,9 @@ class Base(DeclarativeBase):
 
 
 class LeaseRow(Base):
-    """A lease as it was granted. When it runs out is not stored: monotonic time means nothing to the next process."""
+    """A lease as it was granted. When it runs out is not stored: monotonic time means nothing to the next
+    process.
+    """
 
     __tablename__ = "leases"
 

@@ -20,7 +20,9 @@ class Health:
 
 
 def read_health(fetched: Fetched | None) -> Health:
-    """Read the answer of `GET /health`; anything but a 200 is not well. What it says is data, never trusted to be short."""
+    """Read the answer of `GET /health`; anything but a 200 is not well. What it says is data, never trusted
+    to be short.
+    """
     if fetched is None or fetched.status != 200:
         return Health(False)
     document = _object(fetched.body)

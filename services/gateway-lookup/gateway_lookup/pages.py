@@ -1,4 +1,6 @@
-"""The pages: the portal, the API page, and the page for a name that nobody has. Every text that goes in is escaped."""
+"""The pages: the portal, the API page, and the page for a name that nobody has. Every text that goes in is
+escaped.
+"""
 
 from functools import cache
 from html import escape
@@ -39,7 +41,9 @@ ASSETS = {
 
 
 def page_headers(**more: str) -> dict[str, str]:
-    """Answer a page's headers: a policy without inline scripts and styles, with more sources where a page needs them."""
+    """Answer a page's headers: a policy without inline scripts and styles, with more sources where a page
+    needs them.
+    """
     policy = {**_BASE, **{name.replace("_", "-"): sources for name, sources in more.items()}}
     return {
         "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),

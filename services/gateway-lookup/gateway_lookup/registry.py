@@ -101,7 +101,9 @@ class Registry:
         return difflib.get_close_matches(name, reachable, n=3, cutoff=0.5)
 
     def service_at(self, label: str) -> str | None:
-        """Answer the service that is reached under a subdomain: its own name first, then what it asked for besides."""
+        """Answer the service that is reached under a subdomain: its own name first, then what it asked for
+        besides.
+        """
         if self.lookup(label) is not None:
             return label
         if not self._labels:
@@ -109,7 +111,9 @@ class Registry:
         return self._labels.get(label)
 
     def upstreams(self, label: str) -> tuple[str, str] | None:
-        """Answer two URLs for a subdomain, different ones where there are two, each call beginning with the next; None: nobody."""
+        """Answer two URLs for a subdomain, different ones where there are two, each call beginning with the
+        next; None: nobody.
+        """
         name = self.service_at(label)
         if name is None:
             return None

@@ -82,7 +82,9 @@ def all_statics(session: Session) -> list[StaticEntry]:
 
 
 def allow_name(session: Session, name: str, now: datetime, since: datetime, limit: int) -> bool:
-    """Let a name have a public certificate, unless too many new ones had one since then; one that had one keeps it."""
+    """Let a name have a public certificate, unless too many new ones had one since then; one that had one
+    keeps it.
+    """
     if session.get(IssuedName, name) is not None:
         return True
     new = session.scalar(select(func.count()).select_from(IssuedName).where(IssuedName.first_at > since)) or 0

@@ -17,7 +17,9 @@ router = APIRouter(tags=["catalog"])
     response_model=Catalog,
 )
 async def get_catalog(_: CatalogReader, catalogue: CatalogueDep) -> Catalog:
-    """Answer every service: version, description, how many instances are in which state, health, and public links."""
+    """Answer every service: version, description, how many instances are in which state, health, and public
+    links.
+    """
     return catalogue.catalog()
 
 

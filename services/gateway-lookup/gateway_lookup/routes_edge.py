@@ -19,7 +19,9 @@ UPSTREAM, OTHER_UPSTREAM = "X-Fountain-Upstream", "X-Fountain-Upstream-2"
 
 @router.get("/internal/route")
 async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
-    """Answer two upstreams for a Host header, `host:port` each, the second for when the first cannot be reached."""
+    """Answer two upstreams for a Host header, `host:port` each, the second for when the first cannot be
+    reached.
+    """
     label = gateway.label_of(host)
     found = gateway.registry.upstreams(label) if label else None
     if found is not None and all(url.startswith("http://") for url in found):

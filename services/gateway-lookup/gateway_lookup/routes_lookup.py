@@ -24,7 +24,9 @@ _PRIVATE = "private, no-cache"
 async def lookup_service(
     name: LookedUp, gateway: GatewayDep, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Answer where a service runs: one URL to use, and every instance with its state. The ETag changes when any of it does."""
+    """Answer where a service runs: one URL to use, and every instance with its state. The ETag changes when
+    any of it does.
+    """
     found = gateway.registry.lookup(name)
     if found is None:
         near = gateway.registry.near(name)

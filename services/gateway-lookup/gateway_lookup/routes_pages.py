@@ -24,7 +24,9 @@ async def get_landing_page(
     catalogue: CatalogueDep,
     if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """Answer a page with every service: version, description, instances and health. An open page keeps itself up to date."""
+    """Answer a page with every service: version, description, instances and health. An open page keeps
+    itself up to date.
+    """
     app = request.app
     page = pages.portal_page(
         gateway.settings, app.title, app.description, app.version, catalogue.catalog()
@@ -43,7 +45,9 @@ async def get_landing_page(
     response_class=HTMLResponse,
 )
 async def get_api_portal(request: Request, gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
-    """Answer a page where the operations of every running service are read and tried, one service at a time."""
+    """Answer a page where the operations of every running service are read and tried, one service at a
+    time.
+    """
     names = catalogue.openapi_names()
     page = pages.apis_page(gateway.settings, request.app.title, catalogue.catalog(), names)
     sites = " ".join(f"{site(gateway.settings, name)}" for name in names)

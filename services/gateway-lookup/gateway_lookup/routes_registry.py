@@ -7,7 +7,7 @@ from fountain_common.errors import NotFound, problem_responses
 from fountain_common.names import service_name
 
 from gateway_lookup.deps import Admin, GatewayDep, Reader, Registrar, ServiceName, TcpPeer, inside
-from gateway_lookup.leases import Lease
+from gateway_lookup.leases import Claim, Lease
 from gateway_lookup.lookups import StaticEntry
 from gateway_lookup.registry import Registry
 from gateway_lookup.schemas import (
@@ -46,7 +46,9 @@ async def list_registry(
     limit: Annotated[int, Query(ge=1, le=500, description="How many entries at most.")] = 50,
     cursor: Annotated[str | None, Query(max_length=63, description="From `next` of the page before.")] = None,
 ) -> RegistryPage:
-    """Answer every service with its instances, expired ones included, by name. For those who run the platform."""
+    """Answer every service with its instances, expired ones included, by name. For those who run the
+    platform.
+    """
     names = [name for name in gateway.registry.names() if cursor is None or name > cursor]
     page = names[:limit]
     items = [_entry(gateway.registry, name, gateway.monotonic()) for name in page]
@@ -61,7 +63,9 @@ async def list_registry(
     responses=problem_responses(404),
 )
 async def get_registry_entry(_: Reader, name: ServiceName, gateway: GatewayDep) -> RegistryEntry:
-    """Answer a service's instances with their generations and leases, its static entry and its pinned address."""
+    """Answer a service's instances with their generations and leases, its static entry and its pinned
+    address.
+    """
     if name not in gateway.registry.names():
         raise NotFound(f"Nothing is registered for {name}.", near=gateway.registry.near(name))
     return _entry(gateway.registry, name, gateway.monotonic())
@@ -78,7 +82,9 @@ async def get_registry_entry(_: Reader, name: ServiceName, gateway: GatewayDep) 
 async def create_registry_entry(
     _: Admin, body: NamedStaticRegistration, gateway: GatewayDep
 ) -> RegistryEntry:
-    """Add a static entry. It stands over instances that register under the name; names of the platform are refused."""
+    """Add a static entry. It stands over instances that register under the name; names of the platform are
+    refused.
+    """
     name = service_name(body.service_name)
     await gateway.put_static(StaticEntry(name, body.url.rstrip("/"), tuple(body.hosts)), create=True)
     return _entry(gateway.registry, name, gateway.monotonic())
@@ -129,21 +135,24 @@ async def register_instance(
     peer: TcpPeer,
     lease_secret: LeaseSecret = None,
 ) -> LeaseAnswer:
-    """Hold a lease on a name. The address is the caller's own; the first answer carries the secret that renewals need."""
-    claim = gateway.claim(
-        name,
-        instance,
-        caller.subject,
-        peer,
+    """Hold a lease on a name. The address is the caller's own; the first answer carries the secret that
+    renewals need.
+    """
+    said = Claim(
+        service=name,
+        instance=instance,
+        identity=caller.subject,
+        host="",
         port=body.port,
-        version=body.version,
-        hosts=body.hosts,
         generation=body.generation,
         scheme=body.scheme,
-        draining=body.status == "draining",
+        version=body.version,
         title=body.title,
         description=body.description,
+        hosts=tuple(body.hosts),
+        draining=body.status == "draining",
     )
+    claim = gateway.admitted(said, peer)
     granted = await gateway.register(claim, lease_secret)
     state = granted.lease.state.value
     return LeaseAnswer(

@@ -1,12 +1,15 @@
-"""The gateway's work: rules from `leases`, memory in `registry`, rows in `repository`, in the order that loses nothing.
+"""The gateway's work: rules from `leases`, memory in `registry`, rows in `repository`, in the order that
+loses nothing.
 
-A change is committed first and shown then. A renewal changes nothing that is stored, so it touches memory alone: ten thousand
+A change is committed first and shown then. A renewal changes nothing that is stored, so it touches memory
+alone: ten thousand
 instances that come back after our restart cost no write.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
@@ -47,7 +50,6 @@ class Gateway:
         pinned = {SECRETS_MANAGER: settings.pinned_issuer_url} if settings.pinned_issuer_url else {}
         self.registry = Registry(pinned={name: url.rstrip("/") for name, url in pinned.items()})
         self._changing = asyncio.Lock()
-        self._known: asyncio.Event = asyncio.Event()
 
     async def load(self) -> None:
         """Take up what was stored; every lease gets one full term."""
@@ -65,7 +67,7 @@ class Gateway:
     async def register(self, claim: Claim, secret: str | None) -> Granted:
         """Register an instance or renew its lease; durable when it returns, seen by everybody.
 
-        The claim's address and further subdomains have been checked by `claim`.
+        The claim is one that `admitted` has let pass, or our own.
 
         Raises:
             Conflict, Forbidden: see `leases.register`.
@@ -88,33 +90,28 @@ class Gateway:
             get_logger().info(
                 "instance_registered", registered=claim.service, instance_id=claim.instance, url=claim.url
             )
-        self._known.set()
         return granted
 
-    def claim(self, service: str, instance: str, identity: str, peer: str, **said: object) -> Claim:
-        """Make a claim from what an instance says and where it connects from.
+    def admitted(self, said: Claim, peer: str) -> Claim:
+        """Answer the claim that an instance may make: what it says, at the address that it connects from.
+
+        Args:
+            said: its words; the host in it is not looked at.
+            peer: the address of the TCP peer.
 
         Raises:
-            Forbidden: another's name, an address where no service can be, or a scheme that is not its own.
-            Conflict, InvalidName: a further subdomain that it cannot have.
+            Forbidden: another's name, or an address where no service can be.
+            Conflict, Unprocessable: a further subdomain or a scheme that it cannot have.
         """
-        if identity != service:
-            raise Forbidden(f"An instance registers under its own identity's name; yours is {identity}.")
-        port = said.pop("port")
-        assert isinstance(port, int)
-        host = instance_host(
-            peer, port, local=self.settings.runtime == "local", reserved_ports=self.settings.reserved_ports
-        )
-        labels = said.pop("hosts", ())
-        assert isinstance(labels, list | tuple)
-        claim = Claim(
-            service, instance, identity, host, port, hosts=host_labels(service, tuple(labels)), **said
-        )  # type: ignore[arg-type]
-        if claim.scheme == "https" and service != SECRETS_MANAGER:
+        if said.identity != said.service:
+            raise Forbidden(f"An instance registers under its own identity; yours is {said.identity}.")
+        if said.scheme == "https" and said.service != SECRETS_MANAGER:
             raise Unprocessable(
-                "Services listen with plain HTTP behind the edge; only the Secrets Manager has TLS of its own."
+                "Services speak plain HTTP inside; TLS of its own has the Secrets Manager alone."
             )
-        return claim
+        local, reserved = self.settings.runtime == "local", self.settings.reserved_ports
+        host = instance_host(peer, said.port, local=local, reserved_ports=reserved)
+        return replace(said, host=host, hosts=host_labels(said.service, said.hosts))
 
     async def deregister(self, key: Key, identity: str, secret: str | None) -> None:
         """Give up a lease; one that is not there is given up already."""

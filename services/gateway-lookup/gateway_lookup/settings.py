@@ -15,13 +15,19 @@ class GatewaySettings(ServiceSettings):
     service_name: str = "gateway-lookup"
     """The service's name."""
     pinned_issuer_url: Annotated[str, Field(validation_alias="FOUNTAIN_ISSUER_URL")] = ""
-    """Where the Secrets Manager is, `https://host:port`: the answer to a lookup of it, whatever registers. Empty means: as leased."""
+    """Where the Secrets Manager is, `https://host:port`: the answer to a lookup of it, whatever registers.
+    Empty means: as leased.
+    """
     http_port: int = Field(default=80, ge=1, le=65535)
     """The edge's port for HTTP: no instance may register with it."""
     https_port: int = Field(default=443, ge=1, le=65535)
-    """The edge's port for HTTPS: no instance may register with it; links in pages carry it unless it is 443."""
+    """The edge's port for HTTPS: no instance may register with it; links in pages carry it unless it is
+    443.
+    """
     tls: Annotated[str, Field(pattern="^(local|acme)$")] = "local"
-    """Who issues the edge's certificates: `local` allows any single label, `acme` only names that an identity has leased."""
+    """Who issues the edge's certificates: `local` allows any single label, `acme` only names that an
+    identity has leased.
+    """
     acme_names_per_week: int = Field(default=20, ge=0)
     """How many names may get their first public certificate in any seven days."""
     lease_seconds: float = Field(default=30, gt=0)

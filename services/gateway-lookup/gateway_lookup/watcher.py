@@ -1,4 +1,6 @@
-"""The gateway's own clock: sweeps leases, asks every instance how it is, and fetches what each service can do."""
+"""The gateway's own clock: sweeps leases, asks every instance how it is, and fetches what each service can
+do.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
