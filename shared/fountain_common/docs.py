@@ -1,12 +1,13 @@
 """`/docs`: Swagger UI from this service itself, under a Content-Security-Policy without inline scripts."""
 
-from functools import cache, partial
+from functools import cache
 from html import escape
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
+from fountain_common.errors import NotFound
 from fountain_common.landing import page_template
 from fountain_common.routing import add_fixed
 
@@ -50,11 +51,12 @@ def add_docs(app: FastAPI) -> None:
 
     add_fixed(app, "/docs", get_docs_page, include_in_schema=False)
     add_fixed(app, "/openapi.json", get_openapi_document, include_in_schema=False)
-    for name in _ASSETS:
-        add_fixed(app, f"/docs/assets/{name}", partial(_answer_asset, name), include_in_schema=False)
+    add_fixed(app, "/docs/assets/{name}", get_docs_asset, include_in_schema=False)
 
 
-async def _answer_asset(name: str) -> Response:
-    return Response(
-        _asset(name), headers={"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}
-    )
+async def get_docs_asset(name: str) -> Response:
+    """Answer one of the files that the pages need."""
+    if name not in _ASSETS:
+        raise NotFound("There is no such asset.")
+    headers = {"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}
+    return Response(_asset(name), headers=headers)

@@ -6,10 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 
-from fountain_common.routing import FixedRoute
-
-OPEN = frozenset({"/", "/health", "/metrics", "/docs", "/openapi.json"})
-"""What every service shows to anybody; `/docs/assets/...` besides."""
+OPEN = frozenset({"/", "/health", "/metrics", "/docs", "/docs/assets/{name}", "/openapi.json"})
+"""What every service shows to anybody."""
 
 
 class UnguardedOperation(TypeError):
@@ -28,17 +26,13 @@ def require_guards(app: FastAPI, public_paths: Iterable[str]) -> None:
     found = [
         f"{'/'.join(sorted(route.methods or ())) or 'WEBSOCKET'} {route.path}"
         for route in iter_route_contexts(app.routes)
-        if route.path not in public and not _is_asset(route) and not _is_guarded(route)
+        if route.path not in public and not _is_guarded(route)
     ]
     if found:
         raise UnguardedOperation(
             f"Anybody could call {', '.join(found)}: declare a parameter `caller: Annotated[Caller, "
             "requires(...)]`, or name the path in `public_paths` of create_service."
         )
-
-
-def _is_asset(route: Any) -> bool:
-    return isinstance(route.original_route, FixedRoute) and route.path.startswith("/docs/assets/")
 
 
 def _is_guarded(route: Any) -> bool:

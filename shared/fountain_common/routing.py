@@ -10,12 +10,14 @@ from starlette.types import Scope
 
 
 class FixedRoute(APIRoute):
-    """A route without parameters, told apart by comparing strings: each request passes it."""
+    """A route told apart by comparing the beginning of its path, or all of it: each request passes it."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Look closer only at its own path; below a `root_path` the framework's own rules decide."""
-        if scope.get("path") != self.path and not scope.get("root_path"):
-            return Match.NONE, {}
+        """Look closer only where the path fits; below a `root_path` the framework's own rules decide."""
+        if not scope.get("root_path"):
+            path, (fixed, _, parameters) = scope["path"], self.path.partition("{")
+            if not (path.startswith(fixed) if parameters else path == fixed):
+                return Match.NONE, {}
         return super().matches(scope)
 
 

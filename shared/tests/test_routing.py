@@ -10,6 +10,7 @@ def _client(**options: object) -> TestClient:
         return "here"
 
     add_fixed(app, "/here", answer)
+    add_fixed(app, "/below/{name}", lambda name: name)
     return TestClient(app, **options)
 
 
@@ -24,3 +25,10 @@ def test_it_answers_below_a_root_path() -> None:
     client = _client(root_path="/orders")
     assert client.get("/here").json() == "here"
     assert client.get("/orders/here").json() == "here"
+
+
+def test_a_parameter_may_end_it() -> None:
+    client = _client()
+    assert client.get("/below/x").json() == "x"
+    assert client.get("/below/x/y").status_code == 404
+    assert client.get("/belov/x").status_code == 404
