@@ -20,6 +20,7 @@ _PUBLIC = {
     "/.well-known/oauth-authorization-server",
     "/.well-known/revocations",
     "/lookup/{serviceName}",
+    "/apis",
 }
 _CREDENTIALS = ("access_token", "api_key", "token")
 
