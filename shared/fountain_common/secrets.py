@@ -270,7 +270,7 @@ class Secrets(Mapping[str, str]):
         failures = 0
         while True:
             pause = (
-                RENEW_SECONDS
+                self._renew_seconds
                 if self.current
                 else min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**failures)
             )
