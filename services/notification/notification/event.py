@@ -65,7 +65,7 @@ class Draft:
     ) -> Self:
         """Encode an event. Without an id one is made. Raises `TooLarge`.
 
-        `expires_at` is written as `expirytime`, as the CloudEvents extension calls it: the names of attributes
+        `expires_at` is written as `expirytime`, as the CloudEvents extension calls it: names of attributes
         have no underscores there.
         """
         made_id = id is None
