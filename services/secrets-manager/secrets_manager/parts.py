@@ -158,7 +158,7 @@ def build_secrets_parts(
     safe = Vault(keyring)
     views = Views(db, safe)
     changes = Changes(db, views)
-    alive = Presence() if presence is None else presence
+    alive = Presence(settings.holder_seconds) if presence is None else presence
     granted = Grants()
     access = Access(granted)
     secrets = SecretsService(changes, safe, audit, clock)

@@ -34,6 +34,9 @@ class Settings(ServiceSettings):
     """Where the key-encryption key is: in a file, or in the transit engine of an OpenBao server."""
     kek_file: Path = Path("/kek/key-encryption-key")
     """The file of the key-encryption key, on a volume apart from the database."""
+    holder_seconds: float = Field(default=90, ge=5)
+    """How long an instance that is not heard of still counts as a holder, in seconds: several times the
+    `secrets_renew_seconds` of the services. A rotation waits so long for an instance that was killed."""
     signing_key_days: float = Field(default=30, gt=0)
     """The age at which the key that signs tokens is rotated by itself, in days."""
     anchor_seconds: float = Field(default=60, gt=0)
