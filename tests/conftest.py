@@ -8,8 +8,10 @@ from fountain_cli.stack.layout import repository, services
 from steward import CONSUMER, REPLICAS, Replica, Steward
 
 SETTINGS = {
-    # Short enough that a journey without events can wait for it, and long enough that a journey with them is not helped by it.
-    "FOUNTAIN_SECRETS_RENEW_SECONDS": "6",
+    # Short enough to wait for where no events come, and too long to be of help where they should.
+    "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
+    # A rotation waits so long for an instance that was killed.
+    "FOUNTAIN_HOLDER_SECONDS": "15",
 }
 
 

@@ -48,11 +48,9 @@ class Needles:
     def are_in(self, place: Place) -> bool:
         """Tell whether anything is in a place; a place that cannot be read is a failure, not an absence."""
         with subprocess.Popen(place.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
-            grep = ["grep", "--quiet", "--text", "--fixed-strings", "--file", str(self._file)]
-            # Read to the end: one that stops at the first hit would break the pipe of the command that it reads.
-            found = subprocess.run(
-                [*grep[:1], "--count", *grep[2:]], stdin=reading.stdout, capture_output=True, check=False
-            )
+            grep = ["grep", "--count", "--text", "--fixed-strings", "--file", str(self._file)]
+            # It counts, and so reads to the end: stopping at the first hit would break the pipe.
+            found = subprocess.run(grep, stdin=reading.stdout, capture_output=True, check=False)
             said = reading.stderr.read().decode(errors="replace") if reading.stderr else ""
         assert reading.returncode == 0, f"{place.name} could not be read: {said[-500:]}"
         assert found.returncode in (0, 1), found.stderr
@@ -84,7 +82,7 @@ def keys(stack: LocalStack | ComposeStack) -> dict[str, str]:
 
 
 def places(stack: LocalStack | ComposeStack) -> Iterator[Place]:
-    """Answer everywhere that a value could have come to, but for the key volumes and the processes' memory."""
+    """Answer everywhere that a value could have come to, but for the key volumes and memory."""
     yield from _local(stack) if isinstance(stack, LocalStack) else _containers(stack)
 
 

@@ -16,7 +16,7 @@ def poll_until(check: Callable[[], T], description: str, timeout: float = 30) ->
     """Ask until the answer is truthy, and give it back.
 
     Args:
-        check: what is asked; an assertion in it that fails, and an answer that does not come, count as "not yet".
+        check: what is asked; a failing assertion, and an answer that does not come, count as "not yet".
         description: what is waited for, as it reads in the failure.
         timeout: seconds.
 

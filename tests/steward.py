@@ -1,7 +1,9 @@
 """An administrator at the edge: what the journeys do to a running platform, in a line each."""
 
 import secrets
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -12,6 +14,7 @@ CONSUMER = "example-consumer"
 REPLICAS = 3
 TARGET = "https://example.com/a?b=c"
 _TOKEN_SECONDS = 600
+_RENEW_SECONDS = 3
 
 
 class Steward:
@@ -62,7 +65,7 @@ class Steward:
         return self.at(service).request(method, path, headers=headers, **options)
 
     def manager(self, method: str, path: str, **options: Any) -> Any:
-        """Send one request to the Secrets Manager and answer its document; anything but 2xx fails the test."""
+        """Send one request to the Secrets Manager and answer its document; only 2xx will do."""
         answer = self.ask(method, "secrets-manager", path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
@@ -155,24 +158,34 @@ class Replica:
 
 
 class Holdout:
-    """A holder of the consumer's secrets that acknowledges only when told: with it a rotation stands still where we want.
+    """A holder of the consumer's secrets that acknowledges only when told: rotations wait for it.
 
-    It is an administrator's instance: it reads through the edge like any other holder.
+    It is an administrator's instance, which reads through the edge and renews itself like any other holder.
     """
 
     def __init__(self, steward: Steward) -> None:
-        self._steward, self._instance = steward, {"X-Fountain-Instance": secrets.token_hex(16)}
+        self._steward, self._instance = steward, secrets.token_hex(16)
+        self._headers = {"X-Fountain-Instance": self._instance}
+        self._stop = threading.Event()
+        self._renewals = threading.Thread(target=self._renew, args=[Steward(steward.stack)], daemon=True)
+
+    def _renew(self, own: Steward) -> None:
+        while not self._stop.wait(_RENEW_SECONDS):
+            # What cannot be reached now is asked again: others kill it while we hold on.
+            with suppress(httpx2.HTTPError, AssertionError):
+                own.manager("GET", f"/secrets/{CONSUMER}", headers=self._headers)
 
     def __enter__(self) -> "Holdout":
-        self._steward.manager("GET", f"/secrets/{CONSUMER}", headers=self._instance)
+        self._steward.manager("GET", f"/secrets/{CONSUMER}", headers=self._headers)
+        self._renewals.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._steward.manager(
-            "DELETE", f"/secrets/{CONSUMER}/holders/{self._instance['X-Fountain-Instance']}"
-        )
+        self._stop.set()
+        self._renewals.join(30)
+        self._steward.manager("DELETE", f"/secrets/{CONSUMER}/holders/{self._instance}")
 
     def acknowledge(self, version: int, phase: str) -> None:
         """Say that it accepts or uses a version."""
         path = f"/secrets/{CONSUMER}/versions/{version}/ack"
-        self._steward.manager("POST", path, json={"phase": phase}, headers=self._instance)
+        self._steward.manager("POST", path, json={"phase": phase}, headers=self._headers)

@@ -1,10 +1,11 @@
-"""What every service keeps (design, section 3), asked of each through the edge: one line a service, one column a rule."""
+"""What every service keeps (design, section 3), asked of each through the edge."""
 
 import pytest
 from fountain_cli.conformance import RULES, Rule, Target, Tokens
-from steward import CONSUMER, Steward
+from fountain_cli.stack.layout import repository, services
+from steward import Steward
 
-SERVICES = ("secrets-manager", "notification", "gateway-lookup", CONSUMER)
+SERVICES = [service.name for service in services(repository())]
 
 
 @pytest.fixture(scope="module")

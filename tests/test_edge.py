@@ -53,7 +53,7 @@ def test_the_portal_names_every_service(steward: Steward) -> None:
     ],
 )
 def test_what_is_private_does_not_exist_at_the_edge(steward: Steward, service: str, path: str) -> None:
-    answer = steward.ask("GET", service, path)
+    answer = steward.ask("GET", service, f"{steward.stack.url(service)}{path}")
     assert answer.status_code == 404, answer.text
     assert "python_info" not in answer.text
 
@@ -81,7 +81,7 @@ def test_a_service_says_when_it_stops_and_when_it_starts(steward: Steward) -> No
         ours = [
             event
             for event in steward.events()
-            if event["subject"] == CONSUMER and event["position"] > position
+            if event.get("subject") == CONSUMER and event["position"] > position
         ]
         assert {event["type"] for event in ours} >= wanted, ours
         assert {event["source"] for event in ours if event["type"] in wanted} == {CONSUMER}

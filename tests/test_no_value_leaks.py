@@ -26,7 +26,7 @@ def values_of(steward: Steward) -> Iterator[tuple[str, str]]:
 def needles(
     steward: Steward, stack: LocalStack | ComposeStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Needles:
-    """Everything that must not be found, after it has been used: links signed, a rotation made, an API key shown."""
+    """What must not be found, after it was used: a link signed, a rotation made, an API key shown."""
     found = dict(values_of(steward))
     steward.overlap(0)
     rotation = steward.rotate()
