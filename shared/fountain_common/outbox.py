@@ -203,7 +203,9 @@ class OutboxDispatcher:
                     "outbox_waits", failures=failures, seconds=round(pause, 2), exc_info=error
                 )
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken_by_hand(), pause)
+                    # Not wait_for: on Python 3.11 it loses a cancellation that meets a wake-up.
+                    async with asyncio.timeout(pause):
+                        await self._woken_by_hand()
 
     async def _woken_by_hand(self) -> None:
         self._wake.clear()

@@ -60,7 +60,8 @@ class Changes:
                 if enough(value) or left <= 0:
                     return value
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(heard, left)
+                    async with asyncio.timeout(left):
+                        await heard
             finally:
                 self._waiting[service_name].discard(heard)
                 if not self._waiting[service_name]:
@@ -96,8 +97,10 @@ class Changes:
 
     async def woken(self, seconds: float) -> None:
         """Return when something new may be due, or after `seconds`."""
+        # Not wait_for: on Python 3.11 it loses a cancellation that meets a wake-up.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _commit(
