@@ -153,6 +153,7 @@ def create_service(
         metrics=parts.metrics,
         edge=edge,
         max_body_bytes=settings.max_body_bytes,
+        tracing=settings.tracing,
         stream_paths=streams,
     )
     errors.install(app)

@@ -127,14 +127,15 @@ async def client_address(edge: Edge, peer: str, forwarded_for: str | None) -> st
     return plain_address(peer)
 
 
-def accept(headers: Mapping[bytes, bytes], client: str) -> RequestContext:
+def accept(headers: Mapping[bytes, bytes], client: str, span: TraceParent | None = None) -> RequestContext:
     """Make the context of a request from its headers.
 
     A request id is accepted if it is 1 to 128 letters, digits and hyphens: no room for line breaks, markup or
-    one of our API keys. Otherwise it is made, as is the trace.
+    one of our API keys. Otherwise it is made, as is the trace, unless there is a span that has begun already.
     """
-    raw = headers.get(b"traceparent")
-    trace = parse_traceparent(raw.decode("latin-1")) if raw else None
+    trace, raw = span, headers.get(b"traceparent")
+    if trace is None and raw:
+        trace = parse_traceparent(raw.decode("latin-1"))
     fresh = secrets.token_hex(24)
     if trace is None:
         trace = TraceParent(fresh[:32], fresh[32:])

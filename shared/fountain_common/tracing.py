@@ -8,6 +8,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry import trace
+
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 
 
@@ -37,6 +39,21 @@ def parse_traceparent(header: str) -> TraceParent | None:
         return None
     # Only "sampled" is known to us; the standard says to set flags that are not known to zero.
     return TraceParent(trace_id, parent_id, int(flags, 16) & 1)
+
+
+def current_span() -> TraceParent | None:
+    """Answer where OpenTelemetry's current span stands; None without one, as when tracing is off."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags) & 1)
+
+
+def conceal_url(template: str) -> None:
+    """Leave the route's template of the URL in the current span: paths and queries can hold credentials."""
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attributes({"url.path": template, "url.query": ""})
 
 
 def telemetry_config(enabled: bool) -> dict[str, Any]:
