@@ -14,7 +14,7 @@ from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_u
 from fountain_common.logging import get_logger, log_request
 from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
-from fountain_common.tracing import conceal_url, current_span
+from fountain_common.tracing import enter_span
 
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
 _QUIET = frozenset({"/health", "/metrics"})
@@ -69,7 +69,7 @@ class RequestLayer:
         client = peer
         if forwarded is not None:
             client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
-        context = accept(headers, client, current_span() if self._tracing else None)
+        context = accept(headers, client, enter_span() if self._tracing else None)
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)
@@ -97,8 +97,6 @@ class RequestLayer:
     def _record(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
         # The template and not the path: a path can hold what must not be logged, such as a signed link.
         template = route_template(scope)
-        if self._tracing:
-            conceal_url(template)
         method = scope["method"]
         self._metrics.observe(method, template, status, None if template in self._streams else seconds)
         log_request(

@@ -41,19 +41,17 @@ def parse_traceparent(header: str) -> TraceParent | None:
     return TraceParent(trace_id, parent_id, int(flags, 16) & 1)
 
 
-def current_span() -> TraceParent | None:
-    """Answer where OpenTelemetry's current span stands; None without one, as when tracing is off."""
-    context = trace.get_current_span().get_span_context()
+def enter_span() -> TraceParent | None:
+    """Answer where OpenTelemetry's current span stands; None without one.
+
+    Its path and query are emptied, as they can hold credentials; `http.route` tells where the request went.
+    """
+    span = trace.get_current_span()
+    context = span.get_span_context()
     if not context.is_valid:
         return None
+    span.set_attributes({"url.path": "", "url.query": ""})
     return TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags) & 1)
-
-
-def conceal_url(template: str) -> None:
-    """Leave the route's template of the URL in the current span: paths and queries can hold credentials."""
-    span = trace.get_current_span()
-    if span.is_recording():
-        span.set_attributes({"url.path": template, "url.query": ""})
 
 
 def telemetry_config(enabled: bool) -> dict[str, Any]:

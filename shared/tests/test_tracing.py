@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from fountain_common.app import Alone, create_service
 from fountain_common.settings import ServiceSettings
-from fountain_common.tracing import TraceParent, current_span, parse_traceparent
+from fountain_common.tracing import TraceParent, enter_span, parse_traceparent
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -68,7 +68,7 @@ def test_tracing_is_off_unless_it_is_asked_for(
 ) -> None:
     _client(settings).get("/health")
     assert spans.get_finished_spans() == ()
-    assert current_span() is None
+    assert enter_span() is None
 
 
 def test_with_tracing_on_the_logs_name_the_trace_of_the_span(
