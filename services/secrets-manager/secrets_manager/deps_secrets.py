@@ -8,18 +8,18 @@ from fountain_common.names import service_name
 from secrets_manager.parts import SecretsParts
 
 
-def _parts(request: Request) -> SecretsParts:
+async def _parts(request: Request) -> SecretsParts:
     parts: SecretsParts = request.app.state.secrets_parts
     return parts
 
 
-def _canonical(
+async def _canonical(
     serviceName: Annotated[str, Path(max_length=200, description="The service whose secret it is.")],  # noqa: N803
 ) -> str:
     return service_name(serviceName)
 
 
-def _canonical_identity(
+async def _canonical_identity(
     identity: Annotated[str, Path(max_length=200, description="The name of an identity.")],
 ) -> str:
     return service_name(identity)

@@ -88,7 +88,7 @@ class Presence:
             return [key for key in self._until if key.identity == identity]
 
     def was_here(self, key: HolderKey) -> bool:
-        """Whether an instance held this secret before and then no longer; the latest 20,000 are remembered."""
+        """Whether an instance held this secret before and then left; the latest 20,000 are remembered."""
         return key in self._departed
 
     def seconds_left(self, key: HolderKey) -> float | None:
