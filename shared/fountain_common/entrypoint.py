@@ -31,8 +31,8 @@ from fountain_common.settings import ServiceSettings, load
 EXIT_UNAVAILABLE = 69
 """EX_UNAVAILABLE of sysexits.h: what this service needs has not come up in time."""
 FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 5.0
-ATTEMPT_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 1.0
+ATTEMPT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 

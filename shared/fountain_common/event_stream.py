@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 15.0
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 """Without even a heartbeat for so long, the connection is dead."""
 FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ class PeerFeed:
         ) as response:
             if response.status_code != 200:
                 raise Unavailable(f"The notification service answered {response.status_code} to the stream.")
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise Unavailable("The notification service answered something else than a stream.")
             yield _arrivals(httpx2.EventSource(response))
 
 
@@ -122,7 +124,7 @@ class EventStream:
         self._seen: tuple[str, int] | None = None
         self._last_id: str | None = None
         self._opened = asyncio.Event()
-        self._unheard = False
+        self._unheard = self._brought = False
         self._task: asyncio.Task[None] | None = None
         self.connected = False
         self.reconnects = 0
@@ -153,23 +155,25 @@ class EventStream:
     async def _run(self) -> None:
         failures = 0
         while True:
+            self._brought = False
             try:
                 async with self._feed.open(self._last_id) as arrivals:
                     self.connected = True
-                    failures = 0
                     self._opened.set()
                     if self._unheard:
                         self._unheard = False
                         await self._on_gap()
                     async for arrival in arrivals:
+                        self._brought = True
                         await self._take(arrival)
                 reason = "ended"
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever broke it, it is opened again
                 reason = error.detail or error.title if isinstance(error, Problem) else type(error).__name__
-                failures += 1
-            if self.connected or failures == 1:
+            # A stream that opens and ends at once, again and again, is no better than one that does not open.
+            failures = 0 if self._brought else failures + 1
+            if failures <= 1:
                 get_logger().info("event_stream_closed", reason=reason, resumes_after=self._last_id)
             self.connected = False
             self.reconnects += 1

@@ -1,181 +1,42 @@
-"""All that a service has of the platform, put together, and its life from start to stop (design, sections 3,
-4 and 8).
-"""
+"""A service's platform: its parts, and their life from start to stop (design, sections 3, 4 and 8)."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-from fastapi import APIRouter
-
-from fountain_common.api_keys import CachedKeyExchange, KeyExchange
-from fountain_common.connections import Connections
-from fountain_common.directory import Directory, GatewayDirectory
-from fountain_common.discovery import GATEWAY, Discovery
-from fountain_common.errors import Problem
+from fountain_common.directory import GATEWAY
 from fountain_common.event import Event
-from fountain_common.event_stream import Feed, PeerFeed
-from fountain_common.events import Events, PeerPublisher, Publisher
-from fountain_common.health import Health
-from fountain_common.http import Peers
-from fountain_common.identity import ApiKeyTokenSource, Identity, TokenSource
 from fountain_common.issuer import NAME as SECRETS_MANAGER
-from fountain_common.issuer import IssuerClient
-from fountain_common.lifecycle import LifecycleNews
 from fountain_common.logging import get_logger
-from fountain_common.metrics import Metrics
-from fountain_common.receiver import notifications_router
-from fountain_common.registrar import GatewayRegistry, Registrar, Registry
-from fountain_common.secrets import Secrets
+from fountain_common.parts import Assembly, Parts
 from fountain_common.settings import ServiceSettings
-from fountain_common.verifier import KeySource, TokenVerifier
 
-STREAM_SECONDS = 2.0
-"""How long a start waits for the stream of events; notification may be away, and the service starts all the
-same.
+__all__ = ["Parts", "Platform", "create_platform", "hand_over"]
+
+STREAM_SECONDS = 1.0
+KEYS_SECONDS = 3.0
+"""How long a start waits for the stream of events, and for signing keys: their services may be away, and this
+one starts all the same.
 """
+AT_ONCE_SECONDS = 0.2
+"""The same for those whom the others need in order to start: who has no secrets to fetch serves first."""
 
 
-class Parts(TypedDict, total=False):
-    """What may be replaced. `None` for a part means that the service does not have it."""
-
-    connections: Connections
-    identity: Identity | None
-    directory: Directory | None
-    discovery: Discovery
-    issuer: IssuerClient | None
-    tokens: TokenSource | None
-    keys: KeySource
-    verifier: TokenVerifier
-    api_keys: KeyExchange | None
-    peers: Peers
-    secrets: Secrets | None
-    publisher: Publisher | None
-    feed: Feed | None
-    events: Events | None
-    registry: Registry | None
-    registrar: Registrar | None
-    health: Health
-    metrics: Metrics
-    hosts: Sequence[str]
-    scheme: str
-
-
-class _Nowhere:
-    """The directory of a service that has none."""
-
-    async def lookup(self, name: str, etag: str | None) -> None:
-        raise Problem(f"This service has no way to find {name}.")
-
-
-class Platform:
-    """See the module. Made by `create_platform`; every part is an attribute, None where the service does not
-    have it.
+class Platform(Assembly):
+    """See the module; made by `create_platform`.
 
     Attributes:
         stopping: is set when the service is about to end; whoever holds a response open ends it then.
     """
 
     def __init__(self, settings: ServiceSettings, parts: Parts) -> None:
-        self.settings = settings
-        self.instance_id = settings.instance_id
-        self.health = parts.get("health") or Health(settings.service_name)
-        self.metrics = parts.get("metrics") or Metrics(settings.service_name)
+        super().__init__(settings, parts)
         self.stopping = asyncio.Event()
-        self._build_ways(parts)
-        self._build_trust(parts)
-        self._build_events(parts)
-        self._build_registration(parts)
-        self._follow()
         self._stage = "made"
+        self._follow()
 
     def __repr__(self) -> str:
         return f"<Platform of {self.settings.service_name}, {self._stage}>"
-
-    def _build_ways(self, parts: Parts) -> None:
-        settings = self.settings
-        self.connections = parts.get("connections") or Connections()
-        self.identity = parts["identity"] if "identity" in parts else Identity(settings)
-        directory: Directory | None = GatewayDirectory(settings.gateway_url, self.connections)
-        if "directory" in parts:
-            directory = parts["directory"]
-        self.directory = directory
-        self.discovery = parts.get("discovery") or Discovery(
-            directory or _Nowhere(), {GATEWAY: settings.gateway_url}
-        )
-        self.issuer: IssuerClient | None = None
-        if "issuer" in parts:
-            self.issuer = parts["issuer"]
-        elif self.identity is not None:
-            self.issuer = IssuerClient(
-                self.identity,
-                self.connections,
-                lambda: self.discovery.resolve(SECRETS_MANAGER),
-                self.discovery.failed,
-            )
-        self.tokens: TokenSource | None = None
-        if "tokens" in parts:
-            self.tokens = parts["tokens"]
-        elif self.identity is not None and self.issuer is not None:
-            self.tokens = ApiKeyTokenSource(self.identity, self.issuer)
-        if isinstance(directory, GatewayDirectory) and directory.tokens is None:
-            directory.tokens = self.tokens
-        self.peers = parts.get("peers") or Peers(self.connections, self.discovery, self.tokens, self.issuer)
-
-    def _build_trust(self, parts: Parts) -> None:
-        keys = parts.get("keys") or self.issuer
-        if "verifier" in parts:
-            self.verifier = parts["verifier"]
-        elif keys is not None:
-            self.verifier = TokenVerifier(self.settings.issuer_url, self.settings.service_name, keys)
-        else:
-            raise ValueError("a platform without an issuer needs keys=, or nobody could be let in")
-        self.api_keys: KeyExchange | None = None
-        if "api_keys" in parts:
-            self.api_keys = parts["api_keys"]
-        elif self.issuer is not None:
-            self.api_keys = CachedKeyExchange(self.issuer)
-        self.secrets: Secrets | None = None
-        if "secrets" in parts:
-            self.secrets = parts["secrets"]
-        elif self.issuer is not None:
-            self.secrets = Secrets(
-                self.settings.service_name,
-                self.instance_id,
-                self.peers,
-                renew_seconds=self.settings.secrets_renew_seconds,
-            )
-
-    def _build_events(self, parts: Parts) -> None:
-        publisher: Publisher | None = (
-            parts["publisher"] if "publisher" in parts else PeerPublisher(self.peers)
-        )
-        feed: Feed | None = parts["feed"] if "feed" in parts else PeerFeed(self.peers)
-        if "events" in parts:
-            self.events = parts["events"]
-        else:
-            self.events = Events(publisher, feed, registry=self.metrics.registry)
-        self.routers: tuple[APIRouter, ...] = ()
-        if self.events is not None and self.settings.service_name != "notification":
-            self.routers = (notifications_router(),)
-        self.news = LifecycleNews(self.settings.service_name, self.instance_id, self.events, self.health)
-
-    def _build_registration(self, parts: Parts) -> None:
-        self.registrar: Registrar | None = None
-        if "registrar" in parts:
-            self.registrar = parts["registrar"]
-            return
-        registry: Registry | None = parts["registry"] if "registry" in parts else GatewayRegistry(self.peers)
-        if registry is not None:
-            self.registrar = Registrar(
-                registry,
-                self.settings.service_name,
-                self.instance_id,
-                self.settings.port,
-                scheme=parts.get("scheme", "http"),
-                hosts=parts.get("hosts", ()),
-            )
 
     # --- what events keep current ---------------------------------------------------------------------------
 
@@ -247,9 +108,12 @@ class Platform:
             return
         self._stage = "started"
         self.stopping = asyncio.Event()
-        if self.events is not None and not await self.events.start(STREAM_SECONDS):
+        patient = self.secrets is not None
+        if self.events is not None and not await self.events.start(
+            STREAM_SECONDS if patient else AT_ONCE_SECONDS
+        ):
             get_logger().warning("event_stream_not_open_yet")
-        await self.verifier.start()
+        await self.verifier.start(KEYS_SECONDS if patient else AT_ONCE_SECONDS)
         if self.secrets is not None:
             await self.secrets.start()
 

@@ -203,11 +203,11 @@ class TokenVerifier:
             for listener in self._listeners:
                 listener()
 
-    async def start(self) -> None:
-        """Fetch both, waiting a bounded time, and go on fetching in the background."""
+    async def start(self, wait_seconds: float = START_SECONDS) -> None:
+        """Fetch both, waiting at most so long, and go on fetching in the background."""
         self._fetching_keys, self._fetching_revocations = asyncio.Lock(), asyncio.Lock()
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(wait_seconds):
                 await asyncio.gather(self.refresh_keys(), self.refresh_revocations())
         self._tasks = [
             asyncio.create_task(self._repeat(self.refresh_keys, KEYS_SECONDS, lambda: self._keys is None)),

@@ -101,39 +101,6 @@ async def test_with_everybody_away_it_starts_says_what_is_missing_and_recovers(
     await platform.stop()
 
 
-async def test_a_part_that_is_none_is_one_that_the_service_does_not_have(
-    settings: ServiceSettings, world: World
-) -> None:
-    platform = create_platform(
-        settings, identity=None, directory=None, secrets=None, events=None, registry=None, keys=_Keys(world)
-    )
-    assert [platform.issuer, platform.tokens, platform.api_keys, platform.secrets, platform.events] == [
-        None
-    ] * 5
-    assert platform.registrar is None
-    await platform.start()
-    await platform.announce()
-    assert (await platform.health.report()).checks == {}
-    assert await platform.verifier.verify(world.tokens.token("bob", [], "orders"))
-    await platform.stop()
-
-
-class _Keys:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def jwks(self) -> dict[str, object]:
-        return self._world.tokens.jwks()
-
-    async def revocations(self) -> dict[str, object]:
-        return {"issued_at": 0, "revocations": []}
-
-
-def test_without_an_issuer_keys_must_be_given(settings: ServiceSettings) -> None:
-    with pytest.raises(ValueError, match="keys="):
-        create_platform(settings, identity=None)
-
-
 async def test_what_was_fetched_at_boot_reaches_the_application(
     platform: Platform, world: World, tmp_path: Path
 ) -> None:
