@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.measure import Result
 from benchmarks.processes import NotRun
-from benchmarks.rows import ROWS, Row
+from benchmarks.rows import Row, Run, all_rows
 
 
 def main() -> int:
@@ -23,21 +23,28 @@ def main() -> int:
     console = Console(width=160)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="fountain-bench-") as folder:
-        for number, row in enumerate(row for row in ROWS if options.only in row.name):
-            console.print(f"measuring {row.name} ...")
-            results += _measured(row, Path(folder, str(number)), options.rounds, options.seconds)
+        run = Run(Path(folder), options.rounds, options.seconds)
+        with run.closing:
+            for row in all_rows():
+                if options.only in row.name:
+                    console.print(f"measuring {row.name} ...")
+                    results += _measured(row, run)
     report.show(results, console)
     report.write(results, Path(__file__).with_name("latest.json"))
     verdicts = {result.ok for result in results}
     return 1 if False in verdicts else 2 if None in verdicts else 0
 
 
-def _measured(row: Row, folder: Path, rounds: int, seconds: float) -> Iterator[Result]:
-    folder.mkdir()
+def _measured(row: Row, run: Run) -> Iterator[Result]:
+    measured: set[str] = set()
     try:
-        yield from row.measure(folder, rounds, seconds)
+        for result in row.measure(run):
+            measured.add(result.budget.name)
+            yield result
     except NotRun as reason:
-        yield from (Result(budget, None, row.peer, note=str(reason)) for budget in row.budgets)
+        for budget in row.budgets:
+            if budget.name not in measured:
+                yield Result(budget, None, row.peer, note=str(reason))
 
 
 if __name__ == "__main__":

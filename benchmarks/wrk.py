@@ -32,7 +32,9 @@ def load(
     body: str | None = None,
     path: str | None = None,
 ) -> Load:
-    """Load `url` for `seconds`; `@N@` in `body` and `path` becomes a number no other request carries.
+    """Load `url` for `seconds`; in `body` and `path`, `@N@` becomes a word that no other request carries.
+
+    `@M@` becomes a number from 0 to 63, the next with each request.
 
     Raises `NotRun` where wrk is missing, or where any answer was not a 2xx: a rate of errors is no rate.
     """
@@ -75,7 +77,9 @@ def _script(headers: dict[str, str], method: str, body: str | None, path: str | 
         "request = function()",
         "  n = n + 1",
         "  local id = run .. n",
-        "  return wrk.format(nil, (path:gsub('@N@', id)), nil, body and (body:gsub('@N@', id)))",
+        "  local m = n % 64",
+        "  local sent = body and body:gsub('@N@', id):gsub('@M@', m)",
+        "  return wrk.format(nil, (path:gsub('@N@', id):gsub('@M@', m)), nil, sent)",
         "end",
     ]
     return "\n".join(lines)

@@ -100,6 +100,6 @@ def _call(
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
     context = ssl._create_unverified_context()
-    with urllib.request.urlopen(request, timeout=10, context=context) as response:
+    with urllib.request.urlopen(request, timeout=60, context=context) as response:
         answer: dict[str, Any] = json.loads(response.read() or b"{}")
         return answer

@@ -1,0 +1,134 @@
+"""Publishing, receiving and fan-out at the notification service; and how fast a rotation is everywhere."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+
+from benchmarks.measure import Budget, Result, absolute, quantile, ratio
+from benchmarks.peers.nats import nats
+from benchmarks.processes import NotRun
+from benchmarks.rows import REPLICAS, Row, Run
+from benchmarks.wrk import load
+
+_PUBLISH = Budget("publish, durable, 32 connections", "x NATS JetStream", floor=0.4, aim=0.7)
+_RECEIPT = Budget("publish to receipt, p99", "ms", floor=50, aim=15, higher=False)
+_FAN_OUT = Budget("1,000 readers, 100 events/s, p99", "ms", floor=2000, aim=500, higher=False)
+_EVERYWHERE = Budget(
+    f"rotate to used everywhere, {REPLICAS} instances, p99", "ms", floor=500, aim=150, higher=False
+)
+_EVENT = {"type": "bench.made", "subject": "bench", "data": {"text": "x" * 120}}
+_CONNECTIONS = 32
+_READERS = 1000
+
+
+def _publish(run: Run) -> Iterator[Result]:
+    url = f"{run.stack.address('notification')}/notifications"
+    headers = {**run.bearer(), "Content-Type": "application/json"}
+    body = json.dumps(_EVENT)
+
+    def ours() -> float:
+        return load(
+            url, connections=_CONNECTIONS, seconds=run.seconds, headers=headers, method="POST", body=body
+        ).rate
+
+    with nats(run.peer_folder("nats")) as server:
+        payload = body.encode()
+        yield ratio(
+            _PUBLISH,
+            ours,
+            lambda: server.publish_rate(payload, connections=_CONNECTIONS, seconds=run.seconds),
+            peer="NATS JetStream, sync always",
+            rounds=run.rounds,
+        )
+
+
+def _receipt(run: Run) -> Iterator[Result]:
+    def one_round() -> float:
+        return asyncio.run(_latency(run, readers=1, events=200, gap=0.02))
+
+    yield absolute(_RECEIPT, one_round, rounds=run.rounds, note="200 events, 50 a second, one reader")
+
+
+def _fan_out(run: Run) -> Iterator[Result]:
+    def one_round() -> float:
+        return asyncio.run(_latency(run, readers=_READERS, events=500, gap=0.01))
+
+    yield absolute(_FAN_OUT, one_round, rounds=min(run.rounds, 2), note="500 events to each; all arrived")
+
+
+async def _latency(run: Run, *, readers: int, events: int, gap: float) -> float:
+    """The 99th percentile from publishing to receipt, in ms; `NotRun` where one event is missed."""
+    base, headers = run.stack.address("notification"), run.bearer()
+    kind = f"bench.latency-{time.monotonic_ns()}"
+    latencies: list[float] = []
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(base, headers=headers, connector=connector) as session:
+        opened = [asyncio.Event() for _ in range(readers)]
+        tasks = [asyncio.create_task(_read(session, kind, events, latencies, one)) for one in opened]
+        await asyncio.gather(*(one.wait() for one in opened))
+        for number in range(events):
+            body = {"type": kind, "subject": str(number), "data": {"sent": time.perf_counter()}}
+            async with session.post("/notifications", json=body) as answer:
+                if answer.status != 201:
+                    raise NotRun(f"a publish was answered {answer.status}")
+            await asyncio.sleep(gap)
+        _, late = await asyncio.wait(tasks, timeout=60)
+        for task in late:
+            task.cancel()
+    if late:
+        raise NotRun(f"{len(late)} of {readers} readers missed events")
+    return quantile(latencies, 0.99) * 1000
+
+
+async def _read(
+    session: aiohttp.ClientSession, kind: str, events: int, latencies: list[float], opened: asyncio.Event
+) -> None:
+    async with session.get("/notifications/stream", params={"type": kind}) as stream:
+        opened.set()
+        seen = 0
+        async for event in _events(stream):
+            latencies.append(time.perf_counter() - event["data"]["sent"])
+            seen += 1
+            if seen == events:
+                return
+
+
+async def _events(stream: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+    async for line in stream.content:
+        if line.startswith(b"data:") and b'"specversion"' in line:
+            yield json.loads(line[5:])
+
+
+def _everywhere(run: Run) -> Iterator[Result]:
+    policy = {"interval_seconds": 10**7, "overlap_seconds": 0, "deadline_seconds": 60}
+    run.api.call("secrets-manager", "PUT", "/secrets/example-consumer/rotation-policy", json=policy)
+
+    def one_round() -> float:
+        return quantile([_rotated(run) for _ in range(20)], 0.99)
+
+    yield absolute(
+        _EVERYWHERE, one_round, rounds=run.rounds, note="20 rotations a round, until all say `uses`"
+    )
+
+
+def _rotated(run: Run) -> float:
+    started = time.perf_counter()
+    rotation = run.api.call("secrets-manager", "POST", "/secrets/example-consumer/rotate", json={})
+    while True:
+        state = run.api.call("secrets-manager", "GET", f"/rotations/{rotation['rotation_id']}")["state"]
+        if state in ("draining", "retired"):
+            return (time.perf_counter() - started) * 1000
+        if time.perf_counter() - started > 30:
+            raise NotRun(f"a rotation was {state} after 30 s")
+
+
+ROWS = (
+    Row("publish", "NATS JetStream", (_PUBLISH,), _publish),
+    Row("receipt", "", (_RECEIPT,), _receipt),
+    Row("everywhere", "", (_EVERYWHERE,), _everywhere),
+    Row("fan-out", "", (_FAN_OUT,), _fan_out),
+)

@@ -1,0 +1,1 @@
+"""Applications of ours that are measured, each a program of its own."""
