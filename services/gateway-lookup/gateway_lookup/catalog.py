@@ -48,12 +48,15 @@ class Catalogue:
     def service(self, name: str) -> CatalogService:
         """Answer one service; what it says of itself is cut to a sane length and is text, never markup."""
         held = self._registry.instances(name)
+        about = (
+            "Its address is a setting." if name in self._registry.pinned else "Entered by an administrator."
+        )
         newest = max(held, key=lambda lease: (not lease.expired, lease.claim.generation), default=None)
         status, degraded = self._status(held)
         return CatalogService(
             service_name=name,
             title=(newest.claim.title if newest else "") or name,
-            description=(newest.claim.description if newest else "Registered by an administrator.")[:SECTION],
+            description=(newest.claim.description if newest else about)[:SECTION],
             version=newest.claim.version if newest else "",
             status=status,
             degraded=degraded,

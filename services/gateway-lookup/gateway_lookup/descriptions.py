@@ -25,7 +25,23 @@ def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
             operation.pop("servers", None)
             operation.pop("callbacks", None)
     _drop_flows(shown)
+    _make_plain(shown)
     return shown
+
+
+def _make_plain(value: object) -> None:
+    """Take markup and pictures out of every description: the page renders Markdown, and Markdown lets HTML
+    through.
+    """
+    if isinstance(value, dict):
+        text = value.get("description")
+        if isinstance(text, str):
+            value["description"] = text.replace("<", "&lt;").replace("![", "!\\[")
+        for item in value.values():
+            _make_plain(item)
+    elif isinstance(value, list):
+        for item in value:
+            _make_plain(item)
 
 
 def _drop_flows(shown: dict[str, Any]) -> None:

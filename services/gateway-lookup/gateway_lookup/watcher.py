@@ -65,6 +65,8 @@ class Watcher:
         live = [lease for lease in self._gateway.registry.leases.values() if not lease.expired]
         self._seen.keep_only(set(self._gateway.registry.leases))
         await asyncio.gather(*(self._probe(lease) for lease in live))
+        missing = {lease.claim.service for lease in live} - self._seen.openapi.keys()
+        await asyncio.gather(*(self._describe(name) for name in missing))
 
     async def welcome(self) -> None:
         """Ask those that nobody has asked yet, so that a new service is on the portal at once."""

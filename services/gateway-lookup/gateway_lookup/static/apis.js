@@ -4,6 +4,12 @@
   const chooser = document.getElementById("service");
   const sheet = document.getElementById("swagger-ui");
 
+  // Swagger UI knows the dark by a class; the rest of the page by the browser's own preference.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const dim = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", dim);
+  dim();
+
   function show() {
     const name = chooser.value;
     if (!name) return;
