@@ -9,24 +9,26 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
 
 import httpx2
 
+from fountain_common.acknowledgements import (
+    FIRST_RETRY_SECONDS,
+    LONGEST_RETRY_SECONDS,
+    Acknowledger,
+    Phase,
+    RotationHandler,
+)
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
 from fountain_common.holding import Held, Report, read_document
 from fountain_common.logging import get_logger
 
 INSTANCE_HEADER = "X-Fountain-Instance"
 RENEW_SECONDS = 30.0
-FIRST_RETRY_SECONDS = 0.2
-LONGEST_RETRY_SECONDS = 5.0
-
-RotationHandler = Callable[[int], Awaitable[None]]
 
 
 class SecretsSource(Protocol):
@@ -37,12 +39,6 @@ class SecretsSource(Protocol):
     ) -> httpx2.Response:
         """See `http.Peers.request`."""
         ...
-
-
-@dataclass(slots=True)
-class _Acknowledged:
-    accepts: int = 0
-    uses: int = 0
 
 
 class Secrets(Mapping[str, str]):
@@ -67,12 +63,9 @@ class Secrets(Mapping[str, str]):
         self._held = Held()
         self._active: Mapping[str, str] = {}
         self._etag: str | None = None
-        self._handlers: list[RotationHandler] = []
-        self._handled = 0
-        self._acknowledged = _Acknowledged()
+        self._acknowledger = Acknowledger(service, self._held, self._send)
         self._lock = asyncio.Lock()
         self._asked = self._answered = 0
-        self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._soon: set[asyncio.Task[None]] = set()
         self._others: dict[str, Secrets] = {}
@@ -133,7 +126,7 @@ class Secrets(Mapping[str, str]):
 
     def report(self) -> list[Report]:
         """Answer each version's state, what was acknowledged of it and since when it is so; no values."""
-        return self._held.report(self._acknowledged.accepts, self._acknowledged.uses)
+        return self._held.report(self._acknowledger.accepts, self._acknowledger.uses)
 
     # --- acting ---------------------------------------------------------------------------------------------
 
@@ -143,8 +136,7 @@ class Secrets(Mapping[str, str]):
         `uses` is acknowledged once all handlers have succeeded; one that raises is tried again, and until it
         succeeds the old version stays honoured.
         """
-        self._handlers.append(handler)
-        return handler
+        return self._acknowledger.on_rotation(handler)
 
     async def granted(self, service: str) -> "Secrets":
         """Answer another service's secrets, which were granted to us, and keep them current like our own.
@@ -156,9 +148,7 @@ class Secrets(Mapping[str, str]):
         if service == self._service:
             return self
         if service not in self._others:
-            other = Secrets(
-                service, self._instance_id, self._peers, renew_seconds=self._renew_seconds
-            )
+            other = Secrets(service, self._instance_id, self._peers, renew_seconds=self._renew_seconds)
             await other.fetch()
             await other.start()
             self._others[service] = other
@@ -168,20 +158,17 @@ class Secrets(Mapping[str, str]):
         """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
         if self._tasks:
             return
-        self._work, self._lock = asyncio.Event(), asyncio.Lock()
-        if self.version:
-            self._work.set()
+        self._lock = asyncio.Lock()
         with suppress(Problem):
             await self.fetch()
-        self._tasks = [
-            asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}"),
-            asyncio.create_task(self._acknowledge(), name=f"acknowledgements for {self._service}"),
-        ]
+        self._tasks = [asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}")]
+        await self._acknowledger.start()
 
     async def stop(self) -> None:
         """End, and say goodbye, so that no rotation waits for us."""
         for other in self._others.values():
             await other.stop()
+        await self._acknowledger.stop()
         tasks = [*self._tasks, *self._soon]
         for task in tasks:
             task.cancel()
@@ -252,12 +239,8 @@ class Secrets(Mapping[str, str]):
             return
         self._active = self._held.versions[document.active].values
         self._etag = response.headers.get("etag")
-        if before == 0:
-            # Nothing of ours was made with another version: there is nothing for handlers to do.
-            self._handled = document.active
-        # A full answer may mean that we were forgotten as a holder: everything is acknowledged again.
-        self._acknowledged = _Acknowledged()
-        self._work.set()
+        # A full answer may also mean that we were forgotten as a holder: all is acknowledged again.
+        self._acknowledger.held_anew(first=before == 0)
         get_logger().info(
             "secrets_held",
             of=self._service,
@@ -280,42 +263,7 @@ class Secrets(Mapping[str, str]):
 
     # --- acknowledging --------------------------------------------------------------------------------------
 
-    async def _acknowledge(self) -> None:
-        failures = 0
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            try:
-                await self._acknowledge_what_is_held()
-                failures = 0
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the handlers' or the network's; the work stays to be done
-                failures += 1
-                get_logger().warning(
-                    "acknowledgement_waits", of=self._service, failures=failures,
-                    reason=error.detail if isinstance(error, Problem) else type(error).__name__,
-                    exc_info=None if isinstance(error, Problem) else error,
-                )  # fmt: skip
-                self._work.set()
-                pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10))
-                await asyncio.sleep(pause * (0.5 + 0.5 * random.random()))  # noqa: S311
-
-    async def _acknowledge_what_is_held(self) -> None:
-        done = self._acknowledged
-        newest, active = self._held.newest, self._held.active
-        if done.accepts < newest and await self._send(newest, "accepts"):
-            done.accepts = newest
-        if self._handled != active:
-            for handler in self._handlers:
-                await handler(active)
-            self._handled = active
-        if done.uses < active and await self._send(active, "uses"):
-            done.uses = active
-        if (newest, active) != (self._held.newest, self._held.active):
-            self._work.set()
-
-    async def _send(self, version: int, phase: str) -> bool:
+    async def _send(self, version: int, phase: Phase) -> bool:
         response = await self._peers.request(
             "POST",
             "secrets-manager",
