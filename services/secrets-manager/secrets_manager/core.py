@@ -23,7 +23,8 @@ from secrets_manager.audit_reading import AuditReading
 from secrets_manager.authentication import Authenticator
 from secrets_manager.identities import Identities
 from secrets_manager.issuance import Issuance
-from secrets_manager.kek import KeyEncryptionKey, key_encryption_key
+from secrets_manager.kek import KeyEncryptionKey
+from secrets_manager.kek_provider import key_encryption_key
 from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import create_keyring, load_keyring
 from secrets_manager.parts import SecretsParts, build_secrets_parts

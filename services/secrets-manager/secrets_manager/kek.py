@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from secrets_manager import envelope
 from secrets_manager.envelope import KEY_BYTES, CannotOpenError
-from secrets_manager.settings import Settings
 
 _PREFIX: Final = "fountain-kek-1:"
 _BOUND_TO: Final = envelope.associated_data("key-ring", "")
@@ -43,11 +42,6 @@ class KeyEncryptionKey(Protocol):
 
     def drop_old_keys(self) -> None:
         """Forget all but the newest key; to be called once nothing is wrapped by the others."""
-
-
-def key_encryption_key(settings: Settings) -> KeyEncryptionKey:
-    """Return the provider that the settings name."""
-    return FileKey(settings.kek_file)
 
 
 class FileKey:

@@ -81,11 +81,13 @@ class Keyring:
         """Decrypt with whichever key sealed it; CannotOpenError if it was altered or belongs elsewhere."""
         return envelope.open_sealed(self.ring.keys, envelope.associated_data(purpose, context), sealed)
 
+    def needs_rewrap(self, sealed: bytes) -> bool:
+        """Whether an older key of the ring wraps this value."""
+        return envelope.ring_key_of(sealed) != self.ring.newest
+
     def rewrap(self, purpose: str, context: str, sealed: bytes) -> bytes:
-        """Wrap the data key of a sealed value with the newest ring key; the same bytes if it already is."""
+        """Wrap the data key of a sealed value with the newest key of the ring."""
         ring = self.ring
-        if envelope.ring_key_of(sealed) == ring.newest:
-            return sealed
         return envelope.rewrap(ring.keys, ring.newest, envelope.associated_data(purpose, context), sealed)
 
     def derive(self, label: str, length: int = KEY_BYTES) -> bytes:

@@ -2,6 +2,7 @@
 runs.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,18 +68,20 @@ async def rotate_key_encryption_key(
     Runs beside readers and writers, in small transactions. Killed anywhere, what is stored opens with what
     is stored, and running it again finishes the work: old keys are dropped only when nothing needs them.
     """
-    kek.add_key()
+    await asyncio.to_thread(kek.add_key)
     await _store(database, kek, keyring, keyring.ring.with_new_key())
     rewrapped = 0
-    for column in columns:
-        rewrapped += await _rewrap_column(database, keyring, column)
+    # Again, until there is nothing: somebody may have sealed with the key before just before the ring
+    # changed.
+    while done := sum([await _rewrap_column(database, keyring, column) for column in columns]):
+        rewrapped += done
     await _store(database, kek, keyring, keyring.ring.with_newest_alone())
-    kek.drop_old_keys()
+    await asyncio.to_thread(kek.drop_old_keys)
     return rewrapped
 
 
 async def _store(database: Database, kek: KeyEncryptionKey, keyring: Keyring, ring: Ring) -> None:
-    wrapped = kek.wrap(ring.dump())
+    wrapped = await asyncio.to_thread(kek.wrap, ring.dump())
 
     def update(session: Session) -> None:
         row = session.get_one(KeyRingRow, _ROW)
@@ -94,20 +97,22 @@ async def _rewrap_column(database: Database, keyring: Keyring, sealed: SealedCol
     after: Any = None
 
     def batch(session: Session) -> tuple[int, Any]:
+        changed = 0
         query = select(sealed.model).order_by(*keys).limit(_BATCH)
         if after is not None:
             query = query.where(tuple_(*keys) > tuple_(*after))
         rows = session.scalars(query).all()
         for row in rows:
             value = getattr(row, sealed.column)
-            if value is not None:
+            if value is not None and keyring.needs_rewrap(value):
                 setattr(row, sealed.column, keyring.rewrap(sealed.purpose, sealed.context(row), value))
-        return len(rows), inspect(rows[-1]).identity if rows else None
+                changed += 1
+        return changed, inspect(rows[-1]).identity if len(rows) == _BATCH else None
 
     while True:
-        done, after = await database.write(batch)
-        count += done
-        if done < _BATCH:
+        changed, after = await database.write(batch)
+        count += changed
+        if after is None:
             return count
 
 

