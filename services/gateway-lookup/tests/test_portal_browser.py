@@ -13,20 +13,21 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}</script><script>alert(2)</script>"
+NEIGHBOURS = [
+    ("notification", "Notification", "The nervous system: a durable event log, pushed to subscribers."),
+    ("example-consumer", "Example consumer", "Signed links, so that the rotation of a secret can be seen."),
+    ("two-factor", "Two-Factor", "Second factors for people: authenticator apps and codes."),
+    ("action", "Action", "Runs what was asked for, once, and says how it went."),
+    ("hostile", HOSTILE, HOSTILE[::-1] + HOSTILE),
+]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbourhood]:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         place = Neighbourhood(stack, patch.setenv, tmp_path_factory.mktemp("place"))
-        place.neighbour("notification", "Notification", "The nervous system: a durable event log, pushed to
-        subscribers.")
-        place.neighbour("example-consumer", "Example consumer", "Signed links, so that the rotation of a
-        secret can be seen.")
-        place.neighbour("two-factor", "Two-Factor", "Second factors for people: authenticator apps and
-        codes.", hosts=["2fa"])
-        place.neighbour("action", "Action", "Runs what was asked for, once, and says how it went.")
-        place.neighbour("hostile", HOSTILE, HOSTILE[::-1] + HOSTILE)
+        for name, title, description in NEIGHBOURS:
+            place.neighbour(name, title, description)
         yield place
 
 
@@ -83,7 +84,10 @@ def test_it_is_the_gateways_landing_page(visit: Visit) -> None:
     page = visit.open()
     assert "1.0.0" in page.content()
     assert page.get_by_role("link", name="Documentation").get_attribute("href") == "/docs"
-    assert page.get_by_role("navigation", name="Portal").get_by_role("link", name="Health").get_attribute("href") == "/health"
+    assert (
+        page.get_by_role("navigation", name="Portal").get_by_role("link", name="Health").get_attribute("href")
+        == "/health"
+    )
 
 
 def test_no_address_of_the_inside_is_shown(visit: Visit, place: Neighbourhood) -> None:
@@ -118,8 +122,7 @@ def test_what_a_service_says_is_text_and_nothing_else(visit: Visit) -> None:
     assert visit.errors == []
 
 
-def test_an_operation_is_tried_at_the_service_itself(visit: Visit, place: Neighbourhood, tmp_path: Path) ->
-None:
+def test_an_operation_is_tried_at_the_service(visit: Visit, place: Neighbourhood, tmp_path: Path) -> None:
     page = visit.open("/apis")
     page.get_by_label("Service", exact=True).select_option("action")
     page.get_by_role("button", name="Authorize").click()
@@ -129,8 +132,8 @@ None:
     page.locator(".opblock-summary").first.click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
-    playwright.expect(page.locator(".live-responses-table tbody .response-
-    col_status").first).to_contain_text("200", timeout=8000)
+    answer = page.locator(".live-responses-table tbody .response-col_status").first
+    playwright.expect(answer).to_contain_text("200", timeout=8000)
     playwright.expect(page.locator(".live-responses-table")).to_contain_text("Bearer token-for-action")
     page.screenshot(path=tmp_path / "apis.png", full_page=True)
     own = place.site.removeprefix("https://")
@@ -152,11 +155,14 @@ def test_a_token_typed_for_one_service_is_forgotten_for_the_next(visit: Visit) -
     assert "oauth" not in page.locator(".dialog-ux").inner_text().lower()
 
 
-@pytest.mark.parametrize(("name", "options"), [
-    ("phone", {"viewport": {"width": 375, "height": 800}, "device_scale_factor": 2}),
-    ("dark", {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}),
-    ("plain", {"viewport": {"width": 1280, "height": 900}, "java_script_enabled": False}),
-])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("phone", {"viewport": {"width": 375, "height": 800}, "device_scale_factor": 2}),
+        ("dark", {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}),
+        ("plain", {"viewport": {"width": 1280, "height": 900}, "java_script_enabled": False}),
+    ],
+)
 def test_it_is_legible_on_a_phone_in_the_dark_and_without_scripts(
     browser, place: Neighbourhood, tmp_path: Path, name: str, options: dict
 ) -> None:
@@ -173,8 +179,9 @@ def test_it_is_legible_on_a_phone_in_the_dark_and_without_scripts(
     visit.page.context.close()
 
 
-def test_a_name_that_nobody_has_shows_a_page_with_names_like_it(visit: Visit, place: Neighbourhood,
-tmp_path: Path) -> None:
+def test_a_name_that_nobody_has_shows_a_page_with_names_like_it(
+    visit: Visit, place: Neighbourhood, tmp_path: Path
+) -> None:
     page = visit.page
     page.goto(f"https://acton.{DOMAIN}:{place.edge.https_port}/")
     playwright.expect(page.get_by_role("heading")).to_have_text("No service is reached here")
