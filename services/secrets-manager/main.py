@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from fountain_common.app import create_service
 from fountain_common.connections import Connections
 from fountain_common.settings import load
-
 from secrets_manager import routes_audit, routes_auth, routes_identities
 from secrets_manager.core import Core
 from secrets_manager.denials import AuditDenials

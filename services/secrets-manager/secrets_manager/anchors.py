@@ -1,7 +1,7 @@
 """Anchoring the audit (design, section 5).
 
-Its head, signed, is put where whoever changes the database does not reach: on stdout, in the event log, and in a
-file beside the database. A row that is missing here is remembered there.
+Its head, signed, is put where whoever changes the database does not reach: on stdout, in the event log, and in
+a file beside the database. A row that is missing here is remembered there.
 """
 
 import time
@@ -64,6 +64,7 @@ class Anchors:
         self, db: Database, key: Ed25519PrivateKey, folder: Path, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._db, self._key, self._path, self._clock = db, key, folder / FILE, clock
+        self._shown = 0
 
     @property
     def public_key(self) -> str:
@@ -82,28 +83,32 @@ class Anchors:
             return False
         return True
 
-    async def anchor(self) -> Anchor | None:
+    async def anchor(self) -> None:
         """Anchor the head, unless it is anchored already."""
 
         def write(session: Session) -> Anchor | None:
             head = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash)).one_or_none()
-            if head is None or session.get(AuditAnchorRow, head.seq) is not None:
+            if head is None:
                 return None
+            row = session.get(AuditAnchorRow, head.seq)
+            if row is not None:
+                # A stop or a kill may have come between its commit and what follows below.
+                return _stored(row)
             made = self.sign(Head(head.seq, head.hash), round(self._clock(), 3))
             session.add(AuditAnchorRow(seq=head.seq, hash=head.hash, at=made.at, signature=made.signature))
             enqueue(session, EVENT, None, made.document())
             return made
 
         made = await self._db.write(write)
-        if made is not None:
+        if made is not None and made.head.seq != self._shown:
             get_logger().info("audit_anchored", **made.document(), public=self.public_key)
             key_files.write_public(self._path, orjson.dumps(made.document()).decode())
-        return made
+            self._shown = made.head.seq
 
     def known(self, session: Session) -> list[KnownHead]:
         """Return the anchors in the database and the one in the file."""
         rows = session.scalars(select(AuditAnchorRow).order_by(AuditAnchorRow.seq))
-        stored = [Anchor(Head(row.seq, row.hash), row.at, row.signature) for row in rows]
+        stored = map(_stored, rows)
         found = [KnownHead("an anchor", anchor.head, self.genuine(anchor)) for anchor in stored]
         content = key_files.read(self._path)
         return [*found, *self.remembered("the anchor file", content)] if content else found
@@ -115,3 +120,7 @@ class Anchors:
         except ValueError:
             return [KnownHead(source, Head(0, b""), genuine=False)]
         return [KnownHead(source, anchor.head, self.genuine(anchor))]
+
+
+def _stored(row: AuditAnchorRow) -> Anchor:
+    return Anchor(Head(row.seq, row.hash), row.at, row.signature)

@@ -90,7 +90,9 @@ class Verification:
             return
         if record_hash(record.seq, record.entry, record.previous) != record.hash:
             self._misplaced.append(record)
-        elif record.previous != self._last.hash and not self._broken:
+            self._last, self._broken = Head(record.seq, record.hash), True
+            return
+        if record.previous != self._last.hash and not self._broken:
             self._note("edited", record.seq, record.seq, "it does not follow the row before it")
         self._last = Head(record.seq, record.hash)
         self._broken = False

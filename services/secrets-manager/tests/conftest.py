@@ -1,4 +1,7 @@
-"""A secrets manager in this process: a real database, real keys, and neighbours who answer without a network."""
+"""A secrets manager in this process.
+
+A real database, real keys, and neighbours who answer without a network.
+"""
 
 import importlib
 import itertools

@@ -47,9 +47,15 @@ def test_a_token_says_who_where_and_for_how_long(running):
     header, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     assert header["typ"] == "at+jwt"
     assert header["alg"] == "EdDSA"
-    assert header["kid"] in [key["kid"] for key in running.client.get("/.well-known/jwks.json").json()["keys"]]
+    assert header["kid"] in [
+        key["kid"] for key in running.client.get("/.well-known/jwks.json").json()["keys"]
+    ]
     assert claims["iss"] == "https://secrets-manager.fountain.localhost"
-    assert (claims["sub"], claims["aud"], claims["roles"]) == ("example-consumer", ["notification"], ["service"])
+    assert (claims["sub"], claims["aud"], claims["roles"]) == (
+        "example-consumer",
+        ["notification"],
+        ["service"],
+    )
     assert claims["exp"] - claims["iat"] == 900
     assert running.key_of("example-consumer").startswith(f"fnt_{claims['kid_api']}_")
 
@@ -62,7 +68,9 @@ def test_the_token_endpoint_takes_form_json_and_basic(running):
         running.client.post("/auth/token", data=body),
         running.client.post("/auth/token", json=body),
         running.client.post(
-            "/auth/token", data={"grant_type": "client_credentials"}, headers={"Authorization": f"Basic {basic}"}
+            "/auth/token",
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": f"Basic {basic}"},
         ),
     ]
     for answer in answers:
@@ -95,8 +103,13 @@ def test_a_services_key_gets_no_token_through_the_edge_unless_it_is_remote(runni
     through = {"X-Fountain-Edge": "1"}
     refused = running.ask_token(key, headers=through)
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
-    assert running.client.get("/secrets/example-consumer", headers={"X-API-Key": key, **through}).status_code == 401
-    change = running.client.patch("/identities/example-consumer", json={"remote": True}, headers=running.as_("admin"))
+    assert (
+        running.client.get("/secrets/example-consumer", headers={"X-API-Key": key, **through}).status_code
+        == 401
+    )
+    change = running.client.patch(
+        "/identities/example-consumer", json={"remote": True}, headers=running.as_("admin")
+    )
     assert change.status_code == 200
     assert running.ask_token(key, headers=through).status_code == 200
 
@@ -107,7 +120,9 @@ def test_a_token_for_a_teams_service_is_refused_here(running):
 
 
 def test_any_key_works_here_as_x_api_key(running):
-    assert running.client.get("/identities", headers={"X-API-Key": running.key_of("admin")}).status_code == 200
+    assert (
+        running.client.get("/identities", headers={"X-API-Key": running.key_of("admin")}).status_code == 200
+    )
     wrong = running.client.get("/identities", headers={"X-API-Key": "fnt_aaaaaaaaaaaaaa_" + "A" * 43})
     assert wrong.status_code == 401
 
@@ -127,9 +142,16 @@ def test_a_key_is_exchanged_for_a_token_for_the_service_that_it_was_made_for(run
     answer = exchange(running, "example-consumer", key)
     assert answer.status_code == 200
     claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
-    assert (claims["sub"], claims["aud"], claims["client_id"]) == ("ada", ["example-consumer"], "example-consumer")
+    assert (claims["sub"], claims["aud"], claims["client_id"]) == (
+        "ada",
+        ["example-consumer"],
+        "example-consumer",
+    )
     assert exchange(running, "notification", key).json()["error"] == "invalid_grant"
-    assert exchange(running, "example-consumer", key, resource="notification").json()["error"] == "invalid_target"
+    assert (
+        exchange(running, "example-consumer", key, resource="notification").json()["error"]
+        == "invalid_target"
+    )
 
 
 def test_an_unrestricted_key_shown_to_a_service_is_refused_and_audited_as_exposed(running):
@@ -186,7 +208,9 @@ def test_revoking_one_key_leaves_the_others_and_their_tokens(running):
 def test_changing_roles_revokes_and_a_new_token_passes_at_once(running):
     key = running.person("erin", "viewer")
     old = {"Authorization": f"Bearer {running.token(key)}"}
-    changed = running.client.patch("/identities/erin", json={"roles": ["operator"]}, headers=running.as_("admin"))
+    changed = running.client.patch(
+        "/identities/erin", json={"roles": ["operator"]}, headers=running.as_("admin")
+    )
     assert changed.json()["roles"] == ["operator"]
     assert running.client.get("/secrets", headers=old).status_code == 401
     new = {"Authorization": f"Bearer {running.token(key)}"}
@@ -219,7 +243,9 @@ def test_an_operator_touches_no_identity_and_no_key(running):
         answer = running.client.request(method, path, json=body, headers=headers)
         assert answer.status_code == 403, path
         assert answer.json()["roles"] == ["operator"]
-    denied = running.client.get("/audit", params={"caller": "olga"}, headers=running.as_("admin")).json()["items"]
+    denied = running.client.get("/audit", params={"caller": "olga"}, headers=running.as_("admin")).json()[
+        "items"
+    ]
     assert len([record for record in denied if record["outcome"] == "denied"]) == len(calls)
 
 

@@ -1,0 +1,149 @@
+"""The audit of a running secrets manager.
+
+What is in it, and what is found when somebody changes the database.
+"""
+
+import sqlite3
+import time
+
+import pytest
+
+
+def tamper(running, *statements):
+    with sqlite3.connect(running.database) as connection:
+        for statement in statements:
+            connection.execute(*statement) if isinstance(statement, tuple) else connection.execute(statement)
+
+
+def verify(running):
+    answer = running.client.get("/audit/verify", headers=running.as_("admin")).json()
+    return answer, {(item["kind"], item["first"], item["last"]) for item in answer["findings"]}
+
+
+def records(running, **params):
+    return running.client.get("/audit", params=params, headers=running.as_("admin")).json()["items"]
+
+
+def test_reads_and_writes_are_there_and_values_are_not(running):
+    admin = running.as_("admin")
+    secret = running.client.get("/secrets/notification", headers=admin).json()["secrets"]["DATA_KEY"]
+    running.client.post("/secrets/shop", json={"API_KEY": "marker-value"}, headers=admin)
+    found = records(running, target="secrets")
+    assert {"secrets:read"} <= {record["action"] for record in found}
+    assert "secrets/shop" in {record["target"] for record in found}
+    text = running.client.get("/audit", params={"limit": 500}, headers=admin).text
+    assert secret not in text
+    assert "marker-value" not in text
+    assert running.key_of("admin") not in text
+
+
+def test_records_are_filtered_and_paged(running):
+    for _ in range(5):
+        running.client.get("/secrets/notification", headers=running.as_("notification"))
+    seen, cursor = [], None
+    while True:
+        page = running.client.get(
+            "/audit",
+            params={"caller": "notification", "limit": 2, **({"cursor": cursor} if cursor else {})},
+            headers=running.as_("admin"),
+        ).json()
+        seen += [record["seq"] for record in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == sorted(set(seen), reverse=True)
+    assert len(seen) == 10
+
+
+def test_an_untouched_audit_is_intact(running):
+    answer, found = verify(running)
+    assert answer["intact"] is True
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["UPDATE audit_records SET caller='eve' WHERE seq=3"], ("edited", 3, 3)),
+        (["DELETE FROM audit_records WHERE seq IN (3,4)"], ("removed", 3, 4)),
+        (
+            [
+                "UPDATE audit_records SET seq=-1 WHERE seq=3",
+                "UPDATE audit_records SET seq=3 WHERE seq=4",
+                "UPDATE audit_records SET seq=4 WHERE seq=-1",
+            ],
+            ("reordered", 3, 3),
+        ),
+    ],
+)
+def test_what_somebody_did_to_the_database_is_named(running, statements, expected):
+    running.as_("admin")
+    tamper(running, *statements)
+    answer, found = verify(running)
+    assert answer["intact"] is False
+    assert expected in found
+
+
+def test_rows_cut_off_the_end_are_named_even_after_more_was_written(running):
+    last = records(running)[0]["seq"]
+    tamper(running, ("DELETE FROM audit_records WHERE seq > ?", (last - 3,)))
+    answer, _ = verify(running)
+    assert answer["intact"] is False
+    assert {item["kind"] for item in answer["findings"]} <= {"removed", "truncated"}
+
+
+def test_an_altered_head_stops_reads_and_says_so(running):
+    headers = running.as_("admin")
+    tamper(running, "UPDATE audit_head SET seq = seq - 1")
+    answer = running.client.get("/secrets/notification", headers=headers)
+    assert answer.status_code == 503
+    assert "JWT_SECRET" not in answer.text
+    _until(lambda: running.client.get("/health").status_code == 503)
+
+
+def test_heads_are_anchored_in_the_event_log_and_beside_the_database(start, settings):
+    running = start(settings.model_copy(update={"anchor_seconds": 0.05}))
+    _until(lambda: "audit.anchored" in running.neighbours.types())
+    answer, _ = verify(running)
+    assert answer["event_log"] == "checked"
+    assert (settings.data_dir / "audit-anchor.json").exists()
+
+
+def test_an_older_database_put_back_is_noticed(start, settings):
+    fast = settings.model_copy(update={"anchor_seconds": 0.05})
+    first = start(fast)
+    first.client.__exit__(None, None, None)
+    older = first.database.read_bytes()
+    second = start(fast)
+    for _ in range(3):
+        second.as_("admin")
+    second.client.__exit__(None, None, None)
+    (settings.data_dir / "audit-anchor.json").rename(settings.data_dir / "kept")
+    for path in settings.data_dir.glob("secrets_manager.db*"):
+        path.unlink()
+    second.database.write_bytes(older)
+    (settings.data_dir / "kept").rename(settings.data_dir / "audit-anchor.json")
+    answer, found = verify(start(settings))
+    assert answer["intact"] is False
+    assert {kind for kind, _, _ in found} <= {"truncated", "anchor"}
+
+
+def test_an_admin_put_into_the_database_is_refused_and_health_says_so(running):
+    tamper(running, "UPDATE identities SET roles='admin' WHERE name='example-consumer'")
+    answer = running.ask_token(running.key_of("example-consumer"))
+    assert answer.status_code == 401
+    _until(lambda: running.client.get("/health").json()["checks"]["identities"] == "failing", 8)
+    assert running.client.get("/health").status_code == 503
+    assert running.ask_token(running.key_of("admin")).status_code == 200
+
+
+def test_a_key_lent_to_another_identity_is_refused(running):
+    tamper(running, "UPDATE api_keys SET identity='admin' WHERE identity='example-consumer'")
+    assert running.ask_token(running.key_of("example-consumer")).status_code == 401
+
+
+def _until(true, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
