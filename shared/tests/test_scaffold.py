@@ -9,6 +9,7 @@ import pytest
 import yaml
 from fountain_cli.scaffold import NotMade, make_service
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
+from fountain_cli.stack.layout import services
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +98,13 @@ def test_a_file_that_cannot_be_wired_stops_it_before_anything_is_written(copy: P
     with pytest.raises(NotMade, match="New services stand above"):
         make_service(copy, "stories")
     assert everything(copy) == before
+
+
+def test_a_further_service_gets_a_port_of_its_own_and_moves_nobody(copy: Path) -> None:
+    make_service(copy, "stories")
+    make_service(copy, "authors")
+    ports = {service.name: service.port for service in services(copy)}
+    assert (ports["stories"], ports["authors"]) == (8010, 8011)
 
 
 def test_wiring_twice_is_wiring_once() -> None:

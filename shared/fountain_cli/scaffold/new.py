@@ -9,7 +9,7 @@ from fountain_common.errors import InvalidName
 from fountain_common.names import PLATFORM, service_name, snake
 
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
-from fountain_cli.stack.layout import named, services
+from fountain_cli.stack.layout import next_port
 
 _TAKEN = (*PLATFORM, "caddy", "fountain-common")
 _SMALLEST = "example-consumer"
@@ -36,16 +36,17 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
         return []
     if folder.exists():
         raise NotMade(f"services/{name} exists and was not made from the template. Choose another name.")
+    port = next_port(root)
     try:
         wirings = {
             compose: wired(compose.read_text(), name),
-            compose_dev: published(compose_dev.read_text(), name, _port(root, name)),
+            compose_dev: published(compose_dev.read_text(), name, port),
         }
     except CannotWire as reason:
         raise NotMade(str(reason)) from None
     with tempfile.TemporaryDirectory(dir=root / "services", prefix=".new-") as workplace:
         made = Path(workplace, name)
-        _instantiate(root, made, name, description)
+        _instantiate(root, made, name, port, description)
         _lock(root, made, name)
         made.rename(folder)
     for path, text in wirings.items():
@@ -69,16 +70,10 @@ def _good_name(root: Path, raw: str) -> str:
     return name
 
 
-def _port(root: Path, name: str) -> int:
-    """The port on loopback: the same as in the local runtime."""
-    names = [service.name for service in services(root)]
-    return next(service.port for service in named([*names, name]) if service.name == name)
-
-
-def _instantiate(root: Path, folder: Path, name: str, description: str) -> None:
+def _instantiate(root: Path, folder: Path, name: str, port: int, description: str) -> None:
     from copier import run_copy
 
-    data = {"service_name": name}
+    data: dict[str, object] = {"service_name": name, "port": port}
     if description:
         data["description"] = description
     run_copy(str(root / "templates" / "service"), folder, data=data, defaults=True, quiet=True)

@@ -1,7 +1,7 @@
 """Which services this repository has, and where each listens as a local process (design, section 9)."""
 
 import os
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +40,35 @@ KNOWN = (
 )
 
 
-def named(names: Iterable[str]) -> list[Service]:
-    """Answer the services of these names, the known ones first; others get ports in alphabetical order."""
-    names = set(names)
-    known = [service for service in KNOWN if service.name in names]
-    others = sorted(names - {service.name for service in KNOWN})
-    return known + [Service(name, FIRST_FREE_PORT + index) for index, name in enumerate(others)]
-
-
 def services(root: Path) -> list[Service]:
-    """Answer the services in `root`: every folder below `services/` that can be started."""
-    return named(path.parent.name for path in (root / "services").glob("*/entrypoint.py"))
+    """Answer the services in `root`: every folder below `services/` that can be started.
+
+    A service from the template keeps its port in its answers, so that a further one does not move it.
+    """
+    known = {service.name: service for service in KNOWN}
+    folders = sorted(path.parent for path in (root / "services").glob("*/entrypoint.py"))
+    others = sorted(
+        (_answered(folder) for folder in folders if folder.name not in known),
+        key=lambda one: (one.port, one.name),
+    )
+    return [known[name] for name in known if root / "services" / name in folders] + others
+
+
+def next_port(root: Path) -> int:
+    """Answer the port for the next service from the template."""
+    return max([FIRST_FREE_PORT, *(service.port + 1 for service in services(root))])
+
+
+def _answered(folder: Path) -> Service:
+    answers = folder / ".copier-answers.yml"
+    text = answers.read_text() if answers.is_file() else ""
+    port = re.search(r"^port: (\d+)$", text, re.MULTILINE)
+    generated = re.search(r"^generated: '?([A-Z0-9_ ]*)'?$", text, re.MULTILINE)
+    return Service(
+        folder.name,
+        int(port[1]) if port else FIRST_FREE_PORT,
+        generated=tuple(generated[1].split()) if generated else (),
+    )
 
 
 def repository() -> Path:
