@@ -14,8 +14,7 @@ async def _parts(request: Request) -> SecretsParts:
 
 
 async def _canonical(
-    serviceName: Annotated[str, Path(max_length=200, description="The service whose secret it is.")],  #
-    noqa: N803,
+    serviceName: Annotated[str, Path(max_length=200, description="The service whose secret it is.")],  # noqa: N803
 ) -> str:
     return service_name(serviceName)
 

@@ -72,8 +72,7 @@ class Driver:
                 pause = self._pause()
             except asyncio.CancelledError:
                 raise
-            except Exception as failure:  # noqa: BLE001 - whatever it was, what is due is still in the
-            database
+            except Exception as failure:  # noqa: BLE001 - whatever it was, what is due is still in the database
                 get_logger().error("rotation_driver_failed", exc_info=failure)
                 pause = _AFTER_FAILURE_SECONDS
             await self.changes.woken(pause)

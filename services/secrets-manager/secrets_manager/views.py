@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import orjson
 from fountain_common.db import Database
+from fountain_common.errors import Problem
 from sqlalchemy.orm import Session
 
 from secrets_manager import repository_facts
 from secrets_manager import repository_secrets as secrets
+from secrets_manager.envelope import CannotOpenError
 from secrets_manager.models_secrets import SecretVersionRow
 from secrets_manager.rotation import VersionState
 from secrets_manager.values import Values
@@ -81,7 +83,13 @@ def open_values(vault: Vault, row: SecretVersionRow) -> Values:
     """Return what a version holds; nothing once it is destroyed."""
     if row.sealed is None:
         return Values({}, frozenset())
-    return vault.open(row.service_name, row.version, row.sealed)
+    try:
+        return vault.open(row.service_name, row.version, row.sealed)
+    except CannotOpenError as failure:
+        raise Problem(
+            f"Version {row.version} of the secret of {row.service_name} does not open: its row in the database "
+            "was altered. Restore a backup, or revoke the secret and make it anew."
+        ) from failure
 
 
 def etag(epoch: str, versions: list[tuple[int, str]]) -> str:

@@ -16,6 +16,7 @@ from fountain_common.app import Alone, create_service
 from fountain_common.auth import Caller
 from fountain_common.db import Database
 from fountain_common.errors import Unauthenticated
+from fountain_common.logging import configure
 from secrets_manager.audit import Audit
 from secrets_manager.holders import Presence
 from secrets_manager.kek import FileKey
@@ -142,8 +143,11 @@ async def world(
 ) -> AsyncIterator[World]:
     """Start on the state in `folder`, as the service does."""
     clock = clock or Clock()
+    log = (folder.parent / f"{folder.name}.log").open("a")
     settings = Settings(data_dir=folder, kek_file=folder / "kek", identities_dir=folder)
     async with AsyncExitStack() as stack:
+        stack.callback(log.close)
+        configure(settings, log)
         db = Database(url or f"sqlite:///{folder}/secrets_manager.db")
         stack.push_async_callback(db.close)
         kek = FileKey(settings.kek_file)

@@ -1,4 +1,4 @@
-"""Holders in all corners: late, dead, new in the middle, returning, leaving; and the service itself being away."""
+"""Holders in all corners: late, dead, starting in the middle, returning, leaving."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def rotate(sm: World, *, patient: bool = False, **body: object) -> str:
-    """Begin a rotation and return its id; a patient caller waits for activation as long as the service does."""
+    """Begin a rotation and return its id; a patient caller waits for the answer."""
     begun = asyncio.create_task(sm.admin.post(f"/secrets/{SERVICE}/rotate", json=body))
     if patient:
         return (await begun).json()["rotation_id"]

