@@ -89,6 +89,7 @@ class Housekeeping:
                 # Before it happens, so that no reader finds events gone and is not told.
                 self._log.note_removed(gone.type, max(gone.positions))
                 removed = await self._database.write(partial(remove, gone=gone))
+                self._log.forget(gone.positions)
                 total += removed
                 if not removed:
                     break

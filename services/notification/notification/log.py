@@ -162,6 +162,10 @@ class EventLog:
         """Note up to where events of a type have been removed."""
         self._removed[type_] = max(through, self._removed.get(type_, 0))
 
+    def forget(self, positions: Sequence[int]) -> None:
+        """Take note of events that were removed."""
+        self.tail.remove(positions)
+
     def replace(self, erased: Sequence[Stored]) -> None:
         """Take note of events whose data was erased."""
         for event in erased:

@@ -19,7 +19,9 @@ class StreamMetrics:
     def of(cls, registry: CollectorRegistry) -> "StreamMetrics":
         """Register them."""
         return cls(
-            open=Gauge("fountain_notification_streams", "Streams that are open, our own included.", registry=registry),
+            open=Gauge(
+                "fountain_notification_streams", "Streams that are open, our own included.", registry=registry
+            ),
             ended=Counter(
                 "fountain_notification_streams_ended",
                 "Streams that have ended: slow, token, revoked, left, stopping, broken.",

@@ -90,6 +90,8 @@ def literal(host: str) -> Address | None:
     left
     (inet_aton, POSIX).
     """
+    if "%" in host:
+        raise Refused("A scope of one machine has no place in a callback URL.")
     if ":" in host:
         try:
             return ip_address(host)

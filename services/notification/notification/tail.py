@@ -1,7 +1,7 @@
 """The newest events in memory: what almost every reader needs, read once from nowhere but here."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from notification.event import Stored
 
@@ -58,3 +58,12 @@ class Tail:
         if index >= 0 and self._positions[index] == event.position:
             self._bytes += len(event.body) - len(self._events[index].body)
             self._events[index] = event
+
+    def remove(self, positions: Collection[int]) -> None:
+        """Remove events that the log does not hold any more."""
+        if not self._positions or max(positions, default=0) < self._positions[0]:
+            return
+        gone = set(positions)
+        self._events = [event for event in self._events if event.position not in gone]
+        self._positions = [event.position for event in self._events]
+        self._bytes = sum(len(event.body) for event in self._events)

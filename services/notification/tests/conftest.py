@@ -31,7 +31,9 @@ class Running:
         self.app = self._client.app
         self.board = self.app.state.board
         world.enter(self.app.state.platform)
-        config = uvicorn.Config(self.app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            self.app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -39,19 +41,27 @@ class Running:
         assert self._server.started
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
 
-    def bearer(self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any) -> dict[str, str]:
+    def bearer(
+        self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any
+    ) -> dict[str, str]:
         """Answer the header of a token."""
         return self._client.bearer(subject, roles, **claims)
 
-    def client(self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any) -> httpx2.Client:
+    def client(
+        self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any
+    ) -> httpx2.Client:
         """Answer a client with a token."""
         return httpx2.Client(base_url=self.url, headers=self.bearer(subject, roles, **claims), timeout=10)
 
-    def publish(self, type_: str, subject: str | None = None, data: object = None, **more: Any) -> dict[str, Any]:
+    def publish(
+        self, type_: str, subject: str | None = None, data: object = None, **more: Any
+    ) -> dict[str, Any]:
         """Publish as the tester and answer the stored event."""
         body = {"type": type_, "subject": subject, "data": data, **more}
         with self.client() as client:
-            response = client.post("/notifications", json={key: item for key, item in body.items() if item is not None})
+            response = client.post(
+                "/notifications", json={key: item for key, item in body.items() if item is not None}
+            )
         assert response.status_code == 201, response.text
         return response.json()
 
@@ -148,7 +158,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def listen() -> Callable[..., Listener]:
     """Open a stream."""
 
-    def open_stream(running: Running, types: str | None = None, after: str | None = None, **caller: Any) -> Listener:
+    def open_stream(
+        running: Running, types: str | None = None, after: str | None = None, **caller: Any
+    ) -> Listener:
         headers = running.bearer(**caller)
         if after is not None:
             headers["Last-Event-ID"] = after
@@ -194,7 +206,9 @@ class Receiver:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Runs the service in a process of its own, to be killed: `python serve.py PORT`. Its world is the same at every start."""
+"""Runs the service in a process of its own, to be killed: `python serve.py PORT`.
+
+Its world is the same at every start.
+"""
 
 import sys
 

@@ -21,9 +21,13 @@ def subscribe(running: Any, name: str = "hook", **wish: Any) -> dict[str, Any]:
     return response.json()
 
 
-def deliveries(running: Any, name: str = "hook", status: str | None = None, **caller: Any) -> list[dict[str, Any]]:
+def deliveries(
+    running: Any, name: str = "hook", status: str | None = None, **caller: Any
+) -> list[dict[str, Any]]:
     with running.client(**caller) as client:
-        response = client.get(f"/subscriptions/{name}/deliveries", params={"status": status} if status else None)
+        response = client.get(
+            f"/subscriptions/{name}/deliveries", params={"status": status} if status else None
+        )
     assert response.status_code == 200, response.text
     return response.json()["items"]
 
@@ -117,7 +121,11 @@ def test_410_ends_the_subscription_and_everybody_is_told(start: Any, receiver: A
     stream = listen(running, "subscription.*")
     running.publish("order.placed")
     [(_, _, event)] = stream.wait_for(1)
-    assert (event["type"], event["subject"], event["source"]) == ("subscription.disabled", "hook", "notification")
+    assert (event["type"], event["subject"], event["source"]) == (
+        "subscription.disabled",
+        "hook",
+        "notification",
+    )
     with running.client() as client:
         found = client.get("/subscriptions/hook").json()
     assert found["enabled"] is False
@@ -232,7 +240,12 @@ def test_replay_counts_first_and_then_delivers_again_in_order(start: Any, receiv
         assert len(receiver.requests) == 4
         assert client.post("/subscriptions/hook/replay", json={**wish, "dry_run": False}).json()["count"] == 2
         wait_until(lambda: len(receiver.requests) == 6, "two come again")
-        assert client.post("/subscriptions/hook/replay", json={"since": events[0]["time"], "dry_run": True}).json()["count"] == 4
+        assert (
+            client.post(
+                "/subscriptions/hook/replay", json={"since": events[0]["time"], "dry_run": True}
+            ).json()["count"]
+            == 4
+        )
         assert client.post("/subscriptions/hook/replay", json={"dry_run": True}).status_code == 400
     assert [event["data"] for event in receiver.events[4:]] == [2, 3]
     ids = [headers["webhook-id"] for headers, _ in receiver.requests]
@@ -266,7 +279,9 @@ def test_an_event_for_one_identity_goes_to_no_other_subscription(start: Any, rec
     assert [event["id"] for event in receiver.events] == [mine["id"], last["id"]]
 
 
-def test_signing_secrets_are_stored_sealed_and_follow_a_rotation_of_the_data_key(start: Any, receiver: Any) -> None:
+def test_signing_secrets_are_stored_sealed_and_follow_a_rotation_of_the_data_key(
+    start: Any, receiver: Any
+) -> None:
     world = World()
     running = start(world, secrets_renew_seconds=0.1)
     secret = subscribe(running, callback_url=receiver.url)["signing_secret"]

@@ -1,4 +1,5 @@
-"""What is promised holds whatever is killed: a storm of events, receivers that fail, readers that come and go, `kill -9`.
+"""What is promised holds whatever is killed: a storm of events, receivers that fail, readers that come and
+go, `kill -9`.
 
 `STORM=full` runs it at full size.
 """
@@ -14,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -141,7 +143,12 @@ class Reader:
 def _publish(process: Process, numbers: list[int], stored: dict[int, dict[str, Any]]) -> None:
     with httpx2.Client(base_url=process.url, timeout=5, trust_env=False) as client:
         for number in numbers:
-            event = {"id": f"storm-{number}", "type": "storm.event", "subject": f"s{number % SIZE.subjects}", "data": number}
+            event = {
+                "id": f"storm-{number}",
+                "type": "storm.event",
+                "subject": f"s{number % SIZE.subjects}",
+                "data": number,
+            }
             while True:
                 try:
                     response = client.post("/notifications", json=event, headers=process.headers())
@@ -153,6 +160,10 @@ def _publish(process: Process, numbers: list[int], stored: dict[int, dict[str, A
                     break
                 assert response.status_code == 503, response.text
                 time.sleep(0.02)
+
+
+def _has_everything(receiver: Any) -> bool:
+    return len({headers["webhook-id"] for headers, _ in list(receiver.requests)}) == SIZE.events
 
 
 def _first_arrivals(receiver: Any) -> list[dict[str, Any]]:
@@ -174,14 +185,19 @@ def test_everybody_gets_everything_in_order_though_the_service_is_killed(
     named["slow"].answer = lambda _headers, _body: time.sleep(0.02) or 200
     named["flaky"].answer = _flaky()
     with httpx2.Client(base_url=process.url, headers=process.headers(), trust_env=False) as client:
-        for name, url in {**{name: one.url for name, one in named.items()}, "dead": "http://127.0.0.1:9/"}.items():
+        for name, url in {
+            **{name: one.url for name, one in named.items()},
+            "dead": "http://127.0.0.1:9/",
+        }.items():
             response = client.put(f"/subscriptions/{name}", json={"types": ["storm.*"], "callback_url": url})
             assert response.status_code == 201, response.text
     readers = [Reader(process, seed) for seed in range(SIZE.streams)]
     threads = [threading.Thread(target=reader.run, daemon=True) for reader in readers]
     stored: dict[int, dict[str, Any]] = {}
     for lane in range(SIZE.publishers):
-        numbers = [number for number in range(SIZE.events) if number % SIZE.subjects % SIZE.publishers == lane]
+        numbers = [
+            number for number in range(SIZE.events) if number % SIZE.subjects % SIZE.publishers == lane
+        ]
         threads.append(threading.Thread(target=_publish, args=(process, numbers, stored), daemon=True))
     for thread in threads[: SIZE.streams]:
         thread.start()
@@ -199,16 +215,18 @@ def test_everybody_gets_everything_in_order_though_the_service_is_killed(
     positions = sorted(event["position"] for event in stored.values())
     assert len(set(positions)) == SIZE.events
     for reader in readers:
-        wait_until(lambda reader=reader: set(reader.got) >= set(positions), "a stream has everything", SIZE.seconds)
+        wait_until(
+            lambda reader=reader: set(reader.got) >= set(positions), "a stream has everything", SIZE.seconds
+        )
         reader.stop = True
         assert reader.gaps == 0
-        assert reader.got == sorted(set(reader.got)), "a stream that resumes repeats nothing and skips nothing"
+        assert reader.got == sorted(set(reader.got)), (
+            "a stream that resumes repeats nothing and skips nothing"
+        )
         assert [position for position in reader.got if position >= positions[0]] == positions
     for name, receiver in named.items():
-        wait_until(
-            lambda receiver=receiver: len({headers["webhook-id"] for headers, _ in list(receiver.requests)}) == SIZE.events,
-            f"{name} has everything", SIZE.seconds,
-        )  # fmt: skip
+        complete = partial(_has_everything, receiver)
+        wait_until(complete, f"{name} has everything", SIZE.seconds)
         by_subject = defaultdict(list)
         for event in _first_arrivals(receiver):
             by_subject[event["subject"]].append(event["data"])
@@ -218,7 +236,11 @@ def test_everybody_gets_everything_in_order_though_the_service_is_killed(
 
 def _open_streams(process: Process) -> float:
     text = httpx2.get(f"{process.url}/metrics", trust_env=False).text
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("fountain_notification_streams "))
+    return next(
+        float(line.split()[1])
+        for line in text.splitlines()
+        if line.startswith("fountain_notification_streams ")
+    )
 
 
 def test_what_was_answered_with_201_is_there_after_a_kill(process: Process) -> None:

@@ -1,0 +1,52 @@
+"""Which events somebody wants, and may see."""
+
+import pytest
+from fountain_common.errors import Unprocessable
+from hypothesis import given
+from hypothesis import strategies as st
+from notification.event import Draft, Stored
+from notification.filters import Filter, literal_prefix, read_patterns
+
+WORD = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
+TYPE = st.lists(WORD, min_size=1, max_size=4).map(".".join)
+
+
+def event(type_: str = "order.placed", **more: str) -> Stored:
+    return Draft.of(id="1", source=more.pop("source", "shop"), type=type_, time=0, **more).at(1, 0)
+
+
+def test_an_event_for_one_is_seen_by_nobody_else_whatever_he_asks_for() -> None:
+    private = event(recipient="alice")
+    assert Filter("alice").accepts(private)
+    assert not Filter("admin").accepts(private)
+    assert not Filter("admin", ("order.>",), "shop").accepts(private)
+
+
+def test_type_source_and_subject_must_all_fit() -> None:
+    found = event(subject="o1")
+    assert Filter("me", ("order.*", "link.*"), "shop", "o1").accepts(found)
+    assert not Filter("me", ("link.*",)).accepts(found)
+    assert not Filter("me", (), "other").accepts(found)
+    assert not Filter("me", (), None, "o2").accepts(found)
+
+
+def test_patterns_are_read_in_one_order_and_everything_is_none() -> None:
+    assert read_patterns(["b.*,a.>", "b.*"]) == ("a.>", "b.*")
+    assert read_patterns(None) == read_patterns([">", "a.b"]) == ()
+
+
+@pytest.mark.parametrize("raw", ["a..b", ">.a", "a.b*", "a b", "*.>.x"])
+def test_what_is_no_pattern_is_refused(raw: str) -> None:
+    with pytest.raises(Unprocessable, match="pattern"):
+        read_patterns([raw])
+
+
+@given(
+    type_=TYPE, pattern=st.lists(st.one_of(WORD, st.just("*")), min_size=1, max_size=4), rest=st.booleans()
+)
+def test_the_prefix_for_the_database_leaves_out_nothing_that_matches(
+    type_: str, pattern: list[str], rest: bool
+) -> None:
+    raw = ".".join([*pattern, ">"] if rest else pattern)
+    if Filter("me", (raw,)).wants_type(type_):
+        assert type_.startswith(literal_prefix(raw))

@@ -1,0 +1,198 @@
+"""What is kept, what goes, and what must not go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fountain_common.db import Database
+from fountain_common.testing import FakeClock
+from notification import repository
+from notification import repository_deliveries as queue
+from notification.board import MIGRATIONS
+from notification.event import Draft
+from notification.filters import Filter
+from notification.housekeeping import Housekeeping
+from notification.log import EventLog
+from notification.metrics import DeliveryMetrics
+from notification.repository_subscriptions import add_subscription, note_had
+from notification.settings import Settings
+from notification.subscription import Options, Subscription
+from prometheus_client import CollectorRegistry
+
+ALL = Filter("reader")
+
+
+class House:
+    """A log with a clock that stands still, and its housekeeping."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.database = Database(f"sqlite:///{folder / 'log.db'}")
+        self.database.migrate(MIGRATIONS)
+        self.log = EventLog(self.database, clock=self.clock)
+        metrics = DeliveryMetrics.of(CollectorRegistry())
+        self.keeping = Housekeeping(self.log, self.database, Settings(data_dir=folder, **settings), metrics)
+
+    async def publish(self, type_: str = "order.placed", **more: Any) -> int:
+        event, _ = await self.log.append(
+            Draft.of(id=None, source="shop", type=type_, time=self.clock(), **more)
+        )
+        return event.position
+
+    async def left(self) -> list[int]:
+        found = await self.database.read(lambda session: repository.events_after(session, 0, ALL, 1000))
+        remembered, _ = await self.log.after(0, ALL, 1000)
+        assert [event.position for event in remembered] == [event.position for event in found]
+        return [event.position for event in found]
+
+    async def subscribe(self, name: str, *, enabled: bool = True) -> None:
+        subscription = Subscription(
+            name, "owner", (">",), None, "https://example.org", Options(), enabled, None,
+            self.log.latest, 0, None, b"", None, None, self.clock(), self.clock(),
+        )  # fmt: skip
+        await self.database.write(lambda session: add_subscription(session, subscription))
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[..., Any]:
+    """Run a test's coroutine in a house."""
+
+    def run(use: Callable[[House], Awaitable[None]], **settings: Any) -> None:
+        async def live() -> None:
+            house = House(tmp_path, **settings)
+            await house.log.open()
+            try:
+                await use(house)
+            finally:
+                await house.log.close()
+                await house.database.close()
+
+        asyncio.run(live())
+
+    return run
+
+
+def test_what_is_older_than_its_rule_goes_but_for_the_newest_of_each_subject(keep: Any) -> None:
+    async def use(house: House) -> None:
+        for subject in ("a", "b", "a"):
+            await house.publish(subject=subject)
+        await house.publish("secret.rotated", subject="a")
+        house.clock.advance(3601)
+        await house.publish(subject="c")
+        assert await house.keeping.clean() == 1
+        assert await house.left() == [2, 3, 4, 5]
+
+    keep(use, retention="secret.>=1d,>=1h")
+
+
+def test_what_is_too_many_goes_the_oldest_first(keep: Any) -> None:
+    async def use(house: House) -> None:
+        for _ in range(10):
+            await house.publish(subject="a")
+            await house.publish("link.made", subject="a")
+        await house.keeping.clean()
+        assert await house.left() == [2, 4, 6, 8, 10, 12, 14, 15, 16, 17, 18, 19, 20]
+
+    keep(use, retention="order.*=1d:3,>=1d")
+
+
+def test_of_more_subjects_than_are_retained_those_longest_silent_go(keep: Any) -> None:
+    async def use(house: House) -> None:
+        for number in range(6):
+            await house.publish(subject=f"s{number}")
+        house.clock.advance(100)
+        await house.keeping.clean()
+        assert await house.left() == [5, 6]
+
+    keep(use, retention=">=10s", retained_per_type=2)
+
+
+def test_what_an_active_subscription_has_not_had_stays(keep: Any) -> None:
+    async def use(house: House) -> None:
+        await house.publish(subject="a")
+        await house.subscribe("slow")
+        for _ in range(4):
+            await house.publish(subject="a")
+        house.clock.advance(100)
+        await house.keeping.clean()
+        assert await house.left() == [2, 3, 4, 5]
+        await house.database.write(lambda session: note_had(session, "slow", 3))
+        await house.database.write(
+            lambda session: queue.enqueue(session, "slow", [queue.Due(2, "a")], house.clock())
+        )
+        await house.keeping.clean()
+        assert await house.left() == [2, 4, 5]
+
+    keep(use, retention=">=10s")
+
+
+def test_a_disabled_subscription_holds_up_nothing(keep: Any) -> None:
+    async def use(house: House) -> None:
+        await house.subscribe("off", enabled=False)
+        for _ in range(3):
+            await house.publish(subject="a")
+        house.clock.advance(100)
+        await house.keeping.clean()
+        assert await house.left() == [3]
+
+    keep(use, retention=">=10s")
+
+
+def test_what_was_removed_is_known_by_type_after_a_restart_too(keep: Any) -> None:
+    async def use(house: House) -> None:
+        for _ in range(3):
+            await house.publish(subject="a")
+        await house.publish("link.made")
+        house.clock.advance(100)
+        await house.keeping.clean()
+        again = EventLog(house.database, clock=house.clock)
+        await again.open()
+        for log in (house.log, again):
+            assert log.removed_through(ALL) == 2
+            assert log.removed_through(Filter("reader", ("link.*",))) == 0
+
+    keep(use, retention=">=10s")
+
+
+def test_data_is_erased_when_it_expires_from_disk_and_memory(keep: Any, tmp_path: Path) -> None:
+    async def use(house: House) -> None:
+        await house.publish(data="4111-1111-1111", expires_at=house.clock() + 60)
+        await house.publish(data="stays")
+        assert await house.keeping.erase() == 0
+        house.clock.advance(60)
+        found, _ = await house.log.after(0, ALL, 10)
+        assert b"4111" not in found[0].body
+        assert await house.keeping.erase() == 1
+        assert await house.keeping.erase() == 0
+        kept = await house.database.read(lambda session: repository.event_at(session, 1))
+        assert kept is not None
+        assert b"4111" not in kept.body
+        assert b"stays" in (await house.log.after(1, ALL, 10))[0][0].body
+        assert all(b"4111" not in each.body for each in house.log.tail.after(0) or ())
+
+    keep(use)
+
+
+def test_old_attempts_and_finished_deliveries_are_pruned(keep: Any) -> None:
+    async def use(house: House) -> None:
+        await house.subscribe("hook")
+        for number in (1, 2):
+            await house.publish(subject=f"{number}")
+        due = [queue.Due(1, "1"), queue.Due(2, "2")]
+        await house.database.write(lambda session: queue.enqueue(session, "hook", due, house.clock()))
+        attempt = queue.Attempt(house.clock(), 1.0, 200, None, b"")
+        await house.database.write(
+            lambda session: queue.record(
+                session, 1, attempt, status="delivered", attempts_made=1, next_at=0, now=house.clock()
+            )
+        )
+        house.clock.advance(2 * 86400)
+        await house.keeping.clean()
+        left = await house.database.read(
+            lambda session: queue.list_deliveries(session, "hook", None, None, 10)
+        )
+        assert [row["position"] for row in left] == [2]
+
+    keep(use, delivery_retention_days=1)
