@@ -19,10 +19,10 @@ class _Fountain(typer.Typer):
         try:
             return super().__call__(*arguments, **options)
         except CommandError as error:
-            err.print(Text(str(error), style="red"))
+            err.print(Text(str(error), style="red"), soft_wrap=True)
             sys.exit(error.status)
         except StackError as error:
-            err.print(Text(str(error), style="red"))
+            err.print(Text(str(error), style="red"), soft_wrap=True)
             sys.exit(FAILED)
 
 

@@ -150,7 +150,7 @@ class ComposeStack:
         return "\n".join(f"{name} is not healthy. Its log ends with:\n{self._tail(name)}" for name in names)
 
     def _tail(self, service: str) -> str:
-        return self._run("logs", "-n", "15", service)
+        return self._run("logs", "--no-color", "--no-log-prefix", "-n", "15", service)
 
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
@@ -200,7 +200,7 @@ class ComposeStack:
         """Wait until this service, or everything, is healthy."""
         for name in [service] if service else list(self._configuration()["services"]):
             if not wait_until(lambda name=name: self._healthy(name), timeout):  # type: ignore[misc]
-                tail = self._run("logs", "-n", "15", name)
+                tail = self._tail(name)
                 raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{tail}")
 
     def _healthy(self, service: str) -> bool:
