@@ -1,4 +1,4 @@
-"""What routes ask for."""
+"""What routes ask for. All of it is `async`: the others would each cost a request a trip through a thread."""
 
 from typing import Annotated
 
@@ -15,17 +15,17 @@ from gateway_lookup.service import SECRETS_MANAGER, Gateway
 RawName = Annotated[str, Path(alias="serviceName", description="The name of a service; `_` is read as `-`.")]
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
 
 
-def _catalogue(request: Request) -> Catalogue:
+async def _catalogue(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
 
 
-def _name(raw: RawName) -> str:
+async def _name(raw: RawName) -> str:
     return service_name(raw)
 
 
@@ -45,12 +45,12 @@ async def _may_look_up(request: Request, raw: RawName) -> str:
 _may_look_up.permissions = (str(Permission.REGISTRY_LOOKUP),)  # type: ignore[attr-defined]
 
 
-def tcp_peer(request: Request) -> str:
+async def tcp_peer(request: Request) -> str:
     """Answer the address at the other end of the connection; no header has a say in it."""
     return request.client.host if request.client else ""
 
 
-def inside() -> None:
+async def inside() -> None:
     """Refuse what comes through the edge."""
     context = current()
     if context is None or context.through_edge:
@@ -60,7 +60,7 @@ def inside() -> None:
 async def edge_only(request: Request) -> None:
     """Let Caddy alone in; to everybody else there is nothing here."""
     edge: Edge = request.app.state.edge
-    if not await edge.is_edge(tcp_peer(request)):
+    if not await edge.is_edge(await tcp_peer(request)):
         raise NotFound
 
 

@@ -14,6 +14,8 @@ from gateway_lookup.observations import Observations, read_health, read_openapi
 from gateway_lookup.service import Gateway
 
 AT_ONCE = 32
+PROBES_PER_SECOND = 200
+"""With more than a thousand instances a round takes longer, so that asking never crowds out answering."""
 
 
 class Watcher:
@@ -64,7 +66,10 @@ class Watcher:
         """Ask every instance how it is."""
         live = [lease for lease in self._gateway.registry.leases.values() if not lease.expired]
         self._seen.keep_only(set(self._gateway.registry.leases))
-        await asyncio.gather(*(self._probe(lease) for lease in live))
+        for first in range(0, len(live), AT_ONCE):
+            if first:
+                await asyncio.sleep(AT_ONCE / PROBES_PER_SECOND)
+            await asyncio.gather(*(self._probe(lease) for lease in live[first : first + AT_ONCE]))
         missing = {lease.claim.service for lease in live} - self._seen.openapi.keys()
         await asyncio.gather(*(self._describe(name) for name in missing))
 

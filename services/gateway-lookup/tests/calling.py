@@ -44,7 +44,7 @@ class Gateways:
             RUNTIME="local", DATA_DIR=data, IDENTITY_DIR=data, GATEWAY_URL="http://gateway-lookup:8000"
         )
         self.settings(ISSUER_URL="https://secrets-manager:8000")
-        self.settings(HTTP_PORT="8080", HTTPS_PORT="8443", PROBE_SECONDS="0.1", SWEEP_SECONDS="0.1")
+        self.settings(HTTP_PORT="8080", HTTPS_PORT="8443", PROBE_SECONDS="60", SWEEP_SECONDS="0.1")
 
     def settings(self, **values: object) -> None:
         for name, value in values.items():
