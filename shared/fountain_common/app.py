@@ -16,6 +16,7 @@ from fountain_common.docs import add_docs
 from fountain_common.guard import OPEN, require_guards
 from fountain_common.health import Health, HealthCheck, add_health
 from fountain_common.landing import add_landing
+from fountain_common.logging import get_logger
 from fountain_common.metrics import Metrics, add_metrics
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
@@ -182,11 +183,16 @@ def _lifespan(parts: PlatformParts, own: Lifespan | None, public: tuple[str, ...
         require_guards(app, public)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(parts.stop)
-            await parts.start()
-            if own is not None:
-                await stack.enter_async_context(own(app))
-            stack.push_async_callback(parts.withdraw)
-            await parts.announce()
+            try:
+                await parts.start()
+                if own is not None:
+                    await stack.enter_async_context(own(app))
+                stack.push_async_callback(parts.withdraw)
+                await parts.announce()
+            except Exception as error:
+                # The server says that the start failed, and not where.
+                get_logger().critical("start_failed", exc_info=error)
+                raise
             yield
 
     return run
