@@ -1,7 +1,7 @@
 """Anchoring the audit (design, section 5).
 
-Its head, signed, is put where whoever changes the database does not reach: on stdout, in the event log, and in
-a file beside the database. A row that is missing here is remembered there.
+Its head, signed, is put where whoever changes the database does not reach: on stdout, in the event log, and
+in a file beside the database. A row that is missing here is remembered there.
 """
 
 import time

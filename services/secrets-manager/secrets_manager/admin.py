@@ -1,0 +1,202 @@
+"""What is done beside the database, by whoever has it and the key volume.
+
+`python -m secrets_manager.admin <command>`:
+
+    backup --to FILE [--store NAME=PATH ...]      while everything runs
+    restore --from FILE [--store NAME=PATH ...]   onto an empty machine, with the secrets manager stopped
+    recover-admin                                 a new admin key into the admin's volume, while everything
+    runs rekey                                         a new key-encryption key, with the secrets manager
+    stopped accept-audit-head                             go on behind an audit head that was altered, which
+    stays on record
+
+A passphrase is read from standard input, never from the command line. Exit codes: 0 done, 1 not done, 2
+misspelt.
+"""
+
+import argparse
+import asyncio
+import getpass
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from fountain_common.db import Database
+from fountain_common.errors import Problem
+from fountain_common.settings import load
+
+from secrets_manager import backup, recovery, restore
+from secrets_manager.core import MIGRATIONS
+from secrets_manager.kek import KeyRefusedError
+from secrets_manager.kek_provider import key_encryption_key
+from secrets_manager.keyring import Keyring
+from secrets_manager.keyring_store import load_keyring, rotate_key_encryption_key
+from secrets_manager.sealed_columns import SEALED
+from secrets_manager.sealed_stream import MIN_PASSPHRASE, NotOpenedError
+from secrets_manager.settings import Settings
+from secrets_manager.vault import SEALED as SEALED_SECRETS
+from secrets_manager.writer_lock import WriterLock
+
+_BUSY: Final = "The secrets manager runs. Stop it first: make down, or docker compose stop secrets-manager."
+
+
+class NotDoneError(Exception):
+    """The command was not carried out; the message says why and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="secrets_manager.admin", description="Work beside the database.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, option in (("backup", "--to"), ("restore", "--from")):
+        command = commands.add_parser(name)
+        command.add_argument(option, dest="file", type=Path, required=True)
+        command.add_argument("--store", action="append", default=[], metavar="NAME=PATH", type=_store)
+    for name in ("recover-admin", "rekey", "accept-audit-head"):
+        commands.add_parser(name)
+    given = parser.parse_args(arguments)
+    settings = load(Settings)
+    work = {
+        "backup": _backup,
+        "restore": _restore,
+        "recover-admin": _recover_admin,
+        "rekey": _rekey,
+        "accept-audit-head": _accept_audit_head,
+    }[given.command]
+    try:
+        print(asyncio.run(work(settings, given)))  # noqa: T201 - a command speaks on stdout
+    except (NotDoneError, KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except Problem as problem:
+        sys.stderr.write(f"{problem.detail or problem.title}\n")
+        return 1
+    return 0
+
+
+async def _backup(settings: Settings, given: argparse.Namespace) -> str:
+    stores = {**dict(given.store), backup.OWN_STORE: _embedded(settings)}
+    passphrase = read_passphrase(sys.stdin, twice=True)
+
+    async def write(database: Database, keyring: Keyring) -> str:
+        del database
+        args = (given.file, passphrase, keyring.ring, stores, time.time())
+        names = await asyncio.to_thread(backup.write, *args)
+        return f"Wrote {given.file} with {', '.join(names)} and the key ring."
+
+    return await _opened(settings, write)
+
+
+async def _restore(settings: Settings, given: argparse.Namespace) -> str:
+    stores = {**dict(given.store), backup.OWN_STORE: _embedded(settings)}
+    passphrase = read_passphrase(sys.stdin)
+    kek = key_encryption_key(settings)
+    done = await restore.restore(given.file, passphrase, stores, kek, MIGRATIONS)
+    admin = await _recover_admin(settings, given)
+    left_out = f" Left out: {', '.join(done.left_out)}; name a place with --store." if done.left_out else ""
+    return f"Restored {', '.join(done.stores)}; {done.disabled_keys} API keys are disabled.{left_out} {admin}"
+
+
+async def _recover_admin(settings: Settings, given: argparse.Namespace) -> str:
+    del given
+
+    async def work(database: Database, keyring: Keyring) -> str:
+        name = await recovery.new_admin_key(database, keyring, settings.admin_dir, time.time)
+        place = settings.admin_dir / "api-key"
+        return f"A new key of {name} is in {place}. Revoke those that are lost."
+
+    return await _opened(settings, work)
+
+
+async def _rekey(settings: Settings, given: argparse.Namespace) -> str:
+    del given
+
+    async def work(database: Database, keyring: Keyring) -> str:
+        kek, columns = key_encryption_key(settings), (SEALED_SECRETS, *SEALED)
+        async with _alone(database, settings):
+            count = await rotate_key_encryption_key(database, kek, keyring, columns)
+            await recovery.note(database, keyring, "kek:rotate", {"rewrapped": count})
+        return f"The key-encryption key is replaced; {count} values were wrapped anew. Back up the new one."
+
+    return await _opened(settings, work)
+
+
+async def _accept_audit_head(settings: Settings, given: argparse.Namespace) -> str:
+    del given
+
+    async def work(database: Database, keyring: Keyring) -> str:
+        async with _alone(database, settings):
+            seq = await recovery.accept_audit_head(database, keyring)
+        return f"The audit goes on behind record {seq}. Its verification keeps naming what is missing."
+
+    return await _opened(settings, work)
+
+
+async def _opened(settings: Settings, work: Callable[[Database, Keyring], Awaitable[str]]) -> str:
+    if not settings.database_url and not _embedded(settings).exists():
+        raise NotDoneError(
+            f"There is no database at {_embedded(settings)}. Is FOUNTAIN_DATA_DIR the right one?"
+        )
+    database = Database(settings.effective_database_url, password=settings.database_password)
+    try:
+        keyring = await load_keyring(database, key_encryption_key(settings))
+        if keyring is None:
+            raise NotDoneError("The database is empty. Start the secrets manager once.")
+        return await work(database, keyring)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _alone(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Keep the secrets manager from running meanwhile: it holds in memory what is changed here."""
+    lock = WriterLock(database, settings.data_dir)
+    try:
+        try:
+            async with asyncio.timeout(1):
+                await lock.acquire()
+        except TimeoutError:
+            raise NotDoneError(_BUSY) from None
+        yield
+    finally:
+        lock.release()
+
+
+def read_passphrase(source: TextIO, *, twice: bool = False) -> str:
+    """Read a passphrase from a terminal, without showing it, or the first line of a pipe."""
+    if source.isatty():
+        passphrase = getpass.getpass("Passphrase of the backup: ")
+        if twice and passphrase != getpass.getpass("Once more: "):
+            raise NotDoneError("The two are not the same.")
+    else:
+        passphrase = source.readline().rstrip("\r\n")
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise NotDoneError(
+            f"The passphrase has fewer than {MIN_PASSPHRASE} characters. Give it on standard input."
+        )
+    return passphrase
+
+
+def _embedded(settings: Settings) -> Path:
+    """Return the path of the embedded database.
+
+    NotDoneError where PostgreSQL is used, which has its own tools.
+    """
+    if settings.database_url and not settings.database_url.startswith("sqlite:///"):
+        raise NotDoneError(
+            "The database is PostgreSQL. Back it up with pg_dump, and the key-encryption key apart from it."
+        )
+    return Path(settings.effective_database_url.removeprefix("sqlite:///"))
+
+
+def _store(raw: str) -> tuple[str, Path]:
+    name, separator, path = raw.partition("=")
+    if not separator or not name or not path or "/" in name:
+        raise argparse.ArgumentTypeError("NAME=PATH is needed, as notification=/data/notification.db")
+    return name, Path(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

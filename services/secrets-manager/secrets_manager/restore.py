@@ -1,0 +1,136 @@
+"""Putting a backup onto an empty machine (design, section 5).
+
+What was out in the world when the backup was taken is not trusted to be the same: a new epoch, new signing
+keys, no holders, and API keys disabled until an admin enables each again.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fountain_common.db import Database
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from secrets_manager import backup, repository_facts
+from secrets_manager.audit import Audit
+from secrets_manager.kek import KeyEncryptionKey
+from secrets_manager.keyring import Keyring
+from secrets_manager.models_base import KeyRingRow
+from secrets_manager.models_identity import ApiKeyRow
+from secrets_manager.models_secrets import HolderRow, IdempotencyRow
+from secrets_manager.models_trust import SigningKeyRow
+from secrets_manager.repository_identities import IdentityRows
+from secrets_manager.row_mac import RowMacs
+
+#: What begins a new history in the stores of others, so that whoever resumes from before is told of the gap.
+NEW_EPOCHS: Final = {"notification": "UPDATE log_state SET epoch = lower(hex(randomblob(8)))"}
+
+
+class NotEmptyError(Exception):
+    """There is a store where the backup should go; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put back."""
+
+    stores: tuple[str, ...]
+    left_out: tuple[str, ...]
+    disabled_keys: int
+
+
+async def restore(
+    source: Path, passphrase: str, stores: Mapping[str, Path], kek: KeyEncryptionKey, migrations: Path
+) -> Restored:
+    """Put a backup back.
+
+    Args:
+        source: the file.
+        passphrase: what it was encrypted to.
+        stores: where each store goes; those that are not named are left out. None of them may exist.
+        kek: wraps the key ring from now on; made if there is none.
+        migrations: of the secrets manager's own store, as the backup may be older than this version.
+
+    Raises:
+        NotEmptyError: something is in the way; nothing was written.
+        NotOpenedError: the passphrase is wrong, or the file is not as it was written; nothing was written.
+    """
+    for name, path in stores.items():
+        if path.exists():
+            raise NotEmptyError(
+                f"There is a store of {name} at {path} already. Move it away, and restore again."
+            )
+    own = stores[backup.OWN_STORE]
+    own.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=own.parent) as folder:
+        unpacked = backup.read(source, passphrase, Path(folder))
+        for name, statement in NEW_EPOCHS.items():
+            if name in unpacked.stores:
+                with closing(sqlite3.connect(unpacked.stores[name])) as connection, connection:
+                    connection.execute(statement)
+        disabled = await _begin_anew(unpacked, kek, migrations)
+        put = [name for name in unpacked.stores if name in stores]
+        # Our own goes last: killed before it is there, the restore begins again from an empty machine.
+        for name in sorted(put, key=lambda name: (name == backup.OWN_STORE, name)):
+            _move(unpacked.stores[name], stores[name])
+    return Restored(tuple(put), tuple(sorted(unpacked.stores.keys() - set(put))), disabled)
+
+
+async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migrations: Path) -> int:
+    database = Database(f"sqlite:///{unpacked.stores[backup.OWN_STORE]}")
+    try:
+        database.migrate(migrations)
+        if not kek.exists():
+            kek.create()
+        wrapped, keyring = kek.wrap(unpacked.ring.dump()), Keyring(unpacked.ring)
+        audit = Audit(database, keyring.derive("audit"))
+        rows = IdentityRows(RowMacs(keyring.derive("row-mac")))
+
+        def write(session: Session) -> int:
+            ring = session.get_one(KeyRingRow, 1)
+            ring.wrapped, ring.updated_at = wrapped, time.time()
+            for model in (SigningKeyRow, HolderRow, IdempotencyRow):
+                session.execute(delete(model))
+            epoch = repository_facts.new_epoch(session)
+            keys = [
+                key for key in session.scalars(select(ApiKeyRow)) if rows.genuine_key(key) and key.enabled
+            ]
+            for key in keys:
+                key.enabled = False
+                rows.sign_key(key)
+            detail = {
+                "epoch": epoch,
+                "disabled_keys": len(keys),
+                "created_at": unpacked.manifest["created_at"],
+            }
+            audit.record(session, caller=None, action="backups:restore", target="backup", detail=detail)
+            return len(keys)
+
+        return await database.write(write)
+    finally:
+        await database.close()
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError:  # another volume: copied beside its place first, so that it appears whole
+        partial = target.with_name(f".{target.name}.partial")
+        shutil.copyfile(source, partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
