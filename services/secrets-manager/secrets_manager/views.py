@@ -87,8 +87,8 @@ def open_values(vault: Vault, row: SecretVersionRow) -> Values:
         return vault.open(row.service_name, row.version, row.sealed)
     except CannotOpenError as failure:
         raise Problem(
-            f"Version {row.version} of the secret of {row.service_name} does not open: its row in the database "
-            "was altered. Restore a backup, or revoke the secret and make it anew."
+            f"Version {row.version} of the secret of {row.service_name} does not open: its row in the "
+            "database was altered. Restore a backup, or revoke the secret and make it anew."
         ) from failure
 
 

@@ -3,7 +3,7 @@ told to it.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,7 @@ class World:
     events: list[dict[str, Any]]
     kek: FileKey
     notification_is_up: bool = True
+    tell: Callable[[dict[str, Any]], None] | None = None
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
 
     def as_(self, token: str) -> httpx2.AsyncClient:
@@ -139,7 +140,12 @@ class HolderClient:
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, clock: Clock | None = None, ttl: float = 90.0, url: str | None = None
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    ttl: float = 90.0,
+    url: str | None = None,
+    opened: Callable[["World"], None] | None = None,
 ) -> AsyncIterator[World]:
     """Start on the state in `folder`, as the service does."""
     clock = clock or Clock()
@@ -180,9 +186,14 @@ async def world(
         ) -> SimpleNamespace:
             if not made.notification_is_up:
                 raise ConnectionError("notification is down")
-            made.events.append({"type": kind, "subject": subject, "data": data, "id": idempotency_key})
+            event = {"type": kind, "subject": subject, "data": data, "id": idempotency_key}
+            made.events.append(event)
+            if made.tell is not None:
+                made.tell(event)
             return SimpleNamespace()
 
+        if opened is not None:
+            opened(made)
         await stack.enter_async_context(parts.running(publish))
         yield made
         for client in made.clients.values():

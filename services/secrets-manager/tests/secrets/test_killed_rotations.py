@@ -1,0 +1,95 @@
+"""Killed before any of its commits, it goes on at the next start: nothing is lost or done twice."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from secrets_world import SERVICE, World, world
+
+pytestmark = pytest.mark.anyio
+
+
+async def converge(sm: World, folder: Path) -> None:
+    """Do what an operator and two instances do, who say again what was not answered, until all is done."""
+    holders = [sm.holder(1), sm.holder(2)]
+    for holder in holders:
+        await holder.read()
+    path, headers = f"/secrets/{SERVICE}/rotate", {"Idempotency-Key": "the-one-rotation"}
+    rotate = asyncio.create_task(sm.operator.post(path, headers=headers))
+    async with asyncio.timeout(60):
+        while True:
+            assert not rotate.done() or rotate.result().status_code == 200, rotate.result().text
+            for holder in holders:
+                await holder.read(conditional=True)
+                document = (await holder.read()).json()
+                await holder.ack(document["versions"][0]["version"], "accepts")
+                await holder.ack(document["version"], "uses")
+            rotations = (await sm.operator.get("/rotations")).json()["items"]
+            if rotations and rotations[0]["state"] == "retired" and len(events(folder / "told")) == 3:
+                break
+            await asyncio.sleep(0.02)
+    assert (await rotate).json()["version"] == 2
+
+
+def write_down(sm: World, folder: Path) -> None:
+    """Have every event that is told written to a file, from the start."""
+
+    def tell(event: dict) -> None:
+        with (folder / "told").open("a") as file:
+            file.write(json.dumps(event) + "\n")
+
+    sm.tell = tell
+
+
+def events(told: Path) -> list[tuple[str, int]]:
+    """The events in the order of their first telling; what is told twice has the same id."""
+    lines = told.read_text().splitlines() if told.exists() else []
+    by_id = {}
+    for line in lines:
+        one = json.loads(line)
+        by_id.setdefault(one["id"], (one["type"], one["data"]["version"]))
+    return list(by_id.values())
+
+
+async def test_a_rotation_that_is_killed_before_any_commit_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    async with world(base) as sm:
+        await sm.create()
+        await sm.policy(overlap_seconds=0)
+    here = Path(__file__).parent
+    paths = [here, here.parents[1], here.parents[3] / "shared"]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": os.environ["PATH"]}
+    for commits in range(1, 60):
+        folder = tmp_path / str(commits)
+        shutil.copytree(base, folder)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(here / "killed_process.py"),
+            str(folder),
+            str(commits),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _, errors = await asyncio.wait_for(child.communicate(), 90)
+        async with world(folder, opened=lambda sm, folder=folder: write_down(sm, folder)) as sm:
+            await converge(sm, folder)
+            versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
+            assert [(version["version"], version["state"]) for version in versions] == [
+                (2, "active"),
+                (1, "retired"),
+            ]
+            assert len((await sm.operator.get("/rotations")).json()["items"]) == 1
+        assert events(folder / "told") == [("secret.staged", 2), ("secret.rotated", 2), ("secret.retired", 1)]
+        if child.returncode == 0:
+            assert commits > 8
+            return
+        assert child.returncode == -signal.SIGKILL, errors.decode()[-2000:]
+    pytest.fail("it never finished")
