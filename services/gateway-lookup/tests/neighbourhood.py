@@ -54,6 +54,8 @@ class Neighbour:
                 json,
                 orjson.dumps({"status": status, "degraded": self.degraded}),
             )
+        if seen.path == "/metrics":
+            return 200, {"Content-Type": "text/plain; version=0.0.4"}, b"fountain_stub 1\n"
         if seen.path == "/openapi.json":
             return 200, json, orjson.dumps(self.openapi())
         return (
