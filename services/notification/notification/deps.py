@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fountain_common.auth import requires
 from fountain_common.roles import Permission
 from fountain_common.tokens import Caller
@@ -16,11 +16,10 @@ SubscriptionReplayer = Annotated[Caller, requires(Permission.SUBSCRIPTIONS_REPLA
 ReadingCaller = Annotated[Caller, requires(Permission.EVENTS_READ)]
 
 
-async def _board(request: Request) -> Board:
-    # Not a plain function: those are sent through a thread, which costs more than all else that a request
-    # does.
+def board_of(request: Request) -> Board:
+    """Answer what the routes work with.
+
+    It is asked for and not injected: a dependency costs each request more than storing its event does.
+    """
     board: Board = request.app.state.board
     return board
-
-
-TheBoard = Annotated[Board, Depends(_board)]

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fountain_common.errors import BadRequest, problem_responses
 
-from notification.deps import SubscriptionReader, SubscriptionReplayer, TheBoard
+from notification.deps import SubscriptionReader, SubscriptionReplayer, board_of
 from notification.repository_deliveries import Attempt, list_deliveries
 from notification.routes_subscriptions import Name, moment
 from notification.schemas import AttemptOut, DeliveryOut, DeliveryPage, Redelivery
@@ -22,7 +22,7 @@ router = APIRouter(tags=["subscriptions"])
 async def list_of_deliveries(
     name: Name,
     caller: SubscriptionReader,
-    board: TheBoard,
+    request: Request,
     status: Annotated[
         Literal["pending", "delivered", "dead", "dropped"] | None,
         Query(description="Only those; dead ones were given up."),
@@ -33,9 +33,9 @@ async def list_of_deliveries(
     """Answer deliveries, the newest first, with every attempt. What receivers answered is shown to the owner
     alone.
     """
-    subscription = await board.subscriptions.get(name)
+    subscription = await board_of(request).subscriptions.get(name)
     before = _number(cursor) if cursor is not None else None
-    found = await board.database.read(
+    found = await board_of(request).database.read(
         lambda session: list_deliveries(session, name, status, before, limit + 1), long=True
     )
     page = found[:limit]
@@ -54,10 +54,12 @@ async def list_of_deliveries(
 async def redeliver_delivery(
     id_: Annotated[str, Path(alias="id", max_length=20, description="The delivery's id.")],
     caller: SubscriptionReplayer,
-    board: TheBoard,
+    request: Request,
 ) -> Redelivery:
     """Have one delivery made again, with its whole schedule before it."""
-    return Redelivery(id=id_, subscription=await board.subscriptions.redeliver(caller, _number(id_)))
+    return Redelivery(
+        id=id_, subscription=await board_of(request).subscriptions.redeliver(caller, _number(id_))
+    )
 
 
 def _number(raw: str) -> int:

@@ -4,11 +4,11 @@ import time
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fountain_common.errors import NotFound, problem_responses
 
 from notification import repository
-from notification.deps import PublishingCaller, ReadingCaller, TheBoard
+from notification.deps import PublishingCaller, ReadingCaller, board_of
 from notification.event import Stored
 from notification.filters import Filter, read_patterns
 from notification.payloads import EventIn, draft
@@ -38,7 +38,7 @@ _JSON = "application/json"
 async def publish_notification(
     body: EventIn,
     caller: PublishingCaller,
-    board: TheBoard,
+    request: Request,
     idempotency_key: Annotated[
         str | None,
         Header(min_length=1, max_length=255, description="Publishing again with it stores nothing more."),
@@ -47,6 +47,7 @@ async def publish_notification(
     """Store an event and answer it, once it is durable. The same id or Idempotency-Key again answers the
     stored one.
     """
+    board = board_of(request)
     event, replayed = await board.log.append(draft(body, caller, time.time(), idempotency_key))
     board.metrics.published.inc()
     headers = {"Location": f"/notifications/{quote(event.id, safe='')}"}
@@ -60,7 +61,7 @@ async def publish_notification(
 )
 async def list_notifications(
     caller: ReadingCaller,
-    board: TheBoard,
+    request: Request,
     types: Types = None,
     source: Annotated[str | None, Query(max_length=255, description="The publisher.")] = None,
     subject: Annotated[str | None, Query(max_length=255, description="What they are about.")] = None,
@@ -69,7 +70,7 @@ async def list_notifications(
 ) -> Response:
     """Answer events in the order of their positions; `next` is what `after` must be for more, or null."""
     wanted = Filter(caller.subject, read_patterns(types), source, subject)
-    found, _ = await board.log.after(after, wanted, limit + 1)
+    found, _ = await board_of(request).log.after(after, wanted, limit + 1)
     page = found[:limit]
     following = b"%d" % page[-1].position if len(found) > limit else b"null"
     return Response(
@@ -87,14 +88,14 @@ async def list_notifications(
 )
 async def get_retained_notification(
     caller: ReadingCaller,
-    board: TheBoard,
+    request: Request,
     type_: Annotated[str, Query(alias="type", max_length=255, description="The type, exactly.")],
     subject: Annotated[
         str | None, Query(max_length=255, description="What it is about; any if not given.")
     ] = None,
 ) -> Response:
     """Answer the newest event of a type and subject; retention keeps it however old it is."""
-    event = await board.database.read(
+    event = await board_of(request).database.read(
         lambda session: repository.retained_event(session, type_, subject, caller.subject)
     )
     return _found(event)
@@ -110,13 +111,13 @@ async def get_retained_notification(
 async def get_notification(
     id_: Annotated[str, Path(alias="id", max_length=255, description="The event's id.")],
     caller: ReadingCaller,
-    board: TheBoard,
+    request: Request,
     source: Annotated[
         str | None, Query(max_length=255, description="Its publisher, where two chose one id.")
     ] = None,
 ) -> Response:
     """Answer one event."""
-    event = await board.database.read(
+    event = await board_of(request).database.read(
         lambda session: repository.event_by_id(session, id_, caller.subject, source)
     )
     return _found(event)

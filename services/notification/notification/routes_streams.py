@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from fountain_common.errors import problem_responses
 
-from notification.deps import ReadingCaller, TheBoard
+from notification.deps import ReadingCaller, board_of
 from notification.filters import Filter, read_patterns
 from notification.routes_events import Types
 from notification.sse import gap_frame, resume
@@ -32,7 +32,7 @@ STREAM_PATH = "/notifications/stream"
 )
 async def stream_notifications(
     caller: ReadingCaller,
-    board: TheBoard,
+    request: Request,
     types: Types = None,
     last_event_id: Annotated[
         str | None,
@@ -41,6 +41,7 @@ async def stream_notifications(
 ) -> Response:
     """Hold a stream open. It ends with the token; reconnecting with `Last-Event-ID` loses nothing."""
     wanted = Filter(caller.subject, read_patterns(types))
+    board = board_of(request)
     log = board.log
     removed = log.removed_through(wanted)
     start = resume(last_event_id, epoch=log.epoch, latest=log.latest, removed_through=removed)

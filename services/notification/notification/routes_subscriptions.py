@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fountain_common.errors import problem_responses
 
-from notification.deps import SubscriptionReader, SubscriptionReplayer, SubscriptionWriter, TheBoard
+from notification.deps import SubscriptionReader, SubscriptionReplayer, SubscriptionWriter, board_of
 from notification.schemas import (
     NewSecret,
     ReplayIn,
@@ -39,12 +39,12 @@ Name = Annotated[
     },
 )
 async def put_subscription(
-    name: Name, body: SubscriptionIn, caller: SubscriptionWriter, board: TheBoard, response: Response
+    name: Name, body: SubscriptionIn, caller: SubscriptionWriter, request: Request, response: Response
 ) -> SubscriptionWithSecret:
     """Make a subscription, which gets what is published from now on; 201 with its signing secret, once. Or
     change it: 200, and it goes on where it was.
     """
-    put = await board.subscriptions.put(caller, name, _wish(body))
+    put = await board_of(request).subscriptions.put(caller, name, _wish(body))
     response.status_code = 201 if put.secret is not None else 200
     return SubscriptionWithSecret(**shown(put.subscription).model_dump(), signing_secret=put.secret)
 
@@ -63,12 +63,12 @@ def _wish(body: SubscriptionIn) -> Wish:
 @router.get("/subscriptions", operation_id="listSubscriptions", summary="List subscriptions")
 async def list_subscriptions(
     _caller: SubscriptionReader,
-    board: TheBoard,
+    request: Request,
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 50,
     cursor: Annotated[str, Query(max_length=63, description="From `next` of the page before.")] = "",
 ) -> SubscriptionPage:
     """Answer subscriptions by name."""
-    found = await board.subscriptions.page(cursor, limit + 1)
+    found = await board_of(request).subscriptions.page(cursor, limit + 1)
     page = found[:limit]
     return SubscriptionPage(
         items=[shown(subscription) for subscription in page],
@@ -82,9 +82,9 @@ async def list_subscriptions(
     summary="Get a subscription",
     responses=problem_responses(404),
 )
-async def get_subscription(name: Name, _caller: SubscriptionReader, board: TheBoard) -> SubscriptionOut:
+async def get_subscription(name: Name, _caller: SubscriptionReader, request: Request) -> SubscriptionOut:
     """Answer a subscription, without its secret."""
-    return shown(await board.subscriptions.get(name))
+    return shown(await board_of(request).subscriptions.get(name))
 
 
 @router.delete(
@@ -94,9 +94,9 @@ async def get_subscription(name: Name, _caller: SubscriptionReader, board: TheBo
     status_code=204,
     responses=problem_responses(404),
 )
-async def delete_subscription(name: Name, caller: SubscriptionWriter, board: TheBoard) -> None:
+async def delete_subscription(name: Name, caller: SubscriptionWriter, request: Request) -> None:
     """Remove a subscription with its deliveries."""
-    await board.subscriptions.delete(caller, name)
+    await board_of(request).subscriptions.delete(caller, name)
 
 
 @router.post(
@@ -105,9 +105,9 @@ async def delete_subscription(name: Name, caller: SubscriptionWriter, board: The
     summary="Replace a signing secret",
     responses=problem_responses(404, 503),
 )
-async def rotate_subscription_secret(name: Name, caller: SubscriptionWriter, board: TheBoard) -> NewSecret:
+async def rotate_subscription_secret(name: Name, caller: SubscriptionWriter, request: Request) -> NewSecret:
     """Make a new signing secret and show it once. For 24 hours deliveries are signed with both."""
-    secret, until = await board.subscriptions.rotate_secret(caller, name)
+    secret, until = await board_of(request).subscriptions.rotate_secret(caller, name)
     return NewSecret(signing_secret=secret, previous_signs_until=moment(until))
 
 
@@ -118,10 +118,10 @@ async def rotate_subscription_secret(name: Name, caller: SubscriptionWriter, boa
     responses=problem_responses(404),
 )
 async def replay_subscription(
-    name: Name, body: ReplayIn, caller: SubscriptionReplayer, board: TheBoard
+    name: Name, body: ReplayIn, caller: SubscriptionReplayer, request: Request
 ) -> ReplayOut:
     """Have past events delivered again, with the same ids, in order; `dry_run` only counts them."""
-    count = await board.subscriptions.replay(
+    count = await board_of(request).subscriptions.replay(
         caller,
         name,
         after=body.after,
