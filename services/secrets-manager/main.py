@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fountain_common.app import create_service
 from fountain_common.connections import Connections
 from fountain_common.settings import load
-from secrets_manager import routes_audit, routes_auth, routes_identities
+from secrets_manager import routes_audit, routes_audit_segments, routes_auth, routes_identities
 from secrets_manager.core import Core
 from secrets_manager.denials import AuditDenials
 from secrets_manager.platform_of_issuer import IssuerPlatform
@@ -34,7 +34,13 @@ def create_app(settings: Settings, connections: Connections | None = None) -> Fa
             "once it is retired. Every read and write is audited."
         ),
         version="1.0.0",
-        routers=[routes_auth.router, *ROUTERS, routes_identities.router, routes_audit.router],
+        routers=[
+            routes_auth.router,
+            *ROUTERS,
+            routes_identities.router,
+            routes_audit.router,
+            routes_audit_segments.router,
+        ],
         lifespan=lifespan,
         platform=IssuerPlatform(settings, core, connections),
         public_paths=[

@@ -1,16 +1,19 @@
 """Reading the audit, and verifying it whole."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from fountain_common.db import Database
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from secrets_manager.anchors import Anchors
-from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
+from secrets_manager.audit_chain import ChainKey, Entry, Head, Record
+from secrets_manager.audit_segments import Segments
 from secrets_manager.audit_verify import KnownHead, Report, Verification
-from secrets_manager.models_audit import AuditHeadRow, AuditRow, AuditSegmentRow
+from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 _CHUNK: Final = 1000
 _ENTRY: Final = tuple(getattr(AuditRow, name) for name in Entry._fields)
@@ -32,8 +35,8 @@ class Filter:
 class AuditReading:
     """Lists and verifies records."""
 
-    def __init__(self, db: Database, chain: ChainKey, anchors: Anchors) -> None:
-        self._db, self._chain, self._anchors = db, chain, anchors
+    def __init__(self, db: Database, chain: ChainKey, anchors: Anchors, segments: Segments) -> None:
+        self._db, self._chain, self._anchors, self._segments = db, chain, anchors, segments
 
     async def page(self, wanted: Filter, before: int | None, limit: int) -> list[Record]:
         """Return records, newest first, older than position `before`."""
@@ -68,18 +71,30 @@ class AuditReading:
 
     def verify_in(self, session: Session, elsewhere: list[KnownHead]) -> Report:
         """Do what `verify` does, inside a transaction."""
-        known = [*self._anchors.known(session), *self._head(session), *elsewhere]
-        pruned = session.scalars(
-            select(AuditSegmentRow)
-            .where(AuditSegmentRow.pruned_at.is_not(None))
-            .order_by(AuditSegmentRow.last.desc())
-        ).first()
-        start = Head(pruned.last, pruned.hash) if pruned else Head(0, GENESIS)
-        verification = Verification(self._chain, start, [item for item in known if item.head.seq > start.seq])
+        start, sealed = self._segments.known(session)
+        known = [*self._anchors.known(session), *self._head(session), *sealed, *elsewhere]
+        later = [item for item in known if item.head.seq > start.seq or not item.genuine]
+        verification = Verification(self._chain, start, later)
         query = select(*_COLUMNS).order_by(AuditRow.seq).execution_options(yield_per=_CHUNK)
         for row in session.execute(query):
             verification.feed(_record(row))
         return verification.finish()
+
+    async def range(self, first: int, last: int) -> AsyncIterator[Record]:
+        """Go over some records in order, a few at a time."""
+        while first <= last:
+            query = (
+                select(*_COLUMNS)
+                .where(AuditRow.seq.between(first, last))
+                .order_by(AuditRow.seq)
+                .limit(_CHUNK)
+            )
+            rows = await self._db.read(partial(_all, query), long=True)
+            if not rows:
+                return
+            for row in rows:
+                yield _record(row)
+            first = rows[-1][0] + 1
 
     def _head(self, session: Session) -> list[KnownHead]:
         row = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
@@ -92,3 +107,7 @@ class AuditReading:
 def _record(row: Row[Any]) -> Record:
     seq, *entry, previous, digest, mac = tuple(row)
     return Record(seq, Entry(*entry), previous, digest, mac)
+
+
+def _all(query: Select[Any], session: Session) -> Sequence[Row[Any]]:
+    return session.execute(query).all()

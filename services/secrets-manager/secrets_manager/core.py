@@ -20,6 +20,7 @@ from secrets_manager import platform_keys, repository_identities
 from secrets_manager.anchors import Anchors
 from secrets_manager.audit import Audit
 from secrets_manager.audit_reading import AuditReading
+from secrets_manager.audit_segments import Segments
 from secrets_manager.authentication import Authenticator
 from secrets_manager.identities import Identities
 from secrets_manager.issuance import Issuance
@@ -57,6 +58,7 @@ class Core:
     audit: Audit
     audit_reading: AuditReading
     anchors: Anchors
+    segments: Segments
     authority: Authority
     signing_keys: SigningKeys
     rows: IdentityRows
@@ -140,7 +142,8 @@ class Core:
             lambda session: platform_keys.audit_key(session, self.keyring, self.clock())
         )
         self.anchors = Anchors(self.db, key, self.settings.data_dir, clock=self.clock)
-        self.audit_reading = AuditReading(self.db, self.audit.chain, self.anchors)
+        self.segments = Segments(self.db, self.audit, key, clock=self.clock)
+        self.audit_reading = AuditReading(self.db, self.audit.chain, self.anchors, self.segments)
 
     async def _open_identities(self) -> None:
         self.authority = await self.db.write(

@@ -3,10 +3,15 @@
 The chain, its head, the signed anchors, and the segments that were sealed for export.
 """
 
-from sqlalchemy import LargeBinary
+from typing import Annotated
+
+from sqlalchemy import BigInteger, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secrets_manager.models_base import Base
+
+#: Two thousand records a second fill 31 bits in twelve days.
+Position = Annotated[int, mapped_column(BigInteger().with_variant(Integer, "sqlite"))]
 
 
 class AuditRow(Base):
@@ -14,7 +19,7 @@ class AuditRow(Base):
 
     __tablename__ = "audit_records"
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[Position] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[float] = mapped_column(index=True)
     caller: Mapped[str] = mapped_column(index=True)
     key_id: Mapped[str]
@@ -39,7 +44,7 @@ class AuditHeadRow(Base):
     __tablename__ = "audit_head"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    seq: Mapped[int]
+    seq: Mapped[Position]
     hash: Mapped[bytes] = mapped_column(LargeBinary)
     mac: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -49,7 +54,7 @@ class AuditAnchorRow(Base):
 
     __tablename__ = "audit_anchors"
 
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[Position] = mapped_column(primary_key=True, autoincrement=False)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[float]
     signature: Mapped[bytes] = mapped_column(LargeBinary)
@@ -64,8 +69,8 @@ class AuditSegmentRow(Base):
     __tablename__ = "audit_segments"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    first: Mapped[int]
-    last: Mapped[int]
+    first: Mapped[Position]
+    last: Mapped[Position]
     previous: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_at: Mapped[float]

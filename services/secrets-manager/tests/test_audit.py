@@ -3,6 +3,8 @@
 What is in it, and what is found when somebody changes the database.
 """
 
+import hashlib
+import json
 import sqlite3
 import time
 
@@ -147,3 +149,56 @@ def _until(true, seconds=5.0):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def sealed(running):
+    admin = running.as_("admin")
+    made = running.client.post("/audit/segments", headers=admin)
+    assert made.status_code == 201, made.text
+    return made.json(), admin
+
+
+def test_a_sealed_segment_is_exported_and_then_pruned_and_the_rest_verifies(running):
+    segment, admin = sealed(running)
+    path = f"/audit/segments/{segment['number']}"
+    assert running.client.delete(path, headers=admin).status_code == 409
+    header, *lines = running.client.get(path, headers=admin).text.splitlines()
+    assert json.loads(header)["last"] == segment["last"]
+    assert [json.loads(line)["record"][0] for line in lines] == list(range(1, segment["last"] + 1))
+    pruned = running.client.delete(path, headers=admin)
+    assert pruned.status_code == 200, pruned.text
+    answer, found = verify(running)
+    assert found == set()
+    assert answer["first"] == segment["last"] + 1
+    assert records(running, limit=500)[-1]["seq"] == segment["last"] + 1
+
+
+def test_an_export_can_be_followed_with_nothing_but_a_hash_function(running):
+    segment, admin = sealed(running)
+    header, *lines = running.client.get(
+        f"/audit/segments/{segment['number']}", headers=admin
+    ).text.splitlines()
+    previous = bytes.fromhex(json.loads(header)["previous"])
+    for line in map(json.loads, lines):
+        content = json.dumps(line["record"], separators=(",", ":"), ensure_ascii=False).encode()
+        previous = hashlib.sha256(previous + content).digest()
+        assert line["hash"] == previous.hex()
+    assert json.loads(header)["hash"] == previous.hex()
+
+
+def test_records_cannot_be_removed_by_calling_them_pruned(running):
+    segment, _ = sealed(running)
+    tamper(
+        running,
+        ("DELETE FROM audit_records WHERE seq <= ?", (segment["last"],)),
+        "UPDATE audit_segments SET pruned_at = 1, exported_at = 1",
+    )
+    answer, found = verify(running)
+    assert answer["intact"] is False
+    assert ("removed", 1, segment["last"]) in found
+
+
+def test_what_is_not_intact_is_not_sealed(running):
+    running.as_("admin")
+    tamper(running, "UPDATE audit_records SET caller='eve' WHERE seq=3")
+    assert running.client.post("/audit/segments", headers=running.as_("admin")).status_code == 409
