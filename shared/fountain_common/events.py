@@ -41,7 +41,7 @@ _PROBLEMS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (
         BadRequest,
-            Forbidden,
+        Forbidden,
         Conflict,
         PayloadTooLarge,
         Unprocessable,

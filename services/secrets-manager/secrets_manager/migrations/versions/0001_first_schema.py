@@ -12,7 +12,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "audit_anchors",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
@@ -28,7 +30,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_records",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("caller", sa.String(), nullable=False),
         sa.Column("key_id", sa.String(), nullable=False),
