@@ -1,0 +1,1 @@
+"""The secrets manager: secrets, identities, and the rotations that every holder confirms."""
