@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from fountain_cli.api import Api
 from fountain_cli.connection import here
-from fountain_cli.exits import USAGE, CommandError, leave
+from fountain_cli.demo.story import Story
+from fountain_cli.exits import FAILED, OK, USAGE, CommandError, leave
 from fountain_cli.screen import err, out, say
 from fountain_cli.stack import ComposeStack, LocalStack, choice
 from fountain_cli.trust import install
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(logs)
     app.command()(trust)
+    app.command()(demo)
 
 
 def _replicas(scale: list[str]) -> dict[str, int]:
@@ -101,3 +104,11 @@ def logs(
 def trust() -> None:
     """Let this machine trust the certificates of the platform that runs here."""
     install(here().ca())
+
+
+def demo() -> None:
+    """Rotate a secret under the eyes of every instance, with the time of each step."""
+    stack = here()
+    with Api(stack.admin_key(), stack.client) as api:
+        true = Story(stack, api).tell()
+    raise leave(OK if true else FAILED)

@@ -1,5 +1,6 @@
 """Which runtime, and which stack, a command means."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -7,8 +8,9 @@ from collections.abc import Mapping
 
 from fountain_cli.stack.compose import ComposeStack, project_name
 from fountain_cli.stack.face import StackError
-from fountain_cli.stack.layout import repository
+from fountain_cli.stack.layout import repository, services
 from fountain_cli.stack.local import LocalStack
+from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.state import State
 
 _DOCKER_SECONDS = 10
@@ -48,7 +50,8 @@ def to_start(replicas: Mapping[str, int], *, dev: bool = False) -> ComposeStack 
     engine = engine_answers()
     runtime = forced(os.environ) or ("docker" if engine or dev else "local")
     if runtime == "local":
-        return LocalStack(replicas=replicas)
+        single = {service.name: 1 for service in services(repository())}
+        return LocalStack(replicas={**single, **replicas})
     if not engine:
         raise StackError("No Docker engine with Compose answers. Start it, or use FOUNTAIN_RUNTIME=local.")
     files = ("compose.yaml", "compose.dev.yaml") if dev else ("compose.yaml",)
@@ -71,12 +74,23 @@ def current() -> ComposeStack | LocalStack:
     """
     runtime = forced(os.environ)
     if runtime in (None, "local"):
-        local = LocalStack()
+        local = _remembered_local()
         if local.running():
             return local
-    if runtime in (None, "docker") and engine_answers():
+    if runtime in (None, "docker") and shutil.which("docker"):
         remembered = State.from_environment(os.environ, repository()).remembered(project_name())
         compose = ComposeStack(settings={name: str(value) for name, value in remembered.items()})
-        if compose.running():
-            return compose
+        with contextlib.suppress(StackError):  # no engine answers
+            if compose.running():
+                return compose
     raise StackError("The platform does not run here. Start it with: make up")
+
+
+def _remembered_local() -> LocalStack:
+    """Answer the local processes with the ports and the domain that they were started with."""
+    facts = State.from_environment(os.environ, repository()).remembered("local")
+    ports, domain = facts.get("ports"), facts.get("domain")
+    return LocalStack(
+        ports=Ports.of_mapping(ports) if isinstance(ports, dict) else None,
+        settings={"FOUNTAIN_DOMAIN": str(domain)} if domain else None,
+    )

@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from dotenv import dotenv_values
 
 from fountain_cli.stack import edge, environment
 from fountain_cli.stack.face import StackError
-from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
+from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
+from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
 from fountain_cli.stack.ports import Ports, free_ports, is_free
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
@@ -61,78 +63,24 @@ class LocalStack:
         self.services = services(self.root)
         self.ports = ports or Ports.from_environment(self._environment)
         remembered = self.state.remembered(self.runtime)
-        known = remembered.get("processes")
-        self._processes: dict[str, list[int]] = dict(known) if isinstance(known, dict) else {}
         health = remembered.get("health_port")
         self._health_port = health if isinstance(health, int) else free_ports(1)[0]
-        for service in self.services:
-            self._plan(service, (replicas or {}).get(service.name))
-
-    # What runs
-
-    def _plan(self, service: Service, count: int | None) -> None:
-        """Give each process of a service a port, and keep those that have one."""
-        listening = self._processes.get(service.name) or []
-        wanted = len(listening) or 1 if count is None else count
-        if wanted > 1 and not service.replicable:
-            raise StackError(f"{service.name} runs as one process: it is the one writer of its database.")
-        first = [self.ports.of(service)]
-        more = free_ports(max(0, wanted - max(1, len(listening))))
-        self._processes[service.name] = (first + listening[1:] + more)[:wanted]
-
-    def _service(self, name: str) -> Service:
-        for service in self.services:
-            if service.name == name:
-                return service
-        raise StackError(
-            f"There is no service {name!r} here; there are {', '.join(s.name for s in self.services)}."
-        )
+        self._plan = Plan(self.services, self.ports, remembered.get("processes"))
+        for service, count in (replicas or {}).items():
+            self._plan.scale(service, count)
 
     def _names(self, service: str) -> list[str]:
-        if service == EDGE:
-            return [EDGE]
-        return [
-            _process_name(service, index)
-            for index in range(len(self._processes[self._service(service).name]))
-        ]
-
-    def _programs(self) -> list[Program]:
-        inherited = environment.inherited(self._environment)
-        marker = {"FOUNTAIN_STATE_DIR": str(self.state.folder)}
-        programs = []
-        for service in self.services:
-            for index, port in enumerate(self._processes[service.name]):
-                told = environment.of_service(
-                    service, port, services=self.services, ports=self.ports, root=self.root,
-                    state=self.state.folder, domain=self.domain,
-                )  # fmt: skip
-                name = _process_name(service.name, index)
-                programs.append(
-                    Program(
-                        name=name,
-                        command=(sys.executable, "entrypoint.py"),
-                        directory=self.root / "services" / service.name,
-                        environment={**inherited, **told, **marker},
-                        log=self.state.logs / f"{name}.log",
-                    )
-                )
-        told = environment.of_edge(
-            services=self.services, ports=self.ports, state=self.state.folder, domain=self.domain,
-            health_port=self._health_port,
-        )  # fmt: skip
-        caddyfile = self.root / "caddy" / "Caddyfile"
-        programs.append(
-            Program(
-                name=EDGE,
-                command=(_caddy(), "run", "--config", str(caddyfile), "--adapter", "caddyfile"),
-                directory=self.state.folder / EDGE,
-                environment={**inherited, **told, **marker},
-                log=self.state.logs / f"{EDGE}.log",
-            )
-        )
-        return programs
+        return [EDGE] if service == EDGE else self._plan.names(service)
 
     # Starting and stopping
+
+    def _programs(self) -> list[Program]:
+        place = Place(self.root, self.state, self.services, self.ports, self.domain)
+        inherited = environment.inherited(self._environment)
+        return [
+            *service_programs(place, self._plan, inherited),
+            edge_program(place, self._health_port, inherited),
+        ]
 
     @property
     def _supervisor(self) -> Supervisor:
@@ -161,7 +109,7 @@ class LocalStack:
             {
                 "domain": self.domain,
                 "ports": self.ports.everywhere(self.services),
-                "processes": self._processes,
+                "processes": self._plan.processes,
                 "health_port": self._health_port,
             },
         )
@@ -226,7 +174,7 @@ class LocalStack:
 
     def scale(self, service: str, replicas: int) -> None:
         """Run so many processes of one service, and wait until they are healthy."""
-        self._plan(self._service(service), replicas)
+        self._plan.scale(service, replicas)
         self.start()
 
     # Breaking and mending
@@ -253,15 +201,16 @@ class LocalStack:
     def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
         """Wait until this service, or everything, is healthy."""
         wanted = [service] if service else [*(one.name for one in self.services), EDGE]
+        deadline = time.monotonic() + timeout
         for name in wanted:
-            if not wait_until(lambda name=name: self._healthy(name), timeout):  # type: ignore[misc]
+            if not wait_until(lambda name=name: self._healthy(name), deadline - time.monotonic()):  # type: ignore[misc]
                 lines = "\n".join(self.logs(name).splitlines()[-_LOG_LINES:])
                 raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{lines}")
 
     def _healthy(self, name: str) -> bool:
         if name == EDGE:
             return self.ca().exists() and _answers(f"http://127.0.0.1:{self._health_port}/health")
-        ca = self.state.folder / "trust" / "ca.pem" if self._service(name).tls else None
+        ca = self.state.folder / "trust" / "ca.pem" if self._plan.service(name).tls else None
         if ca is not None and not ca.exists():
             return False
         return all(
@@ -278,8 +227,8 @@ class LocalStack:
 
     def address(self, service: str, replica: int = 0) -> str:
         """Answer the URL of one process itself, past the edge."""
-        scheme = "https" if self._service(service).tls else "http"
-        return f"{scheme}://127.0.0.1:{self._processes[service][replica]}"
+        scheme = "https" if self._plan.service(service).tls else "http"
+        return f"{scheme}://127.0.0.1:{self._plan.processes[service][replica]}"
 
     def ca(self) -> Path:
         """Answer the file with the CA of the edge."""
@@ -322,18 +271,6 @@ class LocalStack:
         wanted = services or [*(one.name for one in self.services), EDGE]
         paths = [str(self.state.logs / f"{name}.log") for service in wanted for name in self._names(service)]
         return subprocess.run(["tail", "-n", "20", "-F", *paths], check=False).returncode  # noqa: S603, S607
-
-
-def _process_name(service: str, index: int) -> str:
-    return service if index == 0 else f"{service}-{index + 1}"
-
-
-def _caddy() -> str:
-    beside = Path(sys.executable).parent / "caddy"
-    found = str(beside) if beside.exists() else shutil.which("caddy")
-    if not found:
-        raise StackError("Caddy is missing: install requirements-dev.txt, or put caddy on the PATH.")
-    return found
 
 
 def _alive(pid: int) -> bool:

@@ -28,6 +28,12 @@ class Ports:
         return {"http": self.http, "https": self.https, **{s.name: self.of(s) for s in services}}
 
     @classmethod
+    def of_mapping(cls, everywhere: Mapping[str, int]) -> "Ports":
+        """Answer what `everywhere` gave."""
+        others = {name: port for name, port in everywhere.items() if name not in ("http", "https")}
+        return cls(everywhere["http"], everywhere["https"], others)
+
+    @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Ports":
         """Read `FOUNTAIN_HTTP_PORT`, `FOUNTAIN_HTTPS_PORT` and `FOUNTAIN_PORT_GATEWAY_LOOKUP` ...
 

@@ -1,0 +1,1 @@
+"""`fountain demo`: the main job, performed and timed."""
