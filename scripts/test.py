@@ -1,131 +1,118 @@
-#!/usr/bin/env python3
-"""Runs every suite that this machine can run, and says at the end which those were: `make test`.
+"""Runs every suite that this machine can run, and says at the end which were: `make test`.
 
-scripts/test.py [unit | local | compose ...] [--service NAME]
+python scripts/test.py [unit] [local] [containers] [--service NAME]
+
+  unit         the library, the command, and each service by itself: no network
+  local        end to end, the platform as local processes
+  containers   end to end, the platform in containers; only where a Docker engine answers
 """
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("unit", "local", "compose")
-# Unit suites share the cores; the others are measured by what the whole machine can do.
-SIDE_BY_SIDE = max(1, min(4, os.cpu_count() or 1))
-OWN_SUITES = {"shared": "the library", "caddy": "the edge", "observability": "alerts"}
+from fountain_cli.stack.choice import engine_answers
+
+_ROOT = Path(__file__).resolve().parent.parent
+_LOGS = _ROOT / ".fountain" / "tests"
+_KINDS = ("unit", "local", "containers")
+_NO_TESTS = 5
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A pytest run of its own: services cannot share a process, since each has a module `main`."""
+    """One call of pytest."""
 
     name: str
-    folder: Path
-    options: tuple[str, ...] = ()
-
-    def run(self, *, quiet: bool) -> "Outcome":
-        """Run it; with `quiet`, what it prints is kept for later."""
-        command = [sys.executable, "-m", "pytest", "--color=no", "-p", "no:cacheprovider", *self.options]
-        began = time.monotonic()
-        done = subprocess.run(
-            command, cwd=self.folder, check=False, text=True, stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-        )  # fmt: skip
-        return Outcome(self.name, done.returncode, time.monotonic() - began, done.stdout or "")
+    arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a suite ended; `output` is what it printed, if that was kept."""
+class Result:
+    """What became of a suite: `ok`, `FAIL`, or why it was not run."""
 
-    name: str
-    status: int
+    suite: str
+    outcome: str
     seconds: float
-    output: str
-
-    @property
-    def verdict(self) -> str:
-        """In a word."""
-        return "passed" if self.status == 0 else f"FAILED ({self.status})"
+    last_line: str = ""
 
 
-def unit_suites(service: str | None) -> list[Suite]:
-    """Every suite that needs no running platform, the longest first."""
-    services = sorted(path.parent for path in (ROOT / "services").glob("*/pytest.ini"))
-    if service:
-        found = [Suite(service, folder) for folder in services if folder.name == service]
-        if not found:
-            names = ", ".join(one.name for one in services)
-            sys.exit(f"There is no service {service!r} with tests; there are {names}.")
-        return found
-    own = [Suite(name, ROOT / folder) for folder, name in OWN_SUITES.items() if (ROOT / folder).is_dir()]
-    return [*(Suite(folder.name, folder) for folder in reversed(services)), *own]
+def unit_suites() -> list[Suite]:
+    """Answer the suites that need no platform, the largest first so that none is waited for alone."""
+    folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), _ROOT / "caddy"]
+    found = [folder for folder in folders if (folder / "tests").is_dir()]
+    found.sort(
+        key=lambda folder: sum(path.stat().st_size for path in folder.rglob("test_*.py")), reverse=True
+    )
+    return [Suite(str(folder.relative_to(_ROOT)), (str(folder.relative_to(_ROOT)),)) for folder in found]
 
 
-def run_unit(suites: list[Suite]) -> list[Outcome]:
-    """Run them side by side; each is shown whole when it ends."""
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running: list[Future[Outcome]] = [pool.submit(suite.run, quiet=True) for suite in suites]
-        outcomes = []
-        for future in running:
-            outcome = future.result()
-            print(f"\n== {outcome.name}: {outcome.verdict} in {outcome.seconds:.0f} s", flush=True)
-            print(outcome.output.rstrip(), flush=True)
-            outcomes.append(outcome)
-        return outcomes
+def run(suite: Suite) -> Result:
+    """Run a suite; what it prints goes to a file, and here if it fails."""
+    _LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = _LOGS / f"{suite.name.replace('/', '-').replace(' ', '-')}.log"
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suite.arguments]
+    # A suite decides for itself where the platform runs; what the person has set is not meant for it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")}
+    with log.open("w") as file:
+        done = subprocess.run(command, cwd=_ROOT, env=environment, check=False, stdout=file, stderr=file)
+    text = log.read_text(errors="replace")
+    outcome = "ok" if done.returncode == 0 else "no tests" if done.returncode == _NO_TESTS else "FAIL"
+    if outcome == "FAIL":
+        print(f"\n----- {suite.name} -----\n{text}")
+    last = next((line.strip("= ") for line in reversed(text.splitlines()) if line.strip()), "")
+    result = Result(suite.name, outcome, time.monotonic() - began, last)
+    print(f"  {outcome:<8} {suite.name:<28} {result.seconds:6.1f} s  {last}", flush=True)
+    return result
 
 
-def engine_answers() -> bool:
-    """Whether a Docker engine with Compose v2 is at hand, and wanted."""
-    if os.environ.get("FOUNTAIN_RUNTIME") == "local" or shutil.which("docker") is None:
-        return False
-    probes = (["docker", "info"], ["docker", "compose", "version"])
-    return all(subprocess.run(probe, capture_output=True, check=False).returncode == 0 for probe in probes)
-
-
-def journeys(runtime: str) -> Outcome:
-    """Run the journeys over a platform of their own."""
-    name = {"local": "journeys on local processes", "compose": "journeys on Compose"}[runtime]
-    print(f"\n== {name}", flush=True)
-    outcome = Suite(name, ROOT / "tests", (f"--runtime={runtime}",)).run(quiet=False)
-    print(f"== {name}: {outcome.verdict} in {outcome.seconds:.0f} s", flush=True)
-    return outcome
-
-
-def main() -> int:
-    """Run what was asked for, or everything; 0 when all of it passed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", help="unit, local, compose; all if none is named")
-    parser.add_argument("--service", help="the unit tests of one service")
-    options = parser.parse_args()
-    if unknown := set(options.kinds) - set(KINDS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    kinds = ("unit",) if options.service else tuple(options.kinds) or KINDS
-    outcomes, left_out = [], []
+def run_all(kinds: Iterable[str], service: str | None) -> list[Result]:
+    """Run the suites of these kinds; of one service alone if it is named."""
+    results: list[Result] = []
     if "unit" in kinds:
-        outcomes += run_unit(unit_suites(options.service))
-    if "local" in kinds:
-        outcomes.append(journeys("local"))
-    if "compose" in kinds:
-        if engine_answers():
-            outcomes.append(journeys("compose"))
+        wanted = [one for one in unit_suites() if service is None or one.name == f"services/{service}"]
+        with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+            results += pool.map(run, wanted)
+    if service is not None:
+        return results
+    for kind, runtime, possible in (("local", "local", _always), ("containers", "compose", engine_answers)):
+        name = f"end to end, {kind}"
+        if kind in kinds and possible():
+            results.append(run(Suite(name, ("tests", f"--runtime={runtime}"))))
         else:
-            left_out.append("journeys on Compose: no Docker engine with Compose v2 answers here")
-    print("\nWhat was run:")
-    for outcome in outcomes:
-        print(f"  {outcome.verdict:12} {outcome.seconds:5.0f} s  {outcome.name}")
-    for reason in left_out:
-        print(f"  not run               {reason}")
-    failed = sum(outcome.status != 0 for outcome in outcomes)
-    print(f"\nsuites: {len(outcomes) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+            why = "not asked for" if kind not in kinds else "no Docker engine answers"
+            results.append(Result(name, f"not run: {why}", 0))
+    return results
+
+
+def _always() -> bool:
+    return True
+
+
+def main(say: Callable[[str], None] = print) -> int:
+    """Run what is asked for; 1 if a suite failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kinds", nargs="*", help="unit, local, containers; all if none is named")
+    parser.add_argument("--service", help="only the suite of this service")
+    wanted = parser.parse_args()
+    if unknown := [kind for kind in wanted.kinds if kind not in _KINDS]:
+        parser.error(f"{unknown[0]!r} is no kind of suite: there are {', '.join(_KINDS)}")
+    began = time.monotonic()
+    results = run_all(wanted.kinds or _KINDS, wanted.service)
+    say(f"\nWhat was run, in {time.monotonic() - began:.0f} s:")
+    for result in results:
+        say(f"  {result.outcome:<8} {result.suite:<28} {result.last_line}")
+    return int(any(result.outcome == "FAIL" for result in results) or not results)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
