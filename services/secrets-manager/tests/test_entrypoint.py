@@ -1,0 +1,124 @@
+"""The real process: TLS by the name alone, a second replica that waits, a kill at any moment, a key that is not the one."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+SERVICE = Path(__file__).parents[1]
+PATHS = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Process:
+    """A secrets manager as it is run for real, with nobody around."""
+
+    def __init__(self, settings, log):
+        self.port, self.settings, self.log = free_port(), settings, log
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{SERVICE}:{SERVICE.parents[1] / 'shared'}",
+            "FOUNTAIN_RUNTIME": "local",
+            "FOUNTAIN_HOST": "127.0.0.1",
+            "FOUNTAIN_PORT": str(self.port),
+            "FOUNTAIN_GATEWAY_URL": f"http://127.0.0.1:{free_port()}",
+            **{f"FOUNTAIN_{name.upper()}": str(getattr(settings, name)) for name in PATHS},
+        }
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "entrypoint.py"], cwd=SERVICE, env=environment, stdout=file, stderr=file
+            )
+
+    def get(self, path, name="secrets-manager"):
+        context = ssl.create_default_context(cafile=self.settings.trust_dir / "ca.pem")
+        with httpx2.Client(verify=context, trust_env=False, timeout=2) as client:
+            url = f"https://127.0.0.1:{self.port}{path}"
+            return client.get(url, extensions={"sni_hostname": name})
+
+    def is_ready(self):
+        with suppress(httpx2.TransportError, OSError):
+            return self.get("/health").status_code == 200
+        return False
+
+    def end(self, number=signal.SIGTERM):
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def launch(settings, tmp_path):
+    launched = []
+
+    def begin():
+        launched.append(Process(settings, tmp_path / "log"))
+        return launched[-1]
+
+    yield begin
+    for process in launched:
+        process.end(signal.SIGKILL)
+
+
+def until(true, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_it_serves_tls_by_its_name_and_ends_when_told(launch, settings, tmp_path):
+    process = launch()
+    until(process.is_ready)
+    assert process.get("/.well-known/jwks.json").json()["keys"]
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        process.get("/health", name="notification")
+    assert process.end() == 0
+    log = (tmp_path / "log").read_text()
+    for key in [*settings.identities_dir.rglob("api-key"), settings.admin_dir / "api-key", settings.kek_file]:
+        assert key.read_text().strip() not in log
+
+
+def test_killed_at_any_moment_of_its_first_start_it_goes_on_at_the_next(launch, settings):
+    process = launch()
+    for milliseconds in range(0, 1500, 250):
+        until(lambda: (settings.data_dir / "secrets_manager.db").exists())
+        time.sleep(milliseconds / 1000)
+        process.end(signal.SIGKILL)
+        process = launch()
+    until(process.is_ready)
+    assert process.get("/health").json()["checks"]["identities"] == "ok"
+    for name in ("notification", "gateway-lookup", "example-consumer"):
+        assert (settings.identities_dir / name / "api-key").exists()
+
+
+def test_a_second_replica_is_not_ready_until_the_first_is_gone(launch, tmp_path):
+    first = launch()
+    until(first.is_ready)
+    second = launch()
+    until(lambda: "waiting_for_the_other_writer" in (tmp_path / "log").read_text())
+    assert not second.is_ready()
+    first.end(signal.SIGKILL)
+    until(second.is_ready)
+
+
+def test_with_another_key_it_says_so_and_does_not_start(launch, settings, tmp_path):
+    first = launch()
+    until(first.is_ready)
+    first.end()
+    settings.kek_file.unlink()
+    second = launch()
+    assert second.process.wait(20) != 0
+    assert "is missing, and the database cannot be opened without it" in (tmp_path / "log").read_text()
