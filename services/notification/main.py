@@ -13,6 +13,7 @@ from fountain_common.settings import load
 from notification.board import Board
 from notification.local import LocalFeed, LocalPublisher
 from notification.routes_deliveries import router as deliveries_router
+from notification.routes_events import publishing as publishing_router
 from notification.routes_events import router as events_router
 from notification.routes_streams import STREAM_PATH
 from notification.routes_streams import router as streams_router
@@ -54,7 +55,7 @@ app = create_service(
     title=TITLE,
     description=DESCRIPTION,
     version=VERSION,
-    routers=[streams_router, events_router, subscriptions_router, deliveries_router],
+    routers=[publishing_router, streams_router, events_router, subscriptions_router, deliveries_router],
     lifespan=lifespan,
     platform=platform,
     stream_paths=[STREAM_PATH],

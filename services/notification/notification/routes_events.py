@@ -12,9 +12,11 @@ from notification.deps import PublishingCaller, ReadingCaller, board_of
 from notification.event import Stored
 from notification.filters import Filter, read_patterns
 from notification.payloads import EventIn, draft
+from notification.publish_route import PublishRoute
 from notification.schemas import EventOut, EventPage
 
 router = APIRouter(tags=["events"])
+publishing = APIRouter(tags=["events"], route_class=PublishRoute)
 
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 Types = Annotated[
@@ -27,7 +29,7 @@ Types = Annotated[
 _JSON = "application/json"
 
 
-@router.post(
+@publishing.post(
     "/notifications",
     operation_id="publishNotification",
     summary="Publish an event",
