@@ -31,17 +31,18 @@ step "types: shared" types shared shared/fountain_common shared/fountain_cli
 for folder in services/*/; do
   name=$(basename "$folder")
   if [ -f "$folder/main.py" ]; then
-    step "types: $name" types "$folder" "$folder${name//-/_}" "${folder}main.py"
+    step "types: $name" types "$folder" "$folder${name//-/_}" "${folder}main.py" "${folder}entrypoint.py"
   fi
 done
+step "types: benchmarks, scripts" types . benchmarks scripts
 step "migrations" "$bin/python" scripts/check_migrations.py
 step "requirements" scripts/lock.sh --check
-step "Dockerfiles" "$bin/hadolint" services/*/Dockerfile caddy/Dockerfile
+step "Dockerfiles" "$bin/hadolint" services/*/Dockerfile caddy/Dockerfile observability/Dockerfile
 step "Caddyfile" scripts/check_caddyfile.sh
 if docker compose version >/dev/null 2>&1; then
-  for files in "-f compose.yaml" "-f compose.yaml -f compose.dev.yaml"; do
-    # shellcheck disable=SC2086 # two words each
-    step "Compose: ${files##*-f }" docker compose $files config --quiet
+  step "Compose: compose.yaml" docker compose --file compose.yaml config --quiet
+  for file in compose.dev.yaml compose.observability.yaml; do
+    step "Compose: $file" docker compose --file compose.yaml --file "$file" config --quiet
   done
 else
   skipped+=("Compose files (docker compose is not installed)")

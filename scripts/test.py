@@ -45,7 +45,7 @@ class Result:
 
 def unit_suites() -> list[Suite]:
     """Answer the suites that need no platform, the largest first so that none is waited for alone."""
-    folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), _ROOT / "caddy"]
+    folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), _ROOT / "caddy", _ROOT / "observability"]
     found = [folder for folder in folders if (folder / "tests").is_dir()]
     found.sort(
         key=lambda folder: sum(path.stat().st_size for path in folder.rglob("test_*.py")), reverse=True
@@ -77,7 +77,11 @@ def run_all(kinds: Iterable[str], service: str | None) -> list[Result]:
     """Run the suites of these kinds; of one service alone if it is named."""
     results: list[Result] = []
     if "unit" in kinds:
-        wanted = [one for one in unit_suites() if service is None or one.name == f"services/{service}"]
+        suites = unit_suites()
+        wanted = [one for one in suites if service is None or one.name == f"services/{service}"]
+        if not wanted:
+            names = ", ".join(one.name for one in suites)
+            raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
         with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
             results += pool.map(run, wanted)
     if service is not None:
@@ -111,7 +115,9 @@ def main(say: Callable[[str], None] = print) -> int:
     say(f"\nWhat was run, in {time.monotonic() - began:.0f} s:")
     for result in results:
         say(f"  {result.outcome:<8} {result.suite:<28} {result.last_line}")
-    return int(any(result.outcome == "FAIL" for result in results) or not results)
+    failed = sum(result.outcome == "FAIL" for result in results)
+    say(f"suites: {sum(result.outcome == 'ok' for result in results)} passed, {failed} failed")
+    return int(failed > 0)
 
 
 if __name__ == "__main__":

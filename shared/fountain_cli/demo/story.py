@@ -92,7 +92,7 @@ class Story:
                 time.sleep(_PAUSE_SECONDS)
 
     def _gone(self, client: httpx2.Client, link: dict[str, Any]) -> bool:
-        """Say whether a link is gone at every instance: they hear of a retired version as they do of a new one."""
+        """Say whether a link is gone at every instance; they hear of a retired version as of a new one."""
         in_a_row, deadline = 0, time.monotonic() + _NEWS_SECONDS
         while in_a_row < 4 * self._replicas and time.monotonic() < deadline:
             in_a_row = in_a_row + 1 if open_link(client, link) == 410 else 0
