@@ -1,15 +1,23 @@
 """Queries over rotations and holders, and their way between rows and the rules."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Final
+from dataclasses import fields
+from typing import Final, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HolderRow, RotationRow
 from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
 
+_ROTATIONS: Final = cast("Table", RotationRow.__table__)
+_FIELDS: Final = [field.name for field in fields(Rotation)]
+_ADD: Final = insert(_ROTATIONS)
+_SAVE: Final = (
+    update(_ROTATIONS)
+    .where(_ROTATIONS.c.rotation_id == bindparam("id"))
+    .values({name: bindparam(name) for name in (*_FIELDS, "last_holders")})
+)
 _OPEN: Final = [str(state) for state in OPEN]
 
 
@@ -40,16 +48,12 @@ def to_holder(row: HolderRow) -> Holder:
 
 def add(session: Session, rotation: Rotation, requested_by: str) -> None:
     """Insert a new rotation."""
-    session.add(RotationRow(**_columns(rotation), requested_by=requested_by, last_holders=None))
-    session.flush()
+    session.execute(_ADD, {**_columns(rotation), "requested_by": requested_by})
 
 
-def save(session: Session, rotation: Rotation) -> RotationRow:
-    """Write what a step changed."""
-    row = session.scalars(select(RotationRow).where(RotationRow.rotation_id == rotation.rotation_id)).one()
-    for name, value in _columns(rotation).items():
-        setattr(row, name, value)
-    return row
+def save(session: Session, rotation: Rotation, last_holders: str | None) -> None:
+    """Write what a step changed; who held the secret goes with a rotation that has ended."""
+    session.execute(_SAVE, {**_columns(rotation), "id": rotation.rotation_id, "last_holders": last_holders})
 
 
 def find(session: Session, rotation_id: str) -> RotationRow | None:
@@ -115,4 +119,4 @@ def remove_holder(session: Session, service_name: str, identity: str, instance_i
 
 
 def _columns(rotation: Rotation) -> dict[str, object]:
-    return {**asdict(rotation), "state": str(rotation.state)}
+    return {**{name: getattr(rotation, name) for name in _FIELDS}, "state": str(rotation.state)}

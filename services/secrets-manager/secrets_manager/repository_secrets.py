@@ -1,12 +1,29 @@
 """Queries over secrets and their versions."""
 
 from collections.abc import Sequence
+from typing import Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import SecretRow, SecretVersionRow
 from secrets_manager.rotation import HELD, VersionState
+
+# Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
+_SECRETS: Final = cast("Table", SecretRow.__table__)
+_VERSIONS: Final = cast("Table", SecretVersionRow.__table__)
+_ADD_VERSION: Final = insert(_VERSIONS)
+_SET_STATE: Final = (
+    update(_VERSIONS)
+    .where(_VERSIONS.c.service_name == bindparam("of"), _VERSIONS.c.version == bindparam("number"))
+    .values(state=bindparam("state"), changed_at=bindparam("changed_at"))
+)
+_TOUCH: Final = (
+    update(_SECRETS)
+    .where(_SECRETS.c.service_name == bindparam("of"))
+    .values(updated_at=bindparam("updated_at"))
+)
+_HELD: Final = [str(state) for state in HELD]
 
 
 def find(session: Session, service_name: str) -> SecretRow | None:
@@ -24,7 +41,7 @@ def held_versions(session: Session, service_names: Sequence[str]) -> dict[str, l
     """Return the staged, active and draining versions of each secret, the newest first."""
     query = select(SecretVersionRow).where(
         SecretVersionRow.service_name.in_(service_names),
-        SecretVersionRow.state.in_([str(state) for state in HELD]),
+        SecretVersionRow.state.in_(_HELD),
     )
     found: dict[str, list[SecretVersionRow]] = {name: [] for name in service_names}
     for row in session.scalars(query.order_by(SecretVersionRow.version.desc())):
@@ -51,3 +68,39 @@ def version_page(session: Session, service_name: str, before: int, limit: int) -
         SecretVersionRow.service_name == service_name, SecretVersionRow.version < before
     )
     return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(limit)).all()
+
+
+def add_version(
+    session: Session,
+    service_name: str,
+    number: int,
+    state: VersionState,
+    sealed: bytes,
+    by: str,
+    now: float,
+) -> None:
+    """Insert a version."""
+    session.execute(
+        _ADD_VERSION,
+        {
+            "service_name": service_name,
+            "version": number,
+            "state": str(state),
+            "sealed": sealed,
+            "created_at": now,
+            "created_by": by,
+            "changed_at": now,
+        },
+    )
+
+
+def set_state(session: Session, service_name: str, number: int, state: VersionState, now: float) -> None:
+    """Note that a version is in another state."""
+    session.execute(
+        _SET_STATE, {"of": service_name, "number": number, "state": str(state), "changed_at": now}
+    )
+
+
+def touch(session: Session, service_name: str, now: float) -> None:
+    """Note that something about a secret has changed."""
+    session.execute(_TOUCH, {"of": service_name, "updated_at": now})

@@ -65,7 +65,7 @@ async def create_secrets_for_service(
     key = _key(parts, caller, idempotency_key, "create", service_name, values)
     generated = parts.generated.get(service_name, ())
     outcome = await parts.secrets.create(Intent(caller, "create", key), service_name, values, generated)
-    response.headers.update({**_NO_STORE, "ETag": outcome.etag})
+    response.headers.update(_NO_STORE)
     return Created(**_answer(parts, caller, outcome))
 
 
@@ -117,7 +117,7 @@ async def replace_secrets_for_service(
     key = _key(parts, caller, idempotency_key, "replace", service_name, given.root)
     intent = Intent(caller, "replace", key, if_match)
     outcome = await parts.secrets.replace(intent, service_name, given.root)
-    response.headers.update({**_NO_STORE, "ETag": outcome.etag})
+    response.headers.update(_NO_STORE)
     return Rotated(**_answer(parts, caller, outcome), rotation_id=outcome.rotation_id)
 
 
@@ -142,7 +142,7 @@ async def rotate_secrets_for_service(
     key = _key(parts, caller, idempotency_key, "rotate", service_name, body)
     intent = Intent(caller, "rotate", key, immediate=wish.immediate)
     outcome = await parts.secrets.rotate(intent, service_name, wish.new_secrets or {}, wish.keys)
-    response.headers.update({**_NO_STORE, "ETag": outcome.etag})
+    response.headers.update(_NO_STORE)
     return Rotated(**_answer(parts, caller, outcome), rotation_id=outcome.rotation_id)
 
 

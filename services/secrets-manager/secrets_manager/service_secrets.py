@@ -53,7 +53,6 @@ class Outcome:
     state: VersionState
     rotation_id: str | None
     values: Mapping[str, str] = field(repr=False)
-    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,6 @@ class SecretsService:
                 VersionState(row.state),
                 done.rotation_id,
                 views.open_values(self.vault, row).by_key,
-                _etag_now(session, service_name),
             )
 
         return await self.changes.until(

@@ -1,7 +1,8 @@
 """Applies the steps of rotation.py to the database, each with its event, in the caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Final
 
 import orjson
 from fountain_common.outbox import enqueue
@@ -10,74 +11,97 @@ from sqlalchemy.orm import Session
 from secrets_manager import repository_rotations as rotations
 from secrets_manager import repository_secrets as secrets
 from secrets_manager import rotation as rules
-from secrets_manager.models_secrets import SecretRow, SecretVersionRow
+from secrets_manager.models_secrets import SecretRow
 from secrets_manager.rotation import Change, Holder, Rotation, RotationEvent, RotationState, VersionState
+
+#: Where a transaction keeps when each secret has something to do next, so that it is asked for once.
+_NEXT: Final = "next moment"
 
 
 def begin(
     session: Session, secret: SecretRow, sealed: bytes, rotation: Rotation, *, immediate: bool, by: str
-) -> None:
-    """Store a new version and its rotation, and take every step that is due at once.
+) -> VersionState:
+    """Store a new version and its rotation, take every step that is due, and return the version's state.
 
     A staged rotation gives way to the new one. `immediate` waits for nobody.
     """
-    now = rotation.created_at
-    holders = holders_of(session, secret.service_name)
-    open_ones = rotations.open_of(session, secret.service_name)
-    staged = [one for one in open_ones if one.state is RotationState.STAGED]
-    apply(session, [rules.supersede(one, now) for one in staged], holders, now)
-    secret.newest_version = rotation.version
-    session.add(
-        SecretVersionRow(
-            service_name=secret.service_name,
-            version=rotation.version,
-            state=str(VersionState.STAGED),
-            sealed=sealed,
-            created_at=now,
-            created_by=by,
-            changed_at=now,
-        )
-    )
-    rotations.add(session, rotation, by)
+    now, name = rotation.created_at, secret.service_name
+    holders = holders_of(session, name)
+    open_ones = rotations.open_of(session, name)
+    others = [one for one in open_ones if one.state is not RotationState.STAGED]
+    changes = [rules.supersede(one, now) for one in open_ones if one.state is RotationState.STAGED]
     if immediate:
-        others = [one for one in open_ones if one.state is not RotationState.STAGED]
-        apply(session, rules.immediately(rotation, others, now), holders, now)
+        changes += rules.immediately(rotation, others, now)
     else:
-        tell(session, rotation, RotationEvent.STAGED)
-        progress(session, secret.service_name, now)
+        changes.append(Change(rotation, event=RotationEvent.STAGED))
+        changes += rules.advance([*others, rotation], holders, now)
+    state = dict(state for change in changes for state in change.versions).get(
+        rotation.version, VersionState.STAGED
+    )
+    secret.newest_version, secret.updated_at = rotation.version, now
+    secrets.add_version(session, name, rotation.version, state, sealed, by, now)
+    rotations.add(session, rotation, by)
+    apply(session, changes, holders, now)
+    _remember_next(session, name, _after(open_ones, [rotation], changes), holders)
+    return state
 
 
-def progress(session: Session, service_name: str, now: float) -> float | None:
-    """Take every step that is due for one secret; return the moment of the next that time alone will make
-    due.
+def progress(session: Session, service_name: str, now: float) -> None:
+    """Take every step that is due for one secret.
 
-    What to do is decided by what is stored and the clock, and by nothing else, so that it goes on after
-    any kill.
+    What to do is decided by what is stored and the clock, by nothing else: so it goes on after a kill.
     """
     holders = holders_of(session, service_name)
-    changes = rules.advance(rotations.open_of(session, service_name), holders, now)
+    open_ones = rotations.open_of(session, service_name)
+    changes = rules.advance(open_ones, holders, now)
     apply(session, changes, holders, now)
-    return next_moment(session, service_name, holders)
+    _remember_next(session, service_name, _after(open_ones, [], changes), holders)
 
 
-def next_moment(session: Session, service_name: str, holders: Sequence[Holder] | None = None) -> float | None:
+def next_moment(session: Session, service_name: str) -> float | None:
     """Return when `progress` has something to do for this secret if nobody acknowledges anything."""
-    held_by = holders_of(session, service_name) if holders is None else holders
-    moments = (rules.next_moment(one, held_by) for one in rotations.open_of(session, service_name))
-    return min((moment for moment in moments if moment is not None), default=None)
+    key = (_NEXT, service_name)
+    if key not in session.info:
+        holders = holders_of(session, service_name)
+        _remember_next(session, service_name, rotations.open_of(session, service_name), holders)
+    moment: float | None = session.info[key]
+    return moment
 
 
-def apply(session: Session, changes: Iterable[Change], holders: Sequence[Holder], now: float) -> None:
-    """Write steps: the rotation, the versions whose state they change, and the event."""
+def apply(session: Session, changes: Sequence[Change], holders: Sequence[Holder], now: float) -> None:
+    """Write steps: each rotation as the last of them leaves it, the versions they changed, and the events."""
+    for rotation in {change.rotation.rotation_id: change.rotation for change in changes}.values():
+        ended = None if rotation.is_open else orjson.dumps([asdict(holder) for holder in holders]).decode()
+        rotations.save(session, rotation, ended)
+        session.info.pop((_NEXT, rotation.service_name), None)
+    states = {
+        (change.rotation.service_name, number): state
+        for change in changes
+        for number, state in change.versions
+    }
+    for (service_name, number), state in states.items():
+        secrets.set_state(session, service_name, number, state, now)
+    for service_name in {service_name for service_name, _ in states}:
+        secrets.touch(session, service_name, now)
     for change in changes:
-        row = rotations.save(session, change.rotation)
-        if not change.rotation.is_open:
-            row.last_holders = orjson.dumps([asdict(holder) for holder in holders]).decode()
-        for number, state in change.versions:
-            _set_state(session, change.rotation.service_name, number, state, now)
         if change.event is not None:
             tell(session, change.rotation, change.event)
-    session.flush()
+
+
+def _after(
+    open_ones: Sequence[Rotation], begun: Sequence[Rotation], changes: Sequence[Change]
+) -> list[Rotation]:
+    """Return rotations as the changes leave them."""
+    last = {change.rotation.rotation_id: change.rotation for change in changes}
+    return [last.get(one.rotation_id, one) for one in (*open_ones, *begun)]
+
+
+def _remember_next(
+    session: Session, service_name: str, open_ones: Sequence[Rotation], holders: Sequence[Holder]
+) -> None:
+    moments = (rules.next_moment(one, holders) for one in open_ones)
+    due = min((moment for moment in moments if moment is not None), default=None)
+    session.info[_NEXT, service_name] = due
 
 
 def tell(session: Session, rotation: Rotation, event: RotationEvent) -> None:
@@ -99,12 +123,3 @@ def tell(session: Session, rotation: Rotation, event: RotationEvent) -> None:
 def holders_of(session: Session, service_name: str) -> list[Holder]:
     """Return the holders of a secret as the rules know them."""
     return [rotations.to_holder(row) for row in rotations.holders_of(session, service_name)]
-
-
-def _set_state(session: Session, service_name: str, number: int, state: VersionState, now: float) -> None:
-    row = secrets.version(session, service_name, number)
-    secret = secrets.find(session, service_name)
-    if row is None or secret is None:
-        return
-    row.state, row.changed_at = str(state), now
-    secret.updated_at = now

@@ -2,6 +2,7 @@
 told to it.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -107,6 +108,8 @@ class World:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass and the worker look once."""
+        await self.db.write(lambda _session: None)  # what was committed before has been heard of by then
+        await asyncio.sleep(0.01)
         self.clock.advance(seconds)
         await self.parts.driver.look()
 
