@@ -50,11 +50,18 @@ async def tcp_peer(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def inside() -> None:
-    """Refuse what comes through the edge."""
+async def _registrar(request: Request) -> Caller:
+    caller = await authenticate(request)
+    if not caller.may(Permission.REGISTRY_REGISTER):
+        raise Forbidden.missing(Permission.REGISTRY_REGISTER, caller.roles)
+    # Asked last: to a stranger we say that he is one, wherever he comes from.
     context = current()
     if context is None or context.through_edge:
         raise Forbidden("Instances register from inside the platform's network, never through the edge.")
+    return caller
+
+
+_registrar.permissions = (str(Permission.REGISTRY_REGISTER),)  # type: ignore[attr-defined]
 
 
 async def edge_only(request: Request) -> None:
@@ -69,7 +76,7 @@ CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]
 ServiceName = Annotated[str, Depends(_name)]
 LookedUp = Annotated[str, Depends(_may_look_up)]
 TcpPeer = Annotated[str, Depends(tcp_peer)]
-Registrar = Annotated[Caller, requires(Permission.REGISTRY_REGISTER)]
+Registrar = Annotated[Caller, Depends(_registrar)]
 Admin = Annotated[Caller, requires(Permission.REGISTRY_WRITE)]
 Reader = Annotated[Caller, requires(Permission.REGISTRY_READ)]
 CatalogReader = Annotated[Caller, requires(Permission.CATALOG_READ)]

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fountain_common.errors import NotFound, problem_responses
 from fountain_common.names import service_name
 
-from gateway_lookup.deps import Admin, GatewayDep, Reader, Registrar, ServiceName, TcpPeer, inside
+from gateway_lookup.deps import Admin, GatewayDep, Reader, Registrar, ServiceName, TcpPeer
 from gateway_lookup.leases import Claim, Lease
 from gateway_lookup.lookups import StaticEntry
 from gateway_lookup.registry import Registry
@@ -123,7 +123,6 @@ async def delete_registry_entry(_: Admin, name: ServiceName, gateway: GatewayDep
     summary="Register an instance or renew its lease",
     response_model=LeaseAnswer,
     response_model_exclude_none=True,
-    dependencies=[Depends(inside)],
     responses=problem_responses(409),
 )
 async def register_instance(
@@ -171,7 +170,6 @@ async def register_instance(
     operation_id="deregisterInstance",
     summary="Give up a lease",
     status_code=204,
-    dependencies=[Depends(inside)],
 )
 async def deregister_instance(
     caller: Registrar,
