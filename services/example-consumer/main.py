@@ -7,16 +7,23 @@ import jwt
 from example_consumer.settings import Settings
 from fastapi import BackgroundTasks, Path
 from fastapi.responses import RedirectResponse
-from fountain_common import create_service, requires
-from fountain_common.errors import Gone, NotFound, Problem, Unavailable, Unprocessable, problem_responses
-from fountain_common.event import Event
-from fountain_common.events import Events
+from fountain_common import (
+    Event,
+    Events,
+    Peers,
+    Problem,
+    Secrets,
+    StrictModel,
+    create_service,
+    get_logger,
+    load,
+    problem_responses,
+    requires,
+)
+from fountain_common.errors import Gone, NotFound, Unavailable, Unprocessable
 from fountain_common.holding import Report
-from fountain_common.http import Peers
-from fountain_common.logging import get_logger, set_level
-from fountain_common.secrets import Secrets
-from fountain_common.settings import load
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, UrlConstraints
+from fountain_common.logging import set_level
+from pydantic import BaseModel, Field, HttpUrl, UrlConstraints
 
 settings = load(Settings)
 app = create_service(
@@ -31,10 +38,9 @@ peers: Peers = app.state.platform.peers
 log = get_logger()
 
 
-class NewLink(BaseModel):
+class NewLink(StrictModel):
     """A link to be signed."""
 
-    model_config = ConfigDict(extra="forbid")
     target: Annotated[HttpUrl, UrlConstraints(allowed_schemes=["https"], max_length=2048)]
     ttl_seconds: int = Field(default=300, ge=1, le=settings.link_seconds)
 
