@@ -145,12 +145,14 @@ class SecretsService:
         """Begin a rotation in the caller's transaction."""
         now = self.clock()
         secret = existing(session, service_name)
-        _check_if_match(session, service_name, intent.if_match)
-        active = secrets.version_in(session, service_name, VersionState.ACTIVE)
+        held = secrets.held_versions(session, [service_name])[service_name]
+        _check_if_match(session, held, intent.if_match)
+        by_state = {row.state: row for row in held}
+        active = by_state.get(VersionState.ACTIVE)
         if active is None:
             raise Conflict("No version of this secret is active.")
         # What is staged goes on in its successor: a value that somebody chose a moment ago is not lost.
-        base = secrets.version_in(session, service_name, VersionState.STAGED) or active
+        base = by_state.get(VersionState.STAGED, active)
         made = change(views.open_values(self.vault, base))
         policy = policy_of(session, service_name)
         rotation = Rotation(
@@ -233,11 +235,9 @@ def _check(given: Mapping[str, str]) -> None:
         raise Unprocessable(str(failure)) from failure
 
 
-def _check_if_match(session: Session, service_name: str, if_match: str | None) -> None:
-    if if_match is not None and not matches(if_match, _etag_now(session, service_name)):
+def _check_if_match(session: Session, held: Sequence[SecretVersionRow], if_match: str | None) -> None:
+    if if_match is None:
+        return
+    now = views.etag(repository_facts.epoch(session), [(row.version, row.state) for row in held])
+    if not matches(if_match, now):
         raise PreconditionFailed("The secret has changed since you read it. Read it again and decide anew.")
-
-
-def _etag_now(session: Session, service_name: str) -> str:
-    held = secrets.held_versions(session, [service_name])[service_name]
-    return views.etag(repository_facts.epoch(session), [(row.version, row.state) for row in held])
