@@ -242,6 +242,8 @@ class Dispatcher:
                 await events.publish("subscription.disabled", subscription.name, data, idempotency_key=key)
             except Problem as problem:
                 get_logger().warning("subscription_disabled_not_told", reason=problem.detail)
+                await asyncio.sleep(RETRY_SECONDS)
+                self.announce_soon()
                 return
             await self._database.write(
                 partial(note_announced, name=subscription.name, updated_at=subscription.updated_at)

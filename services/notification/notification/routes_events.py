@@ -51,9 +51,10 @@ async def publish_notification(
     """
     board = board_of(request)
     event, replayed = await board.log.append(draft(body, caller, time.time(), idempotency_key))
-    board.metrics.published.inc()
     headers = {"Location": f"/notifications/{quote(event.id, safe='')}"}
-    if replayed:
+    if not replayed:
+        board.metrics.published.inc()
+    else:
         headers["Idempotency-Replayed"] = "true"
     return Response(_shown(event), 201, media_type=_JSON, headers=headers)
 
