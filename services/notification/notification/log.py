@@ -95,7 +95,7 @@ class EventLog:
     async def _append_waiting(self) -> None:
         try:
             while self._waiting:
-                # Whatever has arrived by now belongs to this group: there is less to do while it is committed.
+                # Whatever has arrived by now belongs to this group: less is left to do while it is committed.
                 await asyncio.sleep(0)
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 await self._append_group(group)
