@@ -1,4 +1,4 @@
-"""The real process: TLS by its name alone, a second replica, a kill at any moment, a key that is not the one."""
+"""The real process: TLS by its name alone, a second replica, kills, and a key that is not the one."""
 
 import os
 import signal
