@@ -18,15 +18,16 @@ DOMAIN = "fountain.localhost"
 GATEWAY = "gateway-lookup"
 
 
-class Ways(httpx2.AsyncBaseTransport):
+class OpenWorld(World):
     """The platform's own services are fakes; everything else is the network."""
 
-    def __init__(self, world: World) -> None:
-        self._world, self._network = world, httpx2.AsyncHTTPTransport()
+    def __init__(self, issuer: str = f"https://secrets-manager.{DOMAIN}") -> None:
+        super().__init__(issuer)
+        self._network = httpx2.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.host in ("secrets-manager", "notification"):
-            return await self._world.handle_async_request(request)
+            return await super().handle_async_request(request)
         return await self._network.handle_async_request(request)
 
 
@@ -147,13 +148,12 @@ class Neighbourhood:
             setenv(f"FOUNTAIN_{name}", str(value))
         self.url = f"http://127.0.0.1:{self.port}"
         self.site = f"https://{DOMAIN}:{self.edge.https_port}"
-        self._serve(instance(FOLDER, World(f"https://secrets-manager.{DOMAIN}"), roles=None))
+        self._serve(instance(FOLDER, OpenWorld(), roles=None))
         self.edge.start()
         stack.callback(self.edge.stop)
 
     def _serve(self, client: ServiceClient) -> None:
         client.world.enter(client.app.state.platform)
-        client.app.state.platform.connections.transport = Ways(client.world)
         client.app.state.gateway.registry.pinned["notification"] = "http://notification:8000"
         self.app = client.app
         self._server = uvicorn.Server(
