@@ -216,9 +216,12 @@ def test_the_log_level_follows_the_configuration(client: ServiceClient) -> None:
     try:
         client.world.notification.emit("config.updated", NAME, {"log_level": "DEBUG"}, source="admin")
         wait_until(lambda: logging.getLogger().level == logging.DEBUG, "the level is DEBUG")
-        client.world.notification.emit("config.updated", "another", {"log_level": "ERROR"}, source="admin")
-        client.world.notification.emit("config.updated", None, {"log_level": "INFO"}, source="admin")
-        wait_until(lambda: logging.getLogger().level == logging.INFO, "the level is INFO")
+        for_another = {"type": "config.updated", "subject": "another", "data": {"log_level": "ERROR"}}
+        assert client.post("/notifications", json=for_another).status_code == 200
+        assert logging.getLogger().level == logging.DEBUG
+        for_all = {"type": "config.updated", "data": {"log_level": "INFO"}}
+        assert client.post("/notifications", json=for_all).status_code == 200
+        assert logging.getLogger().level == logging.INFO
     finally:
         logging.getLogger().setLevel(before)
 
