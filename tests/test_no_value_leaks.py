@@ -32,9 +32,18 @@ def needles(
     rotation = steward.rotate()
     signed = steward.ask("POST", CONSUMER, "/links", json={"target": "https://example.com/"})
     assert signed.status_code == 201, signed.text
+    opened = steward.ask("GET", CONSUMER, f"/links/{signed.json()['token']}")
+    assert opened.status_code == 307, opened.text
     steward.at(CONSUMER).get("/status", headers={"X-API-Key": steward.stack.admin_key()})
     steward.wait_for_state(rotation["rotation_id"], "retired")
-    found |= dict(values_of(steward)) | keys(stack) | {"an access token": steward.token(CONSUMER)}
+    found |= (
+        dict(values_of(steward))
+        | keys(stack)
+        | {
+            "an access token": steward.token(CONSUMER),
+            "a signed link": signed.json()["token"],
+        }
+    )
     return Needles(found, tmp_path_factory.mktemp("needles") / "patterns")
 
 
