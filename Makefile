@@ -1,6 +1,6 @@
 # The platform's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down logs token status demo dev trust test check format lock base-images clean
+.PHONY: help new-service up down logs token status demo dev trust test check format lock base-images clean
 SHELL := /bin/bash
 
 python := .venv/bin/python
@@ -54,3 +54,6 @@ base-images: $(ready) ## Make the base images without an image registry
 
 clean: $(ready) ## Stop the platform and remove all its keys, data and images
 	@$(fountain) down --remove
+
+new-service: $(ready) ## Make a service from the template (name=stories)
+	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))

@@ -6,7 +6,19 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from fountain_cli.commands import catalog, events, lifecycle, login, rotations, secrets, services
+from fountain_cli.commands import (
+    audit,
+    catalog,
+    events,
+    identities,
+    keeper,
+    lifecycle,
+    login,
+    rotations,
+    secrets,
+    services,
+    subscriptions,
+)
 from fountain_cli.exits import FAILED, CommandError
 from fountain_cli.screen import err
 from fountain_cli.stack import StackError
@@ -40,3 +52,7 @@ services.register(app)
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(rotations.app, name="rotations")
 app.add_typer(events.app, name="events")
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(identities.app, name="identities")
+app.add_typer(audit.app, name="audit")
+keeper.register(app)

@@ -84,7 +84,7 @@ def down(
     remove: Annotated[bool, typer.Option("--remove", help="Forget all keys and data as well.")] = False,
 ) -> None:
     """Stop the platform; keys and data stay."""
-    stack = here() if not remove else choice.to_remove()
+    stack = here() if not remove else choice.running_or_next()
     with err.status("Stopping"):
         stack.stop(remove=remove)
     say("The platform is stopped." + (" Its keys and data are gone." if remove else ""))

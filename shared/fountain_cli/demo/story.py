@@ -62,6 +62,7 @@ class Story:
         return self.true
 
     def _rotate(self, client: httpx2.Client, old: dict[str, Any]) -> None:
+        out.print("\nThe rotation begins; times count from here.\n")
         self._began = time.monotonic()
         answer = self._api.call(ISSUER, "POST", f"/secrets/{SERVICE}/rotate", json={})
         self._say(f"rotation to version {answer['version']} asked for; the answer: {answer['state']}")

@@ -58,8 +58,8 @@ def to_start(replicas: Mapping[str, int], *, dev: bool = False) -> ComposeStack 
     return ComposeStack(replicas=replicas, files=files)
 
 
-def to_remove() -> ComposeStack | LocalStack:
-    """Answer the stack to remove: the one that runs, else the one that `up` would start."""
+def running_or_next() -> ComposeStack | LocalStack:
+    """Answer the stack that runs, else the one that `up` would start."""
     try:
         return current()
     except StackError:

@@ -267,6 +267,15 @@ class ComposeStack:
                 found[one["Name"].removeprefix("/")] = int(one["RestartCount"])
         return found
 
+    def administer(self, *arguments: str) -> int:
+        """Run a command of the Secrets Manager beside its database, in a container of its own."""
+        command = ["python", "-m", "secrets_manager.admin", *arguments]
+        try:
+            self._run("run", "--rm", "--no-deps", "secrets-manager", *command, quiet=False)
+        except StackError:
+            return 1
+        return 0
+
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""
         self._run("logs", "--follow", "--tail", "20", *services, quiet=False)

@@ -75,5 +75,8 @@ class Stack(Protocol):
     def restarts(self) -> Mapping[str, int]:
         """Answer for each process how often it was started again since the stack was started."""
 
+    def administer(self, *arguments: str) -> int:
+        """Run a command of the Secrets Manager beside its database; answer the exit status."""
+
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted; answer the exit status."""

@@ -266,6 +266,17 @@ class LocalStack:
             for name in self._supervisor.processes()
         }
 
+    def administer(self, *arguments: str) -> int:
+        """Run a command of the Secrets Manager beside its database."""
+        [program] = [one for one in self._programs() if one.name == "secrets-manager"]
+        command = [sys.executable, "-m", "secrets_manager.admin", *arguments]
+        environment = {
+            **program.environment,
+            "PYTHONPATH": f"{program.environment['PYTHONPATH']}:{program.directory}",
+        }
+        done = subprocess.run(command, cwd=program.directory, env=environment, check=False)  # noqa: S603
+        return done.returncode
+
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""
         wanted = services or [*(one.name for one in self.services), EDGE]
