@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fountain_cli.scaffold import NotMade, make_service
+from fountain_cli.scaffold import NotMade, make_service, upgrade_service
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
 from fountain_cli.stack.layout import services
 
@@ -105,6 +105,64 @@ def test_a_further_service_gets_a_port_of_its_own_and_moves_nobody(copy: Path) -
     make_service(copy, "authors")
     ports = {service.name: service.port for service in services(copy)}
     assert (ports["stories"], ports["authors"]) == (8010, 8011)
+
+
+def git(root: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def upgradable(copy: Path) -> Path:
+    """A service of which the team has changed a line, in a repository that has the template."""
+    git(copy, "init", "--quiet")
+    git(copy, "add", ".")
+    git(copy, "commit", "--quiet", "-m", "The first template")
+    make_service(copy, "stories")
+    routes = copy / "services" / "stories" / "stories" / "routes.py"
+    routes.write_text(routes.read_text().replace("Keep an item;", "Keep a story;"))
+    return copy
+
+
+def change_template(root: Path, name: str, before: str, after: str) -> None:
+    path = root / "templates" / "service" / "template" / name
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    git(root, "add", "templates")
+    git(root, "commit", "--quiet", "-m", "A later template")
+
+
+def test_an_upgrade_brings_the_templates_changes_and_keeps_the_teams(upgradable: Path) -> None:
+    routes = upgradable / "services" / "stories" / "stories" / "routes.py"
+    change_template(upgradable, "{{package}}/routes.py.jinja", "le=500)] = 50", "le=200)] = 50")
+    done = upgrade_service(upgradable, "stories")
+    assert [str(path) for path in done.changed] == [".copier-answers.yml", "stories/routes.py"]
+    assert done.conflicts == []
+    assert "le=200" in routes.read_text()
+    assert "Keep a story;" in routes.read_text()
+    assert upgrade_service(upgradable, "stories").changed == []
+
+
+def test_where_both_changed_the_same_lines_the_person_decides(upgradable: Path) -> None:
+    change_template(upgradable, "{{package}}/routes.py.jinja", "Keep an item;", "Keep a thing;")
+    done = upgrade_service(upgradable, "stories")
+    assert [str(path) for path in done.conflicts] == ["stories/routes.py"]
+    text = (upgradable / "services" / "stories" / "stories" / "routes.py").read_text()
+    assert "<<<<<<< this service" in text
+    assert "Keep a thing;" in text
+
+
+def test_what_the_team_took_away_stays_away(upgradable: Path) -> None:
+    readme = upgradable / "services" / "stories" / "README.md"
+    readme.unlink()
+    change_template(upgradable, "README.md.jinja", "tests it alone", "runs its tests")
+    upgrade_service(upgradable, "stories")
+    assert not readme.exists()
+
+
+def test_a_service_that_was_not_made_from_the_template_is_not_upgraded(upgradable: Path) -> None:
+    with pytest.raises(NotMade, match="not made from the template"):
+        upgrade_service(upgradable, "example-consumer")
 
 
 def test_wiring_twice_is_wiring_once() -> None:

@@ -15,7 +15,7 @@ from fountain_cli.conformance import check as examine
 from fountain_cli.conformance.layout import misplaced
 from fountain_cli.connection import connect
 from fountain_cli.exits import FAILED, REFUSED, USAGE, CommandError, leave
-from fountain_cli.scaffold import NotMade, make_service
+from fountain_cli.scaffold import NotMade, make_service, upgrade_service
 from fountain_cli.screen import AsJson, as_json, out, say, table
 from fountain_cli.stack import edge
 from fountain_cli.stack.layout import repository, services
@@ -26,6 +26,7 @@ _ELSEWHERE = "example-consumer"
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(new)
+    app.command()(upgrade)
     app.command()(check)
 
 
@@ -44,6 +45,22 @@ def new(
     for path in written:
         out.print(f"  {path}", highlight=False)
     say(f"\nmake test service={name}   tests it alone\nmake up                 starts it with the platform")
+
+
+def upgrade(name: Annotated[str, typer.Argument(help="A service from the template.")]) -> None:
+    """Bring what has changed in the template to a service; ends with 1 where conflicts are left."""
+    try:
+        done = upgrade_service(repository(), name)
+    except NotMade as reason:
+        raise CommandError(str(reason), REFUSED) from None
+    for path in done.changed:
+        out.print(f"  merged    services/{name}/{path}", highlight=False)
+    for path in done.conflicts:
+        out.print(f"  conflict  services/{name}/{path}", highlight=False)
+    if not done.changed and not done.conflicts:
+        say(f"services/{name} is up to date.")
+    if done.conflicts:
+        raise leave(FAILED)
 
 
 def check(

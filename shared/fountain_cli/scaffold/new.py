@@ -8,6 +8,7 @@ from pathlib import Path
 from fountain_common.errors import InvalidName
 from fountain_common.names import PLATFORM, service_name, snake
 
+from fountain_cli.scaffold.template import TEMPLATE, Answers, render, template_tree
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
 from fountain_cli.stack.layout import next_port
 
@@ -46,7 +47,8 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
         raise NotMade(str(reason)) from None
     with tempfile.TemporaryDirectory(dir=root / "services", prefix=".new-") as workplace:
         made = Path(workplace, name)
-        _instantiate(root, made, name, port, description)
+        answers: Answers = {"service_name": name, "port": port, "template": template_tree(root)}
+        render(root / TEMPLATE, made, answers | ({"description": description} if description else {}))
         _lock(root, made, name)
         made.rename(folder)
     for path, text in wirings.items():
@@ -68,15 +70,6 @@ def _good_name(root: Path, raw: str) -> str:
     if not package.isidentifier():
         raise NotMade(f"{name!r} cannot be the name of a Python package: begin with a letter.")
     return name
-
-
-def _instantiate(root: Path, folder: Path, name: str, port: int, description: str) -> None:
-    from copier import run_copy
-
-    data: dict[str, object] = {"service_name": name, "port": port}
-    if description:
-        data["description"] = description
-    run_copy(str(root / "templates" / "service"), folder, data=data, defaults=True, quiet=True)
 
 
 def _lock(root: Path, folder: Path, name: str) -> None:

@@ -63,7 +63,7 @@ def _answered(folder: Path) -> Service:
     answers = folder / ".copier-answers.yml"
     text = answers.read_text() if answers.is_file() else ""
     port = re.search(r"^port: (\d+)$", text, re.MULTILINE)
-    generated = re.search(r"^generated: '?([A-Z0-9_ ]*)'?$", text, re.MULTILINE)
+    generated = re.search(r"^generated: [\"']?([A-Z0-9_ ]*)[\"']?$", text, re.MULTILINE)
     return Service(
         folder.name,
         int(port[1]) if port else FIRST_FREE_PORT,
