@@ -1,7 +1,7 @@
 """Brings a later version of the template to a service that was made from an earlier one.
 
-A three-way merge, file by file: what the template changed is changed in the service, what the team changed stays,
-and where both changed the same lines the file gets conflict markers, as with git.
+A three-way merge, file by file: what the template changed is changed in the service, what the team changed
+stays, and where both changed the same lines the file gets conflict markers, as with git.
 """
 
 import subprocess
