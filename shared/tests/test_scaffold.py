@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """As much of the repository as a new service needs."""
-    for name in ("compose.yaml", "compose.dev.yaml"):
+    for name in ("compose.yaml", "compose.dev.yaml", "compose.observability.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
     for service in ("example-consumer", "notification"):
@@ -54,6 +54,8 @@ def test_a_new_service_is_complete_and_wired(copy: Path) -> None:
     )
     assert " short-stories}" in compose["services"]["secrets-manager"]["environment"]["FOUNTAIN_SERVICES"]
     assert {"data-short-stories", "identity-short-stories"} <= set(compose["volumes"])
+    observability = (copy / "compose.observability.yaml").read_text()
+    assert " short-stories} prometheus" in observability
     dev = yaml.safe_load((copy / "compose.dev.yaml").read_text())
     assert dev["services"]["short-stories"]["ports"] == ["127.0.0.1:8010:8000"]
 

@@ -9,7 +9,7 @@ from fountain_common.errors import InvalidName
 from fountain_common.names import PLATFORM, service_name, snake
 
 from fountain_cli.scaffold.template import TEMPLATE, Answers, render, template_tree
-from fountain_cli.scaffold.wiring import CannotWire, published, wired
+from fountain_cli.scaffold.wiring import CannotWire, listed, published, wired
 from fountain_cli.stack.layout import next_port
 
 _TAKEN = (*PLATFORM, "caddy", "fountain-common")
@@ -32,7 +32,9 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
     """
     name = _good_name(root, raw_name)
     folder = root / "services" / name
-    compose, compose_dev = root / "compose.yaml", root / "compose.dev.yaml"
+    compose, compose_dev, compose_observability = (
+        root / f"compose{kind}.yaml" for kind in ("", ".dev", ".observability")
+    )
     if (folder / ".copier-answers.yml").exists():
         return []
     if folder.exists():
@@ -42,6 +44,7 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
         wirings = {
             compose: wired(compose.read_text(), name),
             compose_dev: published(compose_dev.read_text(), name, port),
+            compose_observability: listed(compose_observability.read_text(), name),
         }
     except CannotWire as reason:
         raise NotMade(str(reason)) from None

@@ -37,7 +37,7 @@ def wired(compose: str, name: str, generated: Sequence[str] = ()) -> str:
     text = _above(compose, _SERVICES, service)
     text = _above(text, _IDENTITIES, [f"      - identity-{name}:/identities/{name}"])
     text = _above(text, _VOLUMES, [f"  data-{name}:", f"  identity-{name}:"])
-    return _reconciled(text, ":".join((name, *generated)))
+    return listed(text, name, generated)
 
 
 def published(compose_dev: str, name: str, port: int) -> str:
@@ -59,10 +59,14 @@ def _above(text: str, marker: str, lines: Sequence[str]) -> str:
     return text.replace(f"{marker}\n", "\n".join((*lines, marker)) + "\n", 1)
 
 
-def _reconciled(text: str, word: str) -> str:
-    found = _RECONCILED.search(text)
+def listed(compose: str, name: str, generated: Sequence[str] = ()) -> str:
+    """A Compose file whose list of services for the Secrets Manager has this one in it."""
+    found = _RECONCILED.search(compose)
     if found is None:
         raise CannotWire(
-            "FOUNTAIN_SERVICES has no default list in compose.yaml; add the service there by hand."
+            "FOUNTAIN_SERVICES has no default list in a Compose file; add the service there by hand."
         )
-    return _RECONCILED.sub(rf"\g<1>\g<2> {word}\g<3>", text, count=1)
+    if name in (word.partition(":")[0] for word in found[2].split()):
+        return compose
+    word = ":".join((name, *generated))
+    return _RECONCILED.sub(rf"\g<1>\g<2> {word}\g<3>", compose, count=1)
