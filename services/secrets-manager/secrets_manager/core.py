@@ -17,6 +17,7 @@ from fountain_common.metrics import Metrics
 from sqlalchemy.orm import Session
 
 from secrets_manager import platform_keys, repository_identities
+from secrets_manager.alarms import Alarms
 from secrets_manager.anchors import Anchors
 from secrets_manager.audit import Audit
 from secrets_manager.audit_reading import AuditReading
@@ -186,7 +187,15 @@ class Core:
         reconciler = Reconciler(self.db, self.rows, self.identities, self.secrets, folders, clock=self.clock)
         await reconciler.run(self.settings.wanted, self.authority.pem)
         await stack.enter_async_context(self.secrets.running(events.publish, metrics.registry))
+        alarms = Alarms(
+            self.db,
+            writable=self._audit_is_writable,
+            verified=self._audit_is_intact,
+            registry=metrics.registry,
+            monotonic=time.monotonic,
+        )
         tasks = [
+            asyncio.create_task(self._repeat(alarms.look, _HOUSEKEEPING_SECONDS), name="alarms"),
             asyncio.create_task(self._repeat(self._keep_house, _HOUSEKEEPING_SECONDS), name="housekeeping"),
             asyncio.create_task(
                 self._repeat(self.anchors.anchor, self.settings.anchor_seconds), name="anchors"
@@ -204,6 +213,9 @@ class Core:
 
     async def _audit_is_writable(self) -> None:
         await self.db.write(self.audit.check)
+
+    async def _audit_is_intact(self) -> bool:
+        return (await self.audit_reading.verify([])).intact
 
     async def _rows_are_genuine(self) -> bool:
         """Go over all identities and keys now and then: a row put in is seen before anybody uses it."""
