@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Final, cast
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HolderRow, RotationRow
@@ -72,6 +72,12 @@ def services_with_open(session: Session) -> list[str]:
     return list(
         session.scalars(select(RotationRow.service_name).where(RotationRow.state.in_(_OPEN)).distinct())
     )
+
+
+def count_overdue(session: Session) -> int:
+    """Return how many open rotations are beyond their deadline."""
+    query = select(func.count()).where(RotationRow.state.in_(_OPEN), RotationRow.overdue)
+    return session.scalar(query) or 0
 
 
 def page(
