@@ -18,6 +18,7 @@ from gateway_lookup.inside import OwnDirectory, OwnRegistry, ServesFirst
 from gateway_lookup.observations import Observations
 from gateway_lookup.service import Gateway
 from gateway_lookup.settings import GatewaySettings
+from gateway_lookup.shortcut_lookup import LOOK_UP
 from gateway_lookup.watcher import Watcher
 
 settings = load(GatewaySettings)
@@ -78,6 +79,7 @@ app = create_service(
         "/internal/route",
         "/internal/tls-ask",
     ],
+    shortcuts=[LOOK_UP],
 )
 app.state.gateway = gateway
 app.state.catalogue = Catalogue(settings, gateway.registry, seen)

@@ -139,12 +139,24 @@ class Gateway:
             async with self._changing:
                 # One that renewed while we waited is not late any more.
                 expired = [lease for lease in expired if self._still_late(lease)]
-                await self.db.write(partial(_drop, gone=expired, reason="expired"))
+                await self._expire(expired)
                 for lease in expired:
-                    self.registry.put(lease)
                     get_logger().warning(
                         "lease_expired", registered=lease.claim.service, instance_id=lease.claim.instance
                     )
+
+    async def _expire(self, expired: list[leases.Lease]) -> None:
+        # Marked before it is written: one that renews meanwhile is then no plain renewal, and waits for its turn
+        # to register anew, in place of being overwritten.
+        before = [self.registry.leases[lease.claim.key] for lease in expired]
+        for lease in expired:
+            self.registry.put(lease)
+        try:
+            await self.db.write(partial(_drop, gone=expired, reason="expired"))
+        except BaseException:
+            for lease in before:
+                self.registry.put(lease)
+            raise
 
     def probed(self, key: Key, well: bool) -> None:
         """Take note of a probe's outcome."""

@@ -1,6 +1,7 @@
 """The service's parts, put together, and their life from start to stop."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fountain_common.db import Database
@@ -47,7 +48,7 @@ class Board:
             revoked=self._revoked,
         )
         guard = guard or Guard(settings.webhook_allowed_networks)
-        sealer = Sealer(self._data_keys)
+        sealer = Sealer(self._data_keys, self._earlier_data_keys)
         delivery_metrics = DeliveryMetrics.of(metrics.registry)
         self._dispatcher = Dispatcher(
             self.log,
@@ -85,12 +86,18 @@ class Board:
         secrets = self.platform.secrets
         return [value for _, value in secrets.accepted("DATA_KEY")] if secrets is not None else []
 
+    async def _earlier_data_keys(self) -> AsyncIterator[str]:
+        if self.platform.secrets is not None:
+            async for _, value in self.platform.secrets.earlier("DATA_KEY"):
+                yield value
+
     async def _data_key_rotated(self, _version: int) -> None:
         """Seal what is stored with the new key; only then is it acknowledged as used, and the old one may
         go.
         """
-        await self.open()
-        await self.subscriptions.reseal()
+        if self._is_open:
+            # One that waits to be the writer has nothing to seal yet: `start` does it, and a rotation goes on.
+            await self.subscriptions.reseal()
 
     async def open(self) -> None:
         """Become the one writer, bring the tables up to date, and read where the log ends. Doing it again
