@@ -1,12 +1,15 @@
 """Data at rest under a service's own `DATA_KEY`: AES-256-GCM, bound to where it belongs, ready for rotation.
 
 The id of the key lies beside the ciphertext: what is new is sealed with the active key, what is old opens
-with any that is still accepted. A service seals its rows anew in an `on_rotation` handler; `Sealer.current`
-tells which need it.
+with any that is still accepted. A service seals its rows anew at its start and in an `on_rotation` handler;
+`Sealer.current` tells which need it, and inside `Sealer.reaching_back` also those open whose key has retired
+meanwhile.
 """
 
+import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Protocol
 
@@ -18,7 +21,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 _FORMAT = b"\x01"
 _ID_BYTES = 8
 _NONCE_BYTES = 12
-_HEAD_BYTES = len(_FORMAT) + _ID_BYTES
+HEAD_BYTES = len(_FORMAT) + _ID_BYTES
+"""So many first bytes of what is sealed tell with which key."""
 
 
 class SealBroken(Exception):
@@ -32,17 +36,35 @@ class AcceptedSecrets(Protocol):
         """Versions and values of `key` that are accepted, the active one first."""
         ...
 
+    def earlier(self, key: str) -> AsyncIterator[tuple[int, str]]:
+        """Versions and values of `key` that are accepted no more, the newest first."""
+        ...
+
 
 class Sealer:
-    """Seals with the first of the keys that `keys` answers at the time, opens with any of them."""
+    """Seals with the first of the keys that `keys` answers at the time, opens with any of them.
 
-    def __init__(self, keys: Callable[[], Iterable[str]]) -> None:
-        self._keys = keys
+    Args:
+        keys: those that are accepted now.
+        earlier: fetches those that were, the newest first; without it, what was sealed with them is lost.
+    """
+
+    def __init__(
+        self, keys: Callable[[], Iterable[str]], earlier: Callable[[], AsyncIterator[str]] | None = None
+    ) -> None:
+        self._keys, self._earlier = keys, earlier
+        self._recalled: list[str] = []
+        self._recalling = asyncio.Lock()
 
     @classmethod
     def of(cls, secrets: AcceptedSecrets, name: str = "DATA_KEY") -> "Sealer":
         """A sealer that follows the rotations of the secret `name`."""
-        return cls(lambda: [value for _, value in secrets.accepted(name)])
+
+        async def earlier() -> AsyncIterator[str]:
+            async for _, value in secrets.earlier(name):
+                yield value
+
+        return cls(lambda: [value for _, value in secrets.accepted(name)], earlier)
 
     def seal(self, context: str, plaintext: bytes) -> bytes:
         """Encrypt `plaintext`; it opens only under the same `context` (its table and row, for example)."""
@@ -52,24 +74,55 @@ class Sealer:
 
     def open(self, context: str, sealed: bytes) -> bytes:
         """Decrypt what `seal` gave for the same `context`. Raises `SealBroken`."""
-        key_id, nonce = sealed[len(_FORMAT) : _HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES]
-        for key in self._keys():
+        key_id, nonce = sealed[len(_FORMAT) : HEAD_BYTES], sealed[HEAD_BYTES : HEAD_BYTES + _NONCE_BYTES]
+        for key in (*self._keys(), *self._recalled):
             candidate, cipher = _derived(key)
             if candidate == key_id and sealed.startswith(_FORMAT):
                 try:
-                    return cipher.decrypt(nonce, sealed[_HEAD_BYTES + _NONCE_BYTES :], context.encode())
+                    return cipher.decrypt(nonce, sealed[HEAD_BYTES + _NONCE_BYTES :], context.encode())
                 except (InvalidTag, ValueError):
                     break
         raise SealBroken("sealed data does not open with any key held")
 
     def current(self, sealed: bytes) -> bool:
         """Whether `sealed` was made with the active key, so that nothing has to be done on a rotation."""
-        return sealed[:_HEAD_BYTES] == _FORMAT + _derived(self._newest())[0]
+        return sealed[:HEAD_BYTES] == _head(self._newest())
+
+    @asynccontextmanager
+    async def reaching_back(self, sealed: Iterable[bytes]) -> AsyncIterator[None]:
+        """Let these open, inside the block, with keys that retired while this service was stopped.
+
+        Nothing is fetched when all of them open anyway. What no version has a key for stays closed; the
+        caller learns of it by `SealBroken`, as ever.
+
+        Args:
+            sealed: what will be opened, or only its first `HEAD_BYTES`.
+
+        Raises:
+            Unavailable, Forbidden: earlier keys are needed and cannot be fetched now.
+        """
+        async with self._recalling:
+            missing = {each[:HEAD_BYTES] for each in sealed} - {_head(key) for key in self._keys()}
+            try:
+                if missing and self._earlier is not None:
+                    async for key in self._earlier():
+                        if _head(key) in missing:
+                            missing.discard(_head(key))
+                            self._recalled.append(key)
+                        if not missing:
+                            break
+                yield
+            finally:
+                self._recalled.clear()
 
     def _newest(self) -> str:
         for key in self._keys():
             return key
         raise SealBroken("there is no active data key")
+
+
+def _head(key: str) -> bytes:
+    return _FORMAT + _derived(key)[0]
 
 
 @lru_cache(maxsize=16)

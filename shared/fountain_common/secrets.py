@@ -9,7 +9,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
@@ -127,6 +127,29 @@ class Secrets(Mapping[str, str]):
     def report(self) -> list[Report]:
         """Answer each version's state, what was acknowledged of it and since when it is so; no values."""
         return self._held.report(self._acknowledger.accepts, self._acknowledger.uses)
+
+    async def earlier(self, key: str) -> AsyncIterator[tuple[int, str]]:
+        """Fetch `(version, value)` of versions that are honoured no more, the newest first, one at a time.
+
+        For data that was written under a value which was rotated away while no instance was there to write
+        it anew. The Secrets Manager keeps a retired version until it is destroyed, and records who reads it.
+
+        Raises:
+            Unavailable, Forbidden: a version cannot be fetched now.
+        """
+        for number in range(max(self.versions, default=0), 0, -1):
+            if number in self._held.versions:
+                continue
+            response = await self._peers.request(
+                "GET", "secrets-manager", self._path, params={"version": number}
+            )
+            if response.status_code in (404, 410):
+                continue  # destroyed
+            if response.status_code != 200:
+                raise _problem(self._service, response.status_code)
+            value = response.json()["secrets"].get(key)
+            if value is not None:
+                yield number, str(value)
 
     # --- acting ---------------------------------------------------------------------------------------------
 

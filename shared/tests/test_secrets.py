@@ -247,6 +247,23 @@ async def test_granted_secrets_are_followed_like_our_own(secrets: Secrets, world
     assert await secrets.granted("billing") is others
 
 
+async def test_values_that_are_honoured_no_more_are_fetched_newest_first_and_not_held(
+    secrets: Secrets, world: World
+) -> None:
+    first = secrets["DB_PASSWORD"]
+    for password in ("second", "third", "fourth"):
+        rotation = world.secrets_manager.stage("orders", DB_PASSWORD=password)
+        rotation.activate()
+        rotation.retire_previous()
+    world.secrets_manager.destroy("orders", 2)
+    await secrets.refresh()
+    assert [each async for each in secrets.earlier("DB_PASSWORD")] == [(3, "third"), (1, first)]
+    assert secrets.versions == (4,)
+    world.secrets_manager.down = True
+    with pytest.raises(Unavailable):
+        _ = [each async for each in secrets.earlier("DB_PASSWORD")]
+
+
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (403, Forbidden), (500, Unavailable)])
 async def test_a_refusal_of_granted_secrets_says_what_is_wrong(
     secrets: Secrets, world: World, status: int, kind: type[Exception]

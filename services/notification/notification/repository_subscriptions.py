@@ -124,6 +124,12 @@ def least_had(session: Session) -> int | None:
     return session.execute(select(func.min(subscriptions.c.had)).where(subscriptions.c.enabled)).scalar()
 
 
+def sealed_secrets(session: Session) -> list[bytes]:
+    """Answer all signing secrets, sealed."""
+    rows = session.execute(select(subscriptions.c.secret, subscriptions.c.previous_secret)).all()
+    return [sealed for row in rows for sealed in row if sealed is not None]
+
+
 def reseal(
     session: Session, current: Callable[[bytes], bool], again: Callable[[str, bytes], bytes | None]
 ) -> int:

@@ -261,15 +261,14 @@ class Subscriptions:
         return name
 
     async def reseal(self) -> int:
-        """Seal all signing secrets with the active data key; answers how many were not."""
+        """Seal all signing secrets with the active data key; answers how many were not.
 
-        def again(name: str, sealed: bytes) -> bytes:
-            context = sealing_context(name)
-            return self._sealer.seal(context, self._sealer.open(context, sealed))
-
-        changed = await self._database.write(
-            lambda session: store.reseal(session, self._sealer.current, again)
-        )
+        Those under a key that retired while the service was stopped are opened with it once more.
+        """
+        async with self._sealer.reaching_back(await self._database.read(store.sealed_secrets)):
+            changed = await self._database.write(
+                lambda session: store.reseal(session, self._sealer.current, self._seal_anew)
+            )
         if changed:
             for subscription in await self._database.read(store.list_subscriptions):
                 await self._dispatcher.changed(subscription.name)

@@ -301,6 +301,27 @@ def test_signing_secrets_are_stored_sealed_and_follow_a_rotation_of_the_data_key
     Webhook(secret).verify(body, headers)
 
 
+def test_a_data_key_that_was_rotated_while_the_service_was_stopped_loses_no_signing_secret(
+    start: Any, receiver: Any
+) -> None:
+    running = start()
+    secret = subscribe(running, callback_url=receiver.url)["signing_secret"]
+    running.stop()
+    manager = running.world.secrets_manager
+    for key in ("the second data key", "the third data key"):
+        rotation = manager.stage("notification", DATA_KEY=key)
+        rotation.activate()
+        rotation.retire_previous()
+    again = start(running.world)
+    # Sealed anew before it serves: the earlier versions are needed no more.
+    manager.destroy("notification", 1)
+    manager.destroy("notification", 2)
+    again.publish("order.placed")
+    wait_until(lambda: receiver.requests, "the delivery")
+    headers, body = receiver.requests[0]
+    Webhook(secret).verify(body, headers)
+
+
 def test_what_waits_is_delivered_after_a_restart(start: Any, receiver: Any) -> None:
     running = start()
     receiver.answer = lambda headers, body: 500

@@ -14,7 +14,7 @@ import pytest
 import time_machine
 from fountain_common.db import Database
 from fountain_common.migrations import differences
-from fountain_common.testing import ServiceClient, instance, wait_until
+from fountain_common.testing import ServiceClient, World, instance, wait_until
 from two_factor.codes import RECOVERY_CODES
 from two_factor.models import Base
 
@@ -184,6 +184,51 @@ def test_seeds_are_sealed_and_follow_a_rotation_of_the_data_key(
     wait_until(lambda: sealed()[:9] != before[:9], "sealed anew")
     clock.shift(30)
     assert verified(client, authenticator.at(NOW + 30)) is True
+
+
+def stopped_while_the_data_key_is_rotated(world: World) -> None:
+    """Rotate as the real one does when nobody holds the secret: it is through at once, twice over."""
+    for key in ("the second data key", "the third data key"):
+        rotation = world.secrets_manager.stage("two-factor", DATA_KEY=key)
+        rotation.activate()
+        rotation.retire_previous()
+
+
+def test_a_data_key_that_was_rotated_while_the_service_was_stopped_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
+    world = World()
+    with instance(SERVICE, world, roles=SOMEBODY) as client:
+        authenticator, _ = confirmed(client)
+        waiting = enrolled(client, "grace")
+    stopped_while_the_data_key_is_rotated(world)
+    with instance(SERVICE, world, roles=SOMEBODY) as client:
+        clock.shift(30)
+        assert verified(client, authenticator.at(NOW + 30)) is True
+        code = {"otp_code": waiting.at(NOW + 30)}
+        assert client.post("/factors/grace/confirm", json=code).status_code == 200
+    # Everything was sealed anew: the earlier versions are needed no more.
+    for version in (1, 2):
+        world.secrets_manager.destroy("two-factor", version)
+    with instance(SERVICE, world, roles=SOMEBODY) as client:
+        clock.shift(30)
+        assert verified(client, authenticator.at(NOW + 60)) is True
+
+
+def test_the_service_starts_although_a_seed_was_sealed_under_a_key_that_is_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
+    world = World()
+    with instance(SERVICE, world, roles=SOMEBODY) as client:
+        confirmed(client)
+    stopped_while_the_data_key_is_rotated(world)
+    world.secrets_manager.destroy("two-factor", 1)
+    with instance(SERVICE, world, roles=SOMEBODY) as client:
+        authenticator, _ = confirmed(client, "grace")
+        clock.shift(30)
+        assert verified(client, authenticator.at(NOW + 30), "grace") is True
 
 
 def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from fountain_common.sealing import HEAD_BYTES
+from sqlalchemy import LargeBinary, delete, func, select, union, update
 from sqlalchemy.orm import Session
 
 from two_factor.lockout import Lockout
@@ -60,6 +61,13 @@ def factors_after(session: Session, username: str, limit: int) -> list[Factor]:
             select(Factor).where(Factor.username > username).order_by(Factor.username).limit(limit)
         )
     )
+
+
+def sealed_heads(session: Session) -> list[bytes]:
+    """With which keys anything is sealed, as the first bytes of what is."""
+    columns = (Factor.seed, Factor.pending_seed, OneTimeCode.code)
+    heads = [select(func.substr(column, 1, HEAD_BYTES, type_=LargeBinary)) for column in columns]
+    return [head for (head,) in session.execute(union(*heads)) if head is not None]
 
 
 def one_time_codes(session: Session) -> list[OneTimeCode]:

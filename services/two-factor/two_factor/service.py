@@ -158,11 +158,15 @@ class Factors:
         return code, expires_at
 
     async def seal_anew(self) -> None:
-        """Seal everything with the active data key, a page at a time. Done before the old key is given up."""
-        await self.db.write(self._seal_codes_anew)
-        after: str | None = ""
-        while after is not None:
-            after = await self.db.write(partial(self._seal_page_anew, after=after))
+        """Seal everything with the active data key, a page at a time. Done before the old key is given up.
+
+        What was sealed under a key that retired while no instance was running is opened with it once more.
+        """
+        async with self.sealer.reaching_back(await self.db.read(repository.sealed_heads, long=True)):
+            await self.db.write(self._seal_codes_anew)
+            after: str | None = ""
+            while after is not None:
+                after = await self.db.write(partial(self._seal_page_anew, after=after))
 
     def _seal_codes_anew(self, session: Session) -> None:
         for row in repository.one_time_codes(session):

@@ -166,9 +166,16 @@ class FakeSecretsManager:
             one = self._service(service)
             draining = [version for version, state in one.states.items() if state == "draining"]
             for version in draining:
-                del one.states[version], one.values[version]
+                del one.states[version]
         for version in draining:
             self._say("secret.retired", service, version)
+
+    def destroy(self, service: str, version: int) -> None:
+        """Erase the values of a version that is honoured no more."""
+        with self._lock:
+            one = self._service(service)
+            assert version not in one.states, "a version that is honoured is not destroyed"  # noqa: S101
+            one.values[version] = {}
 
     def rotate(self, service: str, *, seconds: float = 5.0, **values: str) -> FakeRotation:
         """Rotate as the real one does: returns when every holder has confirmed, with the version before still
@@ -243,6 +250,8 @@ class FakeSecretsManager:
     def _secrets(self, request: httpx2.Request, parts: list[str], instance: str) -> httpx2.Response:
         one = self._service(parts[1])
         if request.method == "GET" and len(parts) == 2:
+            if "version" in request.url.params:
+                return self._read_version(one, parts[1], int(request.url.params["version"]))
             return self._read(one, parts[1], instance, request.headers.get("if-none-match"))
         if request.method == "POST" and parts[-1] == "ack":
             phase, version = orjson.loads(request.content)["phase"], int(parts[3])
@@ -277,6 +286,21 @@ class FakeSecretsManager:
         if known == etag:
             return httpx2.Response(304, headers={"ETag": etag})
         return httpx2.Response(200, json=body, headers={"ETag": etag})
+
+    @staticmethod
+    def _read_version(one: _Service, name: str, version: int) -> httpx2.Response:
+        if version not in one.values:
+            return httpx2.Response(404, json={"detail": "no such version"})
+        if not one.values[version]:
+            return httpx2.Response(410, json={"detail": "destroyed"})
+        state = one.states.get(version, "retired")
+        body = {
+            "service_name": name,
+            "version": version,
+            "state": state,
+            "secrets": one.values[version],
+        }
+        return httpx2.Response(200, json=body)
 
     def _service(self, name: str) -> _Service:
         with self._lock:

@@ -1,7 +1,9 @@
 """Secrets over HTTP: what callers may see and do, and what is refused."""
 
 import pytest
+from secrets_manager.models_audit import AuditRow
 from secrets_world import SERVICE, World
+from sqlalchemy import select
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +74,21 @@ async def test_a_rotation_that_changes_no_value_is_a_conflict(sm: World) -> None
     ):
         assert (await sm.admin.request(method, path, json=body)).status_code == 409
     assert (await sm.admin.get("/rotations")).json()["items"] == []
+
+
+async def test_a_service_that_was_away_reads_what_its_data_was_sealed_with_and_it_is_on_record(
+    sm: World,
+) -> None:
+    first = (await values(sm))["DATA_KEY"]
+    await sm.policy(overlap_seconds=0)
+    await sm.admin.post(f"/secrets/{SERVICE}/rotate", json={"keys": ["DATA_KEY"]})
+    own = await sm.as_(f"{SERVICE}:service").get(f"/secrets/{SERVICE}?version=1")
+    assert (own.json()["state"], own.json()["secrets"]["DATA_KEY"]) == ("retired", first)
+    records = await sm.db.read(
+        lambda session: session.execute(select(AuditRow.caller, AuditRow.detail)).all()
+    )
+    assert (SERVICE, '{"version":1}') in [tuple(record) for record in records]
+    assert (await sm.as_("action:service").get(f"/secrets/{SERVICE}?version=1")).status_code == 403
 
 
 async def test_a_caller_without_the_right_to_values_sees_none_anywhere(sm: World) -> None:
