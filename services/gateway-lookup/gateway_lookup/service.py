@@ -146,8 +146,8 @@ class Gateway:
                     )
 
     async def _expire(self, expired: list[leases.Lease]) -> None:
-        # Marked before it is written: one that renews meanwhile is then no plain renewal, and waits for its turn
-        # to register anew, in place of being overwritten.
+        # Marked before it is written: one that renews meanwhile then waits for its turn to register anew, in
+        # place of being overwritten.
         before = [self.registry.leases[lease.claim.key] for lease in expired]
         for lease in expired:
             self.registry.put(lease)

@@ -96,7 +96,7 @@ class Board:
         go.
         """
         if self._is_open:
-            # One that waits to be the writer has nothing to seal yet: `start` does it, and a rotation goes on.
+            # One that waits to be the writer has nothing to seal yet: `start` does it.
             await self.subscriptions.reseal()
 
     async def open(self) -> None:
