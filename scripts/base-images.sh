@@ -29,13 +29,17 @@ bootstrap() { # bootstrap TARBALL PACKAGES [OPTIONS...]
   local tarball=$1 packages=$2 source
   shift 2
   source=$(mirror)
-  mmdebstrap --quiet --variant=minbase --include="$packages" "$@" "$suite" "$tarball" ${source:+"$source"}
+  if ! mmdebstrap --variant=minbase --include="$packages" "$@" "$suite" "$tarball" ${source:+"$source"} 2>"$work/log"; then
+    cat "$work/log" >&2
+    return 1
+  fi
 }
-without_manuals=(--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*')
+printf 'path-exclude=%s\n' '/usr/share/man/*' '/usr/share/doc/*' '/usr/share/locale/*' >"$work/dpkg.conf"
+without_manuals=(--dpkgopt="$work/dpkg.conf")
 
 ca=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
 trust=()
-if [ -f "$ca" ]; then trust=(--customize-hook="copy-in $ca /tmp" --customize-hook="mv \$1/tmp/$(basename "$ca") \$1/etc/ssl/certs/ca-certificates.crt"); fi
+if [ -f "$ca" ]; then trust=(--customize-hook="cp '$ca' \"\$1/etc/ssl/certs/ca-certificates.crt\""); fi
 
 echo "Making $python_image from Debian $suite ..."
 bootstrap "$work/python.tar" python3,python3-pip,python3-venv,ca-certificates "${without_manuals[@]}" "${trust[@]}" \
@@ -51,6 +55,6 @@ if [ ! -x "$caddy" ]; then
 fi
 bootstrap "$work/caddy.tar" busybox,ca-certificates "${without_manuals[@]}" "${trust[@]}" \
   --customize-hook='ln -s busybox "$1/usr/bin/wget"' \
-  --customize-hook="copy-in $(readlink -f "$caddy") /usr/bin"
+  --customize-hook="cp '$(readlink -f "$caddy")' \"\$1/usr/bin/caddy\""
 docker import --change 'CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile"]' \
   --change 'ENV XDG_CONFIG_HOME=/config' --change 'ENV XDG_DATA_HOME=/data' "$work/caddy.tar" "$caddy_image" >/dev/null
