@@ -21,6 +21,7 @@ from fountain_common.metrics import Metrics, add_metrics
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
 from fountain_common.settings import ServiceSettings
+from fountain_common.shortcuts import Shortcut, require_operations
 from fountain_common.tracing import telemetry_config
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -109,6 +110,7 @@ def create_service(
     public_paths: Iterable[str] = (),
     landing: bool = True,
     stream_paths: Iterable[str] = (),
+    shortcuts: Sequence[Shortcut] = (),
 ) -> FastAPI:
     """Make an application that keeps what every service keeps.
 
@@ -124,15 +126,14 @@ def create_service(
             declare `requires`.
         landing: False for a service that has a page of its own at `/`.
         stream_paths: templates of routes that answer as long as the caller stays.
+        shortcuts: short ways beside the hottest operations; not taken while spans are made, as a span learns
+            its route from the framework.
     """
     public = tuple(public_paths)
     parts = platform if platform is not None else _default_platform(settings)
     parts.health.version = version
     parts.metrics.identify(settings.service_name, version)
     parts.describe(title, description, version)
-    describe = getattr(parts, "describe", None)
-    if describe is not None:
-        describe(title, description, version)
     app = Service(
         title=title,
         description=description,
@@ -156,6 +157,7 @@ def create_service(
         max_body_bytes=settings.max_body_bytes,
         tracing=settings.tracing,
         stream_paths=streams,
+        shortcuts=() if settings.tracing else shortcuts,
     )
     errors.install(app)
     if landing:
@@ -166,6 +168,7 @@ def create_service(
     for router in (*parts.routers, *routers):
         app.include_router(router)
     require_guards(app, public)
+    require_operations(app, shortcuts)
     openapi.install(app, public_paths=(*OPEN, *public))
     return app
 

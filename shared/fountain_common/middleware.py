@@ -5,15 +5,16 @@ few facts about it.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fountain_common.errors import MEDIA_TYPE, document
+from fountain_common.errors import MEDIA_TYPE, Problem, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
 from fountain_common.logging import get_logger, log_request
 from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
+from fountain_common.shortcuts import Answer, QuickRequest, Shortcut, Shortcuts
 from fountain_common.tracing import enter_span
 
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
@@ -40,6 +41,7 @@ class RequestLayer:
         max_body_bytes: larger bodies are a 413.
         tracing: whether OpenTelemetry's span has begun around this layer, whose ids are then the request's.
         stream_paths: templates of routes that answer as long as the caller stays; not in the histogram.
+        shortcuts: short ways past the application.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class RequestLayer:
         max_body_bytes: int,
         tracing: bool = False,
         stream_paths: Iterable[str] = (),
+        shortcuts: Iterable[Shortcut] = (),
     ) -> None:
         self._app = app
         self._metrics, self._edge, self._max_body_bytes = metrics, edge, max_body_bytes
         self._tracing = tracing
         self._streams = frozenset(stream_paths)
+        self._shortcuts = Shortcuts(shortcuts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,10 +83,16 @@ class RequestLayer:
             refused = _refusal(scope, headers, self._max_body_bytes)
             if refused is not None:
                 await exchange.problem(scope, context, *refused)
+            elif b"transfer-encoding" in headers:
+                await self._app(scope, BodyLimit(receive, self._max_body_bytes), exchange)
             else:
-                if b"transfer-encoding" in headers:
-                    receive = BodyLimit(receive, self._max_body_bytes)
-                await self._app(scope, receive, exchange)
+                found = self._shortcuts.find(scope["method"], scope["path"])
+                # A query is parameters, and those are for the ordinary way to judge.
+                if found is None or scope["query_string"]:
+                    await self._app(scope, receive, exchange)
+                else:
+                    request = QuickRequest(scope["app"], headers, found[1], receive)
+                    await self._take(found[0], request, scope, context, exchange)
         except Exception as error:  # noqa: BLE001 - the last place: nothing may reach the server's own error page
             get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
             if not exchange.status:
@@ -93,6 +103,30 @@ class RequestLayer:
             self._metrics.open -= 1
             self._record(scope, context, exchange.status or CLIENT_CLOSED, time.perf_counter() - started)
             leave(token)
+
+    async def _take(
+        self,
+        shortcut: Shortcut,
+        request: QuickRequest,
+        scope: Scope,
+        context: RequestContext,
+        exchange: "_Exchange",
+    ) -> None:
+        try:
+            answer = await shortcut.answer(request)
+        except Problem as problem:
+            scope["route"] = shortcut
+            members = {"type": problem.type, **problem.extra}
+            await exchange.problem(
+                scope, context, problem.status, problem.detail, headers=problem.headers, members=members
+            )
+            return
+        if answer is None:
+            await self._app(scope, request.receive(), exchange)
+            return
+        # Its path is the template, as a route's is.
+        scope["route"] = shortcut
+        await exchange.answer(answer)
 
     def _record(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
         # The template and not the path: a path can hold what must not be logged, such as a signed link.
@@ -130,14 +164,31 @@ class _Exchange:
             ]
         await self._send(message)
 
-    async def problem(self, scope: Scope, context: RequestContext, status: int, detail: str) -> None:
-        body = document(status, detail, scope["path"], context.request_id)
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole answer."""
+        length = (b"content-length", b"%d" % len(answer.body))
+        headers = answer.headers if answer.status == 304 else (*answer.headers, length)
+        await self({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    async def problem(
+        self,
+        scope: Scope,
+        context: RequestContext,
+        status: int,
+        detail: str | None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """Send a problem."""
+        body = document(status, detail, scope["path"], context.request_id, members)
+        fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        fields.append((b"content-type", MEDIA_TYPE.encode()))
         if status == 413:
             # The rest of the body is not read: the connection cannot be used again.
-            headers.append((b"connection", b"close"))
-        await self({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+            fields.append((b"connection", b"close"))
+        await self.answer(Answer(status, body, tuple(fields)))
 
 
 def _refusal(scope: Scope, headers: dict[bytes, bytes], limit: int) -> tuple[int, str] | None:

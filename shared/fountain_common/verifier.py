@@ -101,6 +101,18 @@ class TokenVerifier:
         """Tell whether a caller that was let in has been revoked since."""
         return self._revocations is not None and self._revocations.cover(caller)
 
+    def known(self, token: bytes) -> Caller | None:
+        """Answer who is calling, if this token was verified before and is still good; None says nothing."""
+        fingerprint = _fingerprint(token)
+        caller = self._verified.get(fingerprint)
+        if caller is None:
+            return None
+        if self._clock() >= caller.expires_at + LEEWAY_SECONDS:
+            del self._verified[fingerprint]
+            return None
+        self._verified.move_to_end(fingerprint)
+        return caller
+
     async def verify(self, token: str) -> Caller:
         """Answer who is calling.
 
@@ -108,20 +120,17 @@ class TokenVerifier:
             Unauthenticated: the token is not honoured; says why.
             Unavailable: the issuer has not been reached once since the start, so that nothing can be judged.
         """
-        fingerprint = blake2b(token.encode("utf-8", "replace"), digest_size=24).digest()
-        known = self._verified.get(fingerprint)
+        encoded = token.encode("utf-8", "replace")
+        known = self.known(encoded)
         if known is not None:
-            if self._clock() < known.expires_at + LEEWAY_SECONDS:
-                self._verified.move_to_end(fingerprint)
-                return known
-            del self._verified[fingerprint]
+            return known
         try:
             caller = await self._read(token)
         except TokenError as error:
             raise self._refusal(str(error)) from None
         if self.revoked(caller):
             raise self._refusal("The token has been revoked.")
-        self._verified[fingerprint] = caller
+        self._verified[_fingerprint(encoded)] = caller
         while len(self._verified) > self._max_cached:
             self._verified.popitem(last=False)
         return caller
@@ -227,3 +236,8 @@ class TokenVerifier:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+
+
+def _fingerprint(token: bytes) -> bytes:
+    # Tokens themselves are not kept.
+    return blake2b(token, digest_size=24).digest()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -151,11 +151,12 @@ class Writer:
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
-                for write in batch:
-                    # A caller that has gone away before its turn wants nothing written any more.
-                    if not write.future.cancelled():
-                        _run_one(connection, write)
-                transaction.commit()
+                # A caller that has gone away before its turn wants nothing written any more.
+                wanted = [write for write in batch if not write.future.cancelled()]
+                for write in wanted:
+                    _run_one(connection, write, alone=len(wanted) == 1)
+                if transaction.is_active:
+                    transaction.commit()
             except BaseException:
                 with suppress(Exception):
                     transaction.rollback()
@@ -180,15 +181,18 @@ class Writer:
                     loop.call_soon_threadsafe(callback)
 
 
-def _run_one(connection: Connection, write: _Write) -> None:
-    session = Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+def _run_one(connection: Connection, write: _Write, *, alone: bool) -> None:
+    # One that is alone needs no savepoint: what undoes it undoes nobody else's.
+    mode: Literal["rollback_only", "create_savepoint"] = "rollback_only" if alone else "create_savepoint"
+    session = Session(connection, expire_on_commit=False, join_transaction_mode=mode)
     try:
         with session, session.begin():
             write.result = write.fn(session)
         write.topics = session.info.get("topics", write.topics)
     except Exception as error:  # noqa: BLE001 - it belongs to the one who submitted it
         # On a full disk SQLite rolls everything back by itself: then the batch fails as one.
-        _require_transaction(connection)
+        if not alone:
+            _require_transaction(connection)
         if is_outage(error):
             get_logger().error("database_write_failed", exc_info=error)
             error = _unavailable(error)

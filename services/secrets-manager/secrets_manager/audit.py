@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from fountain_common.db import Database
@@ -17,7 +17,7 @@ from fountain_common.logging import get_logger
 from fountain_common.requests import RequestContext
 from fountain_common.tokens import Caller
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
@@ -27,6 +27,12 @@ SELF: Final = "secrets-manager"
 _MAX_TEXT: Final = 200
 _BATCH: Final = 500
 _HASH_CHARACTERS: Final = 16
+# On the tables themselves: the mapper's way of inserting costs several times what the database does.
+_HEAD: Final = cast("Table", AuditHeadRow.__table__)
+_INSERT: Final = insert(cast("Table", AuditRow.__table__))
+_READ_HEAD: Final = select(_HEAD.c.seq, _HEAD.c.hash, _HEAD.c.mac)
+_FIRST_HEAD: Final = insert(_HEAD)
+_MOVE_HEAD: Final = update(_HEAD).values({name: bindparam(name) for name in ("seq", "hash", "mac")})
 
 Who = Caller | str | None
 """Who did it: a caller, the name of one who has no token yet, or None for the secrets manager itself."""
@@ -155,20 +161,20 @@ class Audit:
                 _settle(batch, None)
 
     def _write(self, session: Session, entries: Sequence[Entry]) -> None:
+        connection = session.connection()
         head = self._head(session)
-        records: list[Record] = []
+        rows: list[dict[str, Any]] = []
         for entry in entries:
             record = self.chain.append(head, entry)
-            records.append(record)
+            rows.append(_columns(record))
             head = Head(record.seq, record.hash)
-        connection = session.connection()
-        connection.execute(insert(AuditRow), [_columns(record) for record in records])
+        connection.execute(_INSERT, rows)
         values = {"seq": head.seq, "hash": head.hash, "mac": self.chain.head_mac(head)}
-        if connection.execute(update(AuditHeadRow).values(values)).rowcount == 0:
-            connection.execute(insert(AuditHeadRow), {"id": 1, **values})
+        if connection.execute(_MOVE_HEAD, values).rowcount == 0:
+            connection.execute(_FIRST_HEAD, {"id": 1, **values})
 
     def _head(self, session: Session) -> Head:
-        row = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
+        row = session.connection().execute(_READ_HEAD).one_or_none()
         if row is None:
             if session.execute(select(AuditRow.seq).limit(1)).first() is not None:
                 raise TamperedAuditError("the audit has records and no head")

@@ -73,10 +73,28 @@ class ReadingService:
             if not self.presence.renew(holder):
                 view = await self._become_holder(caller, holder, if_none_match)
                 return Reading(view.etag, view.body)
+        return await self._hand_out(caller, view, if_none_match)
+
+    async def read_held(
+        self, caller: Caller, service_name: str, instance_id: str | None, if_none_match: str | None
+    ) -> Reading | None:
+        """Do what `read` does where nothing has to be fetched, refused or changed; None, and nothing done,
+        otherwise.
+        """
+        view = self.views.held(service_name)
+        if view is None or view.revoked or not self.access.sees_values(caller, service_name):
+            return None
+        if instance_id is not None and not self.presence.renew(
+            HolderKey(service_name, caller.subject, instance_id)
+        ):
+            return None
+        return await self._hand_out(caller, view, if_none_match)
+
+    async def _hand_out(self, caller: Caller, view: SecretView, if_none_match: str | None) -> Reading:
         if if_none_match is not None and matches(if_none_match, view.etag):
-            self.audit.count_not_modified(f"secrets/{service_name}")
+            self.audit.count_not_modified(f"secrets/{view.service_name}")
             return Reading(view.etag)
-        await self._record(caller, service_name, view.active)
+        await self._record(caller, view.service_name, view.active)
         return Reading(view.etag, view.body)
 
     async def read_version(self, caller: Caller, service_name: str, version: int) -> VersionReading:

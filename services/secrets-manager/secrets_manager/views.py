@@ -115,15 +115,21 @@ class Views:
 
     async def get(self, service_name: str) -> SecretView | None:
         """Return the view of a secret as of now."""
-        view = self._views.get(service_name)
+        view = self.held(service_name)
         if view is not None:
-            self._views.move_to_end(service_name)
             return view
         generation = self._generation
         loaded = await self._database.read(lambda session: load(session, self._vault, service_name))
         if loaded is not None and generation == self._generation:
             self._keep(loaded)
         return loaded
+
+    def held(self, service_name: str) -> SecretView | None:
+        """Return the view of a secret if it is in memory."""
+        view = self._views.get(service_name)
+        if view is not None:
+            self._views.move_to_end(service_name)
+        return view
 
     def forget(self, service_name: str) -> None:
         """Drop a view: its secret has changed."""
