@@ -1,7 +1,6 @@
 """Telling the Secrets Manager what this instance accepts and uses, until it hears it (design, section 5)."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal
@@ -9,20 +8,17 @@ from typing import Literal
 from fountain_common.errors import Problem
 from fountain_common.holding import Held
 from fountain_common.logging import get_logger
-
-FIRST_RETRY_SECONDS = 0.2
-LONGEST_RETRY_SECONDS = 5.0
+from fountain_common.rotation_handlers import RotationHandler, RotationHandlers, pause_after
 
 Phase = Literal["accepts", "uses"]
-RotationHandler = Callable[[int], Awaitable[None]]
 Send = Callable[[int, Phase], Awaitable[bool]]
 
 
 class Acknowledger:
     """Works towards one state: all that is held is accepted, and the active version is used.
 
-    `accepts` is said of a version as soon as it is held. `uses` is said once every handler has succeeded for
-    the version that became active; one that raises is tried again, those that succeeded are not.
+    `accepts` is said of a version as soon as it is held, whatever handlers are doing. `uses` is said once
+    every handler has succeeded for the version that became active.
 
     Args:
         service: whose secrets, for the log.
@@ -33,10 +29,8 @@ class Acknowledger:
 
     def __init__(self, service: str, held: Held, send: Send) -> None:
         self._service, self._held, self._send = service, held, send
-        self._handlers: list[RotationHandler] = []
-        self._succeeded: set[RotationHandler] = set()
-        self._handling = self._handled = 0
         self._work = asyncio.Event()
+        self._handlers = RotationHandlers(service, held, self._look_again)
         self._task: asyncio.Task[None] | None = None
         self._state = 0
         self.accepts = self.uses = 0
@@ -44,8 +38,7 @@ class Acknowledger:
 
     def on_rotation(self, handler: RotationHandler) -> RotationHandler:
         """Have a handler run whenever another version became active."""
-        self._handlers.append(handler)
-        return handler
+        return self._handlers.add(handler)
 
     def held_anew(self, *, first: bool) -> None:
         """Begin anew: what is held has changed, or the Secrets Manager may have forgotten us.
@@ -55,9 +48,13 @@ class Acknowledger:
                 nothing for handlers to do.
         """
         if first:
-            self._handled = self._held.active
+            self._handlers.nothing_to_do()
         self._state += 1
         self.accepts = self.uses = 0
+        self._handlers.look()
+        self._look_again()
+
+    def _look_again(self) -> None:
         self._work.set()
 
     async def start(self) -> None:
@@ -65,9 +62,11 @@ class Acknowledger:
         self._work = asyncio.Event()
         self._work.set()
         self._task = asyncio.create_task(self._run(), name=f"acknowledgements for {self._service}")
+        self._handlers.start()
 
     async def stop(self) -> None:
         """End, whatever is still to be said."""
+        await self._handlers.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -78,12 +77,13 @@ class Acknowledger:
         while True:
             # New work does not wait for the turn of what failed.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), _pause(failures) if failures else None)
+                async with asyncio.timeout(pause_after(failures) if failures else None):
+                    await self._work.wait()
             self._work.clear()
             try:
                 await self._say_what_is_held()
                 failures = 0
-            except Exception as error:  # noqa: BLE001 - the handlers' or the network's: it is tried again
+            except Exception as error:  # noqa: BLE001 - such as the network's: it is tried again
                 failures += 1
                 is_problem = isinstance(error, Problem)
                 get_logger().warning(
@@ -98,28 +98,7 @@ class Acknowledger:
         state, newest, active = self._state, self._held.newest, self._held.active
         if self.accepts < newest and await self._send(newest, "accepts") and state == self._state:
             self.accepts = newest
-        if self._handled != active:
-            await self._handle(active)
+        if state != self._state or not self._handlers.succeeded:
+            return
         if self.uses < active and await self._send(active, "uses") and state == self._state:
             self.uses = active
-
-    async def _handle(self, active: int) -> None:
-        if self._handling != active:
-            self._handling = active
-            self._succeeded.clear()
-        failed: Exception | None = None
-        for handler in self._handlers:
-            if handler not in self._succeeded:
-                try:
-                    await handler(active)
-                    self._succeeded.add(handler)
-                except Exception as error:  # noqa: BLE001 - one handler's trouble is not the next one's
-                    failed = error
-        if failed is not None:
-            raise failed
-        self._handled = active
-
-
-def _pause(failures: int) -> float:
-    step = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10))
-    return step * (0.5 + 0.5 * random.random())  # noqa: S311 - spreads load

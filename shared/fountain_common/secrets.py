@@ -16,16 +16,11 @@ from urllib.parse import quote
 
 import httpx2
 
-from fountain_common.acknowledgements import (
-    FIRST_RETRY_SECONDS,
-    LONGEST_RETRY_SECONDS,
-    Acknowledger,
-    Phase,
-    RotationHandler,
-)
+from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
 from fountain_common.holding import Held, Report, read_document
 from fountain_common.logging import get_logger
+from fountain_common.rotation_handlers import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, RotationHandler
 
 INSTANCE_HEADER = "X-Fountain-Instance"
 RENEW_SECONDS = 30.0

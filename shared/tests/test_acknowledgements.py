@@ -16,12 +16,12 @@ async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.001)
 
 
-def document(**states: str) -> dict[str, Any]:
+def document(epoch: str = "e", **states: str) -> dict[str, Any]:
     versions = [
         {"version": int(name[1:]), "state": state, "secrets": {"KEY": name}} for name, state in states.items()
     ]
     active = next(version for version in versions if version["state"] == "active")
-    return {"version": active["version"], "secrets": active["secrets"], "versions": versions, "epoch": "e"}
+    return {"version": active["version"], "secrets": active["secrets"], "versions": versions, "epoch": epoch}
 
 
 class Instance:
@@ -41,9 +41,9 @@ class Instance:
         self.said.append((version, phase))
         return version in self.held.versions
 
-    def hold(self, **states: str) -> None:
+    def hold(self, epoch: str = "e", **states: str) -> None:
         first = self.held.active == 0
-        assert self.held.take(read_document(document(**states)))
+        assert self.held.take(read_document(document(epoch, **states)))
         self.acknowledger.held_anew(first=first)
 
 
@@ -120,3 +120,28 @@ async def test_after_being_forgotten_everything_is_said_again(instance: Instance
     instance.acknowledger.held_anew(first=False)
     await until(lambda: instance.acknowledger.uses == 1)
     assert instance.said == [(1, "accepts"), (1, "uses")]
+
+
+async def test_a_handler_that_hangs_holds_up_uses_and_not_the_next_accepts(instance: Instance) -> None:
+    @instance.acknowledger.on_rotation
+    async def hangs(version: int) -> None:
+        await asyncio.Event().wait()
+
+    instance.hold(v1="draining", v2="active")
+    await until(lambda: (2, "accepts") in instance.said)
+    instance.hold(v1="draining", v2="active", v3="staged")
+    await until(lambda: (3, "accepts") in instance.said, 1.0)
+    assert (2, "uses") not in instance.said
+
+
+async def test_after_a_restore_handlers_run_for_the_same_number_too(instance: Instance) -> None:
+    runs: list[int] = []
+
+    @instance.acknowledger.on_rotation
+    async def remember(version: int) -> None:
+        runs.append(version)
+
+    await until(lambda: instance.acknowledger.uses == 1)
+    instance.hold(epoch="restored", v1="active")
+    await until(lambda: instance.acknowledger.uses == 1)
+    assert runs == [1]
