@@ -9,6 +9,7 @@ python scripts/test.py [unit] [local] [containers] [--service NAME]
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _LOGS = _ROOT / ".fountain" / "tests"
 _KINDS = ("unit", "local", "containers")
 _NO_TESTS = 5
+_SUMMARY = re.compile(r"\b\d+ (passed|failed|errors?)\b.* in ")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,17 @@ def run(suite: Suite) -> Result:
     _LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _LOGS / f"{suite.name.replace('/', '-').replace(' ', '-')}.log"
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suite.arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--no-header",
+        "-o",
+        "addopts=--import-mode=importlib",
+        *suite.arguments,
+    ]
     # A suite decides for itself where the platform runs; what the person has set is not meant for it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")}
     with log.open("w") as file:
@@ -67,7 +79,8 @@ def run(suite: Suite) -> Result:
     outcome = "ok" if done.returncode == 0 else "no tests" if done.returncode == _NO_TESTS else "FAIL"
     if outcome == "FAIL":
         print(f"\n----- {suite.name} -----\n{text}")
-    last = next((line.strip("= ") for line in reversed(text.splitlines()) if line.strip()), "")
+    summaries = [line.strip("= ") for line in text.splitlines() if _SUMMARY.search(line)]
+    last = summaries[-1] if summaries else ""
     result = Result(suite.name, outcome, time.monotonic() - began, last)
     print(f"  {outcome:<8} {suite.name:<28} {result.seconds:6.1f} s  {last}", flush=True)
     return result
