@@ -4,14 +4,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import httpx2
+import pytest
 from steward import CONSUMER, TARGET, Steward
 
 CLIENTS = 20
 ROTATIONS = 20
 OVERLAP_SECONDS = 5
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -41,17 +44,17 @@ async def _sign_and_open(
             tally.failed.append(repr(error))
 
 
-async def _under_load(steward: Steward, tally: Tally) -> list[dict[str, Any]]:
+async def _under_load(steward: Steward, tally: Tally, act: Callable[[], T]) -> T:
+    """Do something while the clients go on, and answer what came of it."""
     stop = asyncio.Event()
     headers = steward.headers(CONSUMER)
     async with steward.stack.async_client(CONSUMER, connections=CLIENTS) as client:
         clients = [asyncio.create_task(_sign_and_open(client, headers, tally, stop)) for _ in range(CLIENTS)]
         try:
-            rotations = [await asyncio.to_thread(steward.rotate) for _ in range(ROTATIONS)]
+            return await asyncio.to_thread(act)
         finally:
             stop.set()
             await asyncio.gather(*clients)
-    return rotations
 
 
 def test_not_one_request_fails_while_the_secret_rotates_twenty_times(
@@ -61,7 +64,7 @@ def test_not_one_request_fails_while_the_secret_rotates_twenty_times(
     first = steward.active()
     tally = Tally()
     started = time.monotonic()
-    rotations = asyncio.run(_under_load(steward, tally))
+    rotations = asyncio.run(_under_load(steward, tally, lambda: [steward.rotate() for _ in range(ROTATIONS)]))
     seconds = time.monotonic() - started
 
     record_property("requests a second", round(tally.requests / seconds))
@@ -70,3 +73,15 @@ def test_not_one_request_fails_while_the_secret_rotates_twenty_times(
     assert [rotation["version"] for rotation in rotations] == list(range(first + 1, first + 1 + ROTATIONS))
     for rotation in rotations:
         steward.wait_for_state(rotation["rotation_id"], "retired", OVERLAP_SECONDS + 20)
+
+
+@pytest.mark.parametrize("victim", ["secrets-manager", "notification", "gateway-lookup"])
+def test_not_one_request_fails_while_a_part_of_the_platform_is_killed(steward: Steward, victim: str) -> None:
+    def kill() -> None:
+        steward.stack.kill(victim)
+        steward.stack.wait_healthy(victim)
+
+    tally = Tally()
+    asyncio.run(_under_load(steward, tally, kill))
+    assert tally.failed == []
+    assert tally.requests > CLIENTS
