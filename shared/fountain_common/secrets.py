@@ -11,29 +11,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
-from urllib.parse import quote
-
-import httpx2
+from typing import NoReturn
 
 from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
+from fountain_common.holder import Holder, SecretsSource
 from fountain_common.holding import Held, Report, read_document
 from fountain_common.logging import get_logger
 from fountain_common.rotation_handlers import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, RotationHandler
 
-INSTANCE_HEADER = "X-Fountain-Instance"
 RENEW_SECONDS = 30.0
-
-
-class SecretsSource(Protocol):
-    """Sends a request to the Secrets Manager with this service's token."""
-
-    async def request(
-        self, method: str, service: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
-    ) -> httpx2.Response:
-        """See `http.Peers.request`."""
-        ...
 
 
 class Secrets(Mapping[str, str]):
@@ -54,10 +41,9 @@ class Secrets(Mapping[str, str]):
     ) -> None:
         self._service, self._instance_id, self._peers = service, instance_id, peers
         self._renew_seconds = renew_seconds
-        self._path = f"/secrets/{quote(service, safe='')}"
+        self._holder = Holder(service, instance_id, peers)
         self._held = Held()
         self._active: Mapping[str, str] = {}
-        self._etag: str | None = None
         self._acknowledger = Acknowledger(service, self._held, self._send)
         self._lock = asyncio.Lock()
         self._asked = self._answered = 0
@@ -135,9 +121,7 @@ class Secrets(Mapping[str, str]):
         for number in range(max(self.versions, default=0), 0, -1):
             if number in self._held.versions:
                 continue
-            response = await self._peers.request(
-                "GET", "secrets-manager", self._path, params={"version": number}
-            )
+            response = await self._holder.read_version(number)
             if response.status_code in (404, 410):
                 continue  # destroyed
             if response.status_code != 200:
@@ -167,7 +151,11 @@ class Secrets(Mapping[str, str]):
             return self
         if service not in self._others:
             other = Secrets(service, self._instance_id, self._peers, renew_seconds=self._renew_seconds)
-            await other.fetch()
+            try:
+                await other.fetch()
+            except BaseException:
+                await other.stop()
+                raise
             await other.start()
             self._others[service] = other
         return self._others[service]
@@ -192,12 +180,7 @@ class Secrets(Mapping[str, str]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
-        if self.version:
-            with suppress(Problem, httpx2.HTTPError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await self._peers.request(
-                        "DELETE", "secrets-manager", f"{self._path}/holders/{self._instance_id}"
-                    )
+        await self._holder.leave()
 
     def refresh_soon(self, service: str | None = None) -> None:
         """Fetch again behind the caller's back: an event says that something has changed.
@@ -242,10 +225,7 @@ class Secrets(Mapping[str, str]):
             self.current = True
 
     async def _fetch(self) -> None:
-        headers = {INSTANCE_HEADER: self._instance_id}
-        if self._etag is not None:
-            headers["If-None-Match"] = self._etag
-        response = await self._peers.request("GET", "secrets-manager", self._path, headers=headers)
+        response = await self._holder.read()
         if response.status_code == 304:
             return
         if response.status_code != 200:
@@ -256,7 +236,7 @@ class Secrets(Mapping[str, str]):
             get_logger().warning("older_secrets_ignored", of=self._service, version=document.active)
             return
         self._active = self._held.versions[document.active].values
-        self._etag = response.headers.get("etag")
+        self._holder.keep(response.headers.get("etag"))
         # A full answer may also mean that we were forgotten as a holder: all is acknowledged again.
         self._acknowledger.held_anew(first=before == 0)
         get_logger().info(
@@ -282,24 +262,18 @@ class Secrets(Mapping[str, str]):
     # --- acknowledging --------------------------------------------------------------------------------------
 
     async def _send(self, version: int, phase: Phase) -> bool:
-        response = await self._peers.request(
-            "POST",
-            "secrets-manager",
-            f"{self._path}/versions/{version}/ack",
-            headers={INSTANCE_HEADER: self._instance_id},
-            json={"phase": phase},
-        )
-        if response.status_code in (200, 204):
+        status = await self._holder.acknowledge(version, phase)
+        if status in (200, 204):
             return True
-        if response.status_code in (404, 409, 410):
+        if status in (404, 409, 410):
             # The version has gone, or we are not known as a holder: the full state says what is to be
             # acknowledged.
-            self._etag = None
+            self._holder.forget()
             await self.fetch()
             if version in self._held.versions:
-                raise Unavailable(f"The acknowledgement was refused with {response.status_code}.")
+                raise Unavailable(f"The acknowledgement was refused with {status}.")
             return False
-        raise Unavailable(f"The acknowledgement was answered with {response.status_code}.")
+        raise Unavailable(f"The acknowledgement was answered with {status}.")
 
 
 def _problem(service: str, status: int) -> Problem:

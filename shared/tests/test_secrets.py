@@ -295,3 +295,23 @@ async def test_no_value_is_printed_logged_copied_or_pickled(
 async def test_reading_a_secret_takes_less_than_two_microseconds(secrets: Secrets) -> None:
     best = min(timeit.repeat(lambda: secrets["JWT_SECRET"], number=20_000, repeat=5)) / 20_000
     assert best < 2e-6
+
+
+async def test_an_instance_that_was_forgotten_does_not_come_back_as_a_fresh_one(
+    secrets: Secrets, world: World
+) -> None:
+    await until(lambda: secrets.report()[0].phase == "uses")
+    named: list[str | None] = []
+    real = world.secrets_manager.handle
+
+    def noted(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET" and request.url.path == "/secrets/orders":
+            named.append(request.headers.get("if-none-match"))
+        return real(request)
+
+    world.secrets_manager.handle = noted  # type: ignore[method-assign]
+    world.secrets_manager._service("orders").holders.clear()
+    with pytest.raises(Unavailable):
+        await secrets._send(1, "accepts")
+    assert len(named) == 1
+    assert named[0] is not None
