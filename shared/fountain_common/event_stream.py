@@ -4,7 +4,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,11 +56,12 @@ class PeerFeed:
 
     Args:
         peers: the way there.
-        types: the pattern to ask for; None is everything that we may see.
+        types: answers the patterns to ask for each time that the stream is opened; nothing is everything that we
+            may see. What nobody here listens to is then not sent: other people's traffic delays no rotation.
     """
 
-    def __init__(self, peers: Peers, types: str | None = None) -> None:
-        self._peers, self._types = peers, types
+    def __init__(self, peers: Peers, types: Callable[[], Sequence[str]] = tuple) -> None:
+        self._peers, self.types = peers, types
 
     @asynccontextmanager
     async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
@@ -68,7 +69,8 @@ class PeerFeed:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
-        params = {"type": self._types} if self._types else None
+        types = self.types()
+        params = {"type": ",".join(types)} if types else None
         timeout = httpx2.Timeout(5.0, connect=2.0, read=SILENCE_SECONDS)
         async with self._peers.stream(
             "GET", "notification", "/notifications/stream", headers=headers, params=params, timeout=timeout

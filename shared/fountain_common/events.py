@@ -149,6 +149,10 @@ class Events:
         """Have the platform's own `handler(event)` run at once as an event arrives; it must be quick."""
         self._internal.append((pattern, handler))
 
+    def patterns(self) -> list[str]:
+        """Answer the types that somebody here listens to."""
+        return sorted({pattern for pattern, _ in (*self._internal, *self._handlers)})
+
     async def publish(
         self,
         type: str,  # noqa: A002 - the name that CloudEvents gave it

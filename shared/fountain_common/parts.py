@@ -142,6 +142,8 @@ class Assembly:
             self.events = parts["events"]
         else:
             self.events = Events(publisher, feed, registry=self.metrics.registry)
+        if isinstance(feed, PeerFeed) and self.events is not None:
+            feed.types = self.events.patterns
         self.routers: tuple[APIRouter, ...] = ()
         if self.events is not None and self.settings.service_name != "notification":
             self.routers = (notifications_router(),)

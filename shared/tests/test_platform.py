@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 from fountain_common.platform import Platform, create_platform, hand_over
 from fountain_common.settings import ServiceSettings
@@ -137,3 +138,22 @@ async def test_an_instance_that_moved_is_found_by_event(platform: Platform, worl
 
 def test_it_prints_no_secret(platform: Platform) -> None:
     assert repr(platform) == "<Platform of orders, made>"
+
+
+async def test_the_stream_asks_for_what_somebody_listens_to_alone(world: World) -> None:
+    platform = create_platform(ServiceSettings(service_name="orders"))
+    assert platform.events is not None
+    platform.events.on("order.*")(lambda event: None)
+    world.enter(platform)
+    asked: list[str] = []
+    real = world.notification.handle
+
+    def noted(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/notifications/stream":
+            asked.append(str(request.url.params["type"]))
+        return real(request)
+
+    world.notification.handle = noted  # type: ignore[method-assign]
+    await platform.start()
+    await platform.stop()
+    assert asked[0].split(",") == ["identity.*", "order.*", "secret.*", "service.*", "signing-key.*"]
