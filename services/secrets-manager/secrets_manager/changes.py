@@ -34,7 +34,7 @@ class Changes:
         await self._database.write(lambda session: fn(session, now))
 
     async def commit(
-        self, service_name: str, fn: Callable[[Session], T], then: Callable[[T], None] | None = None
+        self, service_name: str, fn: Callable[[Session], T], then: Callable[[T], object] | None = None
     ) -> T:
         """Run `fn` in one transaction and return what it returns, once that is durable and known here.
 
@@ -104,7 +104,7 @@ class Changes:
         self._wake.clear()
 
     async def _commit(
-        self, service_name: str, fn: Callable[[Session], T], then: Callable[[T], None] | None
+        self, service_name: str, fn: Callable[[Session], T], then: Callable[[T], object] | None
     ) -> T:
         def run(session: Session) -> tuple[T, float | None]:
             result = fn(session)

@@ -38,6 +38,7 @@ class Driver:
     _task: asyncio.Task[None] | None = None
     _next_prune: float = 0.0
     _last_look: float = field(default_factory=time.monotonic)
+    _doubtful: set[HolderKey] = field(default_factory=set)
 
     async def start(self) -> None:
         """Take over what an earlier process left, give every holder a full time to live, and begin."""
@@ -80,8 +81,12 @@ class Driver:
     async def look(self) -> None:
         """Do everything that is due now."""
         self._forgive_own_absence()
+        await self._settle_doubts()
         for service_name in {*self.changes.due(self.clock()), *self.presence.expired()}:
-            await self._advance(service_name)
+            try:
+                await self._advance(service_name)
+            except Exception as failure:  # noqa: BLE001 - whatever keeps one secret back, the others go on
+                get_logger().error("rotation_failed", secret_of=service_name, exc_info=failure)
         if self.policies.next_look <= self.clock():
             await self.policies.rotate_due()
         if self._next_prune <= self.clock():
@@ -100,14 +105,23 @@ class Driver:
         try:
             await self.changes.commit(service_name, run)
         except Exception:
-            # They are still in the database: they must not be forgotten here.
-            self.presence.add(gone)
+            self._doubtful.update(gone)
             self.changes.postpone(service_name, self.clock() + _AFTER_FAILURE_SECONDS)
             raise
         for key in gone:
             get_logger().info(
                 "holder_expired", secret_of=key.service_name, identity=key.identity, holder=key.instance_id
             )
+
+    async def _settle_doubts(self) -> None:
+        """Count those again whose removal failed, if they are still in the database.
+
+        They must not be forgotten there; nor be counted here alone, if what failed was only the answer.
+        """
+        if self._doubtful:
+            stored = await self.changes.read(lambda session: set(rotations.all_holders(session)))
+            self.presence.add([key for key in self._doubtful if key in stored])
+            self._doubtful.clear()
 
     def _forgive_own_absence(self) -> None:
         """Renew everybody if this process did not run for a while: they could not be heard."""

@@ -17,6 +17,10 @@ from secrets_manager.recording import Record, recorder
 from secrets_manager.rotation import Holder, VersionState
 
 
+class NoHolderError(Conflict):
+    """Who acknowledges is no holder in the database."""
+
+
 @dataclass(frozen=True)
 class HoldersService:
     """Takes the word of holders, and takes rotations as far as it allows."""
@@ -38,7 +42,7 @@ class HoldersService:
             if known is None:
                 raise NotFound(f"There is no version {version} of the secret of {holder.service_name}.")
             if row is None:
-                raise Conflict(
+                raise NoHolderError(
                     "This instance does not hold the secret (any more). Read it first, then acknowledge."
                 )
             if uses and known.state == VersionState.STAGED:
@@ -52,7 +56,14 @@ class HoldersService:
             record(session, version=version, phase=phase, instance_id=holder.instance_id)
             return after
 
-        return await self.changes.commit(holder.service_name, run, lambda _: self.presence.add([holder]))
+        try:
+            # Not `add`: its removal may have been waiting behind this, and then there is no row any more. A
+            # holder in memory alone would be renewed for ever and waited for by no rotation.
+            return await self.changes.commit(holder.service_name, run, lambda _: self.presence.renew(holder))
+        except NoHolderError:
+            # Whatever the reason, the next read makes it a holder anew.
+            self.presence.remove([holder])
+            raise
 
     async def leave(self, caller: Caller, service_name: str, instance_id: str) -> None:
         """Forget an instance that stops; nobody waits for it any more. An admin may say so of anybody's."""

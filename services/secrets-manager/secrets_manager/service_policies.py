@@ -100,7 +100,10 @@ class PoliciesService:
                 rotate = partial(
                     self._rotate, service_name, intent, self.secrets.recorder(intent, service_name)
                 )
-                await self.changes.commit(service_name, rotate)
+                try:
+                    await self.changes.commit(service_name, rotate)
+                except Exception as failure:  # noqa: BLE001 - its moment stays due, and the others have theirs
+                    get_logger().error("scheduled_rotation_failed", secret_of=service_name, exc_info=failure)
             earliest = await self.changes.read(repository.earliest)
         except Exception:
             self._look_now()

@@ -1,0 +1,141 @@
+"""Who is a holder in memory is one in the database, in whatever order acknowledgements and expiry come."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fountain_common.auth import Caller
+from fountain_common.errors import Unavailable
+from secrets_manager.driver import Driver
+from secrets_manager.holders import HolderKey
+from secrets_world import SERVICE, World
+
+pytestmark = pytest.mark.anyio
+
+CALLER = Caller(SERVICE, ("service",), SERVICE, "key", "jti", ("secrets-manager",), 0.0, 2e9)
+
+
+@asynccontextmanager
+async def busy_writer(sm: World) -> AsyncIterator[None]:
+    """Whatever is written meanwhile waits, in its order."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def block(_session: object) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    blocking = asyncio.create_task(sm.db.write(block))
+    await asyncio.to_thread(begun.wait, 10)
+    try:
+        yield
+    finally:
+        go_on.set()
+        await blocking
+
+
+async def queued(work: Any) -> "asyncio.Task[Any]":
+    """Begin something that writes; it is in the writer's queue when this returns."""
+    task = asyncio.ensure_future(work)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return task
+
+
+class Faulty:
+    """Changes whose commit of one kind fails, before or after it is made."""
+
+    def __init__(self, changes: Any, fails: Callable[[str], bool], *, kept: bool = False) -> None:
+        self._changes, self._fails, self._kept = changes, fails, kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._changes, name)
+
+    async def commit(self, service_name: str, fn: Any, then: Any = None) -> Any:
+        if not self._fails(service_name):
+            return await self._changes.commit(service_name, fn, then)
+        if self._kept:
+            await self._changes.commit(service_name, fn, then)
+        else:
+
+            def undone(session: Any) -> None:
+                fn(session)
+                raise Unavailable("lost")
+
+            await self._changes.commit(service_name, undone, then)
+        raise Unavailable("lost")
+
+
+def driver_of(sm: World, changes: Any) -> Driver:
+    return Driver(changes, sm.parts.presence, sm.parts.policies, sm.clock)
+
+
+async def test_an_acknowledgement_that_meets_its_own_expiry_leaves_no_holder_in_memory_alone(
+    sm: World,
+) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    begun = asyncio.create_task(sm.admin.post(f"/secrets/{SERVICE}/rotate"))
+    async with asyncio.timeout(5):
+        while (await holder.read()).json()["versions"][0]["version"] != 2:
+            await asyncio.sleep(0.005)
+    async with busy_writer(sm):
+        key = HolderKey(SERVICE, SERVICE, holder.instance_id)
+        said = await queued(sm.parts.holders.acknowledge(CALLER, key, 1, uses=False))
+        sm.clock.advance(95)
+        swept = await queued(sm.parts.driver.look())
+    await said
+    await swept
+    rotation = (await begun).json()["rotation_id"]
+    assert (await sm.rotation(rotation))["holders"] == []
+    assert (await holder.read()).status_code == 200
+    assert [one["instance_id"] for one in (await sm.rotation(rotation))["holders"]] == [holder.instance_id]
+    assert (await holder.ack(2, "uses")).status_code == 200
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["undone", "done, but nobody heard"])
+async def test_a_removal_that_failed_leaves_memory_and_database_agreeing(sm: World, kept: bool) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    await sm.parts.driver.stop()
+    sm.clock.advance(95)
+    broken = [SERVICE]
+    driver = driver_of(sm, Faulty(sm.parts.changes, lambda name: name in broken, kept=kept))
+    await driver.look()
+    broken.clear()
+    await driver.look()
+    assert (await holder.read()).status_code == 200
+    rotation = (await sm.admin.post(f"/secrets/{SERVICE}/rotate")).json()["rotation_id"]
+    assert [one["instance_id"] for one in (await sm.rotation(rotation))["holders"]] == [holder.instance_id]
+    sm.clock.advance(95)
+    await driver.look()
+    assert (await sm.rotation(rotation))["state"] == "draining"
+
+
+async def test_a_secret_that_always_fails_holds_up_no_other_that_is_due(sm: World) -> None:
+    await sm.parts.driver.stop()
+    names = [f"service-{number}" for number in range(5)]
+    for name in names:
+        await sm.create(name)
+        await sm.holder(1, name).read()
+    sm.clock.advance(95)
+    driver = driver_of(sm, Faulty(sm.parts.changes, lambda name: name == names[2]))
+    await driver.look()
+    alive = [name for name in names if sm.parts.presence.of_identity(name)]
+    assert [name for name in alive if name != names[2]] == []
+
+
+async def test_a_schedule_that_always_fails_holds_up_no_other(sm: World) -> None:
+    await sm.parts.driver.stop()
+    names = [f"service-{number}" for number in range(5)]
+    for name in names:
+        await sm.create(name)
+        await sm.policy(name, interval_seconds=60)
+    sm.clock.advance(61)
+    policies = replace(sm.parts.policies, changes=Faulty(sm.parts.changes, lambda name: name == names[2]))
+    await policies.rotate_due()
+    items = (await sm.admin.get("/rotations")).json()["items"]
+    assert {item["service_name"] for item in items} == set(names) - {names[2]}
