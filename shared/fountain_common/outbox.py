@@ -7,7 +7,7 @@ notification service away they wait. The event's id is its idempotency key: hand
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +55,7 @@ OUTBOX = Table(
     Column("refused", String(255)),
     sqlite_autoincrement=True,
 )
+_ADD = insert(OUTBOX)
 
 
 def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
@@ -106,18 +107,36 @@ def enqueue(
         event_id: a UUID, if the caller wants to choose it.
     """
     chosen = event_id or str(uuid.uuid4())
-    session.execute(
-        insert(OUTBOX).values(
-            id=chosen,
-            type=type,
-            subject=subject,
-            data=dict(data or {}),
-            recipient=recipient,
-            created_at=datetime.now(UTC),
-        )
-    )
+    session.connection().execute(_ADD, [_row(chosen, type, subject, data, recipient)])
     notify(session, TOPIC)
     return chosen
+
+
+def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mapping[str, Any] | None]]) -> None:
+    """Write events for everybody, each of type, subject and data, into the caller's transaction, in this
+    order.
+    """
+    rows = [_row(str(uuid.uuid4()), *event, None) for event in events]
+    if rows:
+        session.connection().execute(_ADD, rows)
+        notify(session, TOPIC)
+
+
+def _row(
+    event_id: str,
+    type_: str,
+    subject: str | None,
+    data: Mapping[str, Any] | None,
+    recipient: str | None,
+) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "type": type_,
+        "subject": subject,
+        "data": dict(data or {}),
+        "recipient": recipient,
+        "created_at": datetime.now(UTC),
+    }
 
 
 def wait_seconds(failures: int, jitter: float) -> float:

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import orjson
@@ -85,6 +85,12 @@ class Audit:
     ) -> None:
         """Write a record into the transaction of the change it tells of; in the writer's thread."""
         self._write(session, [self._entry(caller, action, target, outcome, detail, request)])
+
+    def record_all(self, session: Session, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write records, each as `record` takes them, into the transaction of the changes they tell of."""
+        entries = [self._entry(**record) for record in records]
+        if entries:
+            self._write(session, entries)
 
     async def append(
         self,

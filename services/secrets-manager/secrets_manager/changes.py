@@ -29,6 +29,10 @@ class Changes:
         """Return what `fn` reads."""
         return await self._database.read(fn)
 
+    async def write(self, fn: Callable[[Session], T]) -> T:
+        """Run `fn` in one transaction; the caller says afterwards what has `changed`."""
+        return await self._database.write(fn)
+
     async def prune(self, fn: Callable[[Session, float], None], now: float) -> None:
         """Remove what is too old to matter."""
         await self._database.write(lambda session: fn(session, now))

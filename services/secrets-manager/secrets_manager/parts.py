@@ -18,9 +18,11 @@ from secrets_manager.audit import Audit
 from secrets_manager.changes import Changes
 from secrets_manager.driver import Driver
 from secrets_manager.holders import Presence
+from secrets_manager.intents import Intent
 from secrets_manager.kek import KeyEncryptionKey
 from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import SealedColumn, rotate_key_encryption_key
+from secrets_manager.rotating import Rotating
 from secrets_manager.row_mac import RowMacs
 from secrets_manager.service_grants import GrantsService
 from secrets_manager.service_holders import HoldersService
@@ -29,7 +31,7 @@ from secrets_manager.service_listing import ListingService
 from secrets_manager.service_policies import PoliciesService
 from secrets_manager.service_reading import ReadingService
 from secrets_manager.service_rotations import RotationsService
-from secrets_manager.service_secrets import Intent, SecretsService
+from secrets_manager.service_secrets import SecretsService
 from secrets_manager.settings import Settings
 from secrets_manager.vault import Vault
 from secrets_manager.views import Views
@@ -161,7 +163,7 @@ def build_secrets_parts(
     alive = Presence(settings.holder_seconds) if presence is None else presence
     granted = Grants()
     access = Access(granted)
-    secrets = SecretsService(changes, safe, audit, clock)
+    secrets = SecretsService(changes, Rotating(changes, safe, audit, clock), safe, audit, clock)
     policies = PoliciesService(changes, secrets, audit, clock)
     return SecretsParts(
         database=db,

@@ -1,19 +1,38 @@
 """Audit records of changes, written in the transaction of the change."""
 
-from typing import Protocol
+from dataclasses import dataclass
 
 from fountain_common.auth import Caller
-from fountain_common.requests import current
+from fountain_common.requests import RequestContext, current
 from sqlalchemy.orm import Session
 
 from secrets_manager.audit import Audit
 
 
-class Record(Protocol):
+@dataclass(frozen=True)
+class Record:
     """Writes the record of one change; the details are names and versions, never values."""
+
+    audit: Audit
+    caller: Caller | None
+    action: str
+    target: str
+    request: RequestContext | None
 
     def __call__(self, session: Session, **detail: object) -> None:
         """Record in this transaction."""
+        self.audit.record_all(session, [self.of(**detail)])
+
+    def of(self, **detail: object) -> dict[str, object]:
+        """Return what `Audit.record_all` takes, for those who write several records at once."""
+        return {
+            "caller": self.caller,
+            "action": self.action,
+            "target": self.target,
+            "outcome": "allowed",
+            "detail": detail,
+            "request": self.request,
+        }
 
 
 def recorder(audit: Audit, caller: Caller | None, action: str, target: str) -> Record:
@@ -21,17 +40,4 @@ def recorder(audit: Audit, caller: Caller | None, action: str, target: str) -> R
 
     To be called in the request: the transaction runs in another thread, which knows of no request.
     """
-    request = current()
-
-    def record(session: Session, **detail: object) -> None:
-        audit.record(
-            session,
-            caller=caller,
-            action=action,
-            target=target,
-            outcome="allowed",
-            detail=detail,
-            request=request,
-        )
-
-    return record
+    return Record(audit, caller, action, target, current())

@@ -1,16 +1,18 @@
 """Queries over rotations and holders, and their way between rows and the rules."""
 
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import Final, cast
+from dataclasses import asdict, fields
+from typing import Any, Final, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, update
+import orjson
+from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HolderRow, RotationRow
 from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
 
 _ROTATIONS: Final = cast("Table", RotationRow.__table__)
+_HOLDERS: Final = cast("Table", HolderRow.__table__).c
 _FIELDS: Final = [field.name for field in fields(Rotation)]
 _ADD: Final = insert(_ROTATIONS)
 _SAVE: Final = (
@@ -19,6 +21,17 @@ _SAVE: Final = (
     .values({name: bindparam(name) for name in (*_FIELDS, "last_holders")})
 )
 _OPEN: Final = [str(state) for state in OPEN]
+_NAMES: Final[BindParameter[Any]] = bindparam("names", expanding=True)
+_OPEN_OF: Final = (
+    select(*(_ROTATIONS.c[name] for name in _FIELDS))
+    .where(_ROTATIONS.c.service_name.in_(_NAMES), _ROTATIONS.c.state.in_(_OPEN))
+    .order_by(_ROTATIONS.c.version)
+)
+_HOLDERS_OF: Final = (
+    select(_HOLDERS.service_name, _HOLDERS.instance_id, _HOLDERS.identity, _HOLDERS.accepts, _HOLDERS.uses)
+    .where(_HOLDERS.service_name.in_(_NAMES))
+    .order_by(_HOLDERS.identity, _HOLDERS.instance_id)
+)
 
 
 def to_rotation(row: RotationRow) -> Rotation:
@@ -46,14 +59,18 @@ def to_holder(row: HolderRow) -> Holder:
     return Holder(row.instance_id, row.identity, row.accepts, row.uses)
 
 
-def add(session: Session, rotation: Rotation, requested_by: str) -> None:
-    """Insert a new rotation."""
-    session.execute(_ADD, {**_columns(rotation), "requested_by": requested_by})
+def add_all(session: Session, added: Sequence[tuple[Rotation, str, Sequence[Holder]]]) -> None:
+    """Insert new rotations, each with who asked for it and who holds the secret."""
+    rows = [{**_columns(one, holders), "requested_by": by} for one, by, holders in added]
+    if rows:
+        session.connection().execute(_ADD, rows)
 
 
-def save(session: Session, rotation: Rotation, last_holders: str | None) -> None:
-    """Write what a step changed; who held the secret goes with a rotation that has ended."""
-    session.execute(_SAVE, {**_columns(rotation), "id": rotation.rotation_id, "last_holders": last_holders})
+def save_all(session: Session, changed: Sequence[tuple[Rotation, Sequence[Holder]]]) -> None:
+    """Write what steps changed; who held the secret goes with a rotation that has ended."""
+    rows = [{**_columns(one, holders), "id": one.rotation_id} for one, holders in changed]
+    if rows:
+        session.connection().execute(_SAVE, rows)
 
 
 def find(session: Session, rotation_id: str) -> RotationRow | None:
@@ -63,8 +80,13 @@ def find(session: Session, rotation_id: str) -> RotationRow | None:
 
 def open_of(session: Session, service_name: str) -> list[Rotation]:
     """Return the open rotations of one secret, the oldest first."""
-    query = select(RotationRow).where(RotationRow.service_name == service_name, RotationRow.state.in_(_OPEN))
-    return [to_rotation(row) for row in session.scalars(query.order_by(RotationRow.version))]
+    return open_of_all(session, [service_name])
+
+
+def open_of_all(session: Session, names: Sequence[str]) -> list[Rotation]:
+    """Return the open rotations of these secrets, the older version first."""
+    found = session.connection().execute(_OPEN_OF, {"names": names})
+    return [Rotation(**{**row, "state": RotationState(row["state"])}) for row in found.mappings()]
 
 
 def services_with_open(session: Session) -> list[str]:
@@ -102,6 +124,12 @@ def holders_of(session: Session, service_name: str) -> list[HolderRow]:
     return list(session.scalars(query.order_by(HolderRow.identity, HolderRow.instance_id)))
 
 
+def holders_of_all(session: Session, names: Sequence[str]) -> list[tuple[str, Holder]]:
+    """Return everyone who holds one of these secrets, as the rules know them, each with the secret's name."""
+    found = session.connection().execute(_HOLDERS_OF, {"names": names})
+    return [(name, Holder(*holder)) for name, *holder in found]
+
+
 def holder(session: Session, service_name: str, identity: str, instance_id: str) -> HolderRow | None:
     """Return one holder."""
     return session.get(HolderRow, (service_name, identity, instance_id))
@@ -124,5 +152,7 @@ def remove_holder(session: Session, service_name: str, identity: str, instance_i
     )
 
 
-def _columns(rotation: Rotation) -> dict[str, object]:
-    return {**{name: getattr(rotation, name) for name in _FIELDS}, "state": str(rotation.state)}
+def _columns(rotation: Rotation, holders: Sequence[Holder]) -> dict[str, object]:
+    ended = None if rotation.is_open else orjson.dumps([asdict(holder) for holder in holders]).decode()
+    columns = {name: getattr(rotation, name) for name in _FIELDS}
+    return {**columns, "state": str(rotation.state), "last_holders": ended}

@@ -1,9 +1,9 @@
 """Queries over secrets and their versions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import SecretRow, SecretVersionRow
@@ -12,16 +12,13 @@ from secrets_manager.rotation import HELD, VersionState
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
 _SECRETS: Final = cast("Table", SecretRow.__table__)
 _VERSIONS: Final = cast("Table", SecretVersionRow.__table__)
-_ADD_VERSION: Final = insert(_VERSIONS)
 _SET_STATE: Final = (
     update(_VERSIONS)
     .where(_VERSIONS.c.service_name == bindparam("of"), _VERSIONS.c.version == bindparam("number"))
-    .values(state=bindparam("state"), changed_at=bindparam("changed_at"))
+    .values(state=bindparam("to"), changed_at=bindparam("at"))
 )
 _TOUCH: Final = (
-    update(_SECRETS)
-    .where(_SECRETS.c.service_name == bindparam("of"))
-    .values(updated_at=bindparam("updated_at"))
+    update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
 )
 _HELD: Final = [str(state) for state in HELD]
 
@@ -70,37 +67,18 @@ def version_page(session: Session, service_name: str, before: int, limit: int) -
     return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(limit)).all()
 
 
-def add_version(
-    session: Session,
-    service_name: str,
-    number: int,
-    state: VersionState,
-    sealed: bytes,
-    by: str,
-    now: float,
-) -> None:
-    """Insert a version."""
-    session.execute(
-        _ADD_VERSION,
-        {
-            "service_name": service_name,
-            "version": number,
-            "state": str(state),
-            "sealed": sealed,
-            "created_at": now,
-            "created_by": by,
-            "changed_at": now,
-        },
-    )
+def set_states(session: Session, states: Iterable[tuple[str, int, VersionState]], now: float) -> None:
+    """Note that versions, each named by its secret and its number, are in other states."""
+    rows = [
+        {"of": service_name, "number": number, "to": str(state), "at": now}
+        for service_name, number, state in states
+    ]
+    if rows:
+        session.connection().execute(_SET_STATE, rows)
 
 
-def set_state(session: Session, service_name: str, number: int, state: VersionState, now: float) -> None:
-    """Note that a version is in another state."""
-    session.execute(
-        _SET_STATE, {"of": service_name, "number": number, "state": str(state), "changed_at": now}
-    )
-
-
-def touch(session: Session, service_name: str, now: float) -> None:
-    """Note that something about a secret has changed."""
-    session.execute(_TOUCH, {"of": service_name, "updated_at": now})
+def touch(session: Session, service_names: Iterable[str], now: float) -> None:
+    """Note that something about these secrets has changed."""
+    rows = [{"of": service_name, "at": now} for service_name in service_names]
+    if rows:
+        session.connection().execute(_TOUCH, rows)

@@ -11,6 +11,7 @@ from secrets_manager import access
 from secrets_manager.deps_secrets import IdempotencyHeader, InstanceHeader, Parts, SecretName
 from secrets_manager.idempotency import IdempotencyKey
 from secrets_manager.idempotency import check as checked_key
+from secrets_manager.intents import Intent
 from secrets_manager.paging import Cursor, Limit, Page, encode, text_position
 from secrets_manager.parts import SecretsParts
 from secrets_manager.schemas_secrets import (
@@ -24,7 +25,7 @@ from secrets_manager.schemas_secrets import (
     VersionMetadata,
 )
 from secrets_manager.service_listing import Listed
-from secrets_manager.service_secrets import Intent, Outcome
+from secrets_manager.service_secrets import Outcome
 from secrets_manager.views import iso
 
 router = APIRouter(tags=["Secrets"])

@@ -17,11 +17,12 @@ from secrets_manager import repository_secrets as secrets
 from secrets_manager.audit import Audit
 from secrets_manager.changes import Changes
 from secrets_manager.generate import generate_for
+from secrets_manager.intents import Intent, Wish
 from secrets_manager.models_secrets import PolicyRow
 from secrets_manager.policies import InvalidPolicyError, Policy
 from secrets_manager.recording import Record, recorder
 from secrets_manager.rotation import VersionState
-from secrets_manager.service_secrets import Intent, SecretsService
+from secrets_manager.service_secrets import SecretsService
 from secrets_manager.values import UnchangedError, Values
 
 #: A moment that has come while the rotation before is still staged is looked at again so much later.
@@ -129,7 +130,7 @@ class PoliciesService:
         row.next_at = policies.next_after(repository.to_policy(row), now)
         row.updated_at = now
         try:
-            self.secrets.rotate_in(session, service_name, _renewed, intent, record)
+            self.secrets.rotate_in(session, Wish(service_name, intent, _renewed, record))
         except UnchangedError:
             get_logger().warning("scheduled_rotation_has_nothing_to_change", secret_of=service_name)
 

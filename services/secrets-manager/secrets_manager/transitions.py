@@ -1,49 +1,34 @@
 """Applies the steps of rotation.py to the database, each with its event, in the caller's transaction."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-import orjson
-from fountain_common.outbox import enqueue
+from fountain_common.outbox import enqueue_all
 from sqlalchemy.orm import Session
 
 from secrets_manager import repository_rotations as rotations
 from secrets_manager import repository_secrets as secrets
 from secrets_manager import rotation as rules
-from secrets_manager.models_secrets import SecretRow
-from secrets_manager.rotation import Change, Holder, Rotation, RotationEvent, RotationState, VersionState
+from secrets_manager.rotation import Change, Holder, Rotation, RotationEvent, RotationState
 
 #: Where a transaction keeps when each secret has something to do next, so that it is asked for once.
 _NEXT: Final = "next moment"
 
 
 def begin(
-    session: Session, secret: SecretRow, sealed: bytes, rotation: Rotation, *, immediate: bool, by: str
-) -> VersionState:
-    """Store a new version and its rotation, take every step that is due, and return the version's state.
+    rotation: Rotation, open_ones: Sequence[Rotation], holders: Sequence[Holder], *, immediate: bool
+) -> list[Change]:
+    """Return every step that is due when a rotation begins among a secret's open ones. Pure.
 
     A staged rotation gives way to the new one. `immediate` waits for nobody.
     """
-    now, name = rotation.created_at, secret.service_name
-    holders = holders_of(session, name)
-    open_ones = rotations.open_of(session, name)
+    now = rotation.created_at
     others = [one for one in open_ones if one.state is not RotationState.STAGED]
     changes = [rules.supersede(one, now) for one in open_ones if one.state is RotationState.STAGED]
     if immediate:
-        changes += rules.immediately(rotation, others, now)
-    else:
-        changes.append(Change(rotation, event=RotationEvent.STAGED))
-        changes += rules.advance([*others, rotation], holders, now)
-    state = dict(state for change in changes for state in change.versions).get(
-        rotation.version, VersionState.STAGED
-    )
-    secret.newest_version, secret.updated_at = rotation.version, now
-    secrets.add_version(session, name, rotation.version, state, sealed, by, now)
-    rotations.add(session, rotation, by)
-    apply(session, changes, holders, now)
-    _remember_next(session, name, _after(open_ones, [rotation], changes), holders)
-    return state
+        return changes + rules.immediately(rotation, others, now)
+    changes.append(Change(rotation, event=RotationEvent.STAGED))
+    return changes + rules.advance([*others, rotation], holders, now)
 
 
 def progress(session: Session, service_name: str, now: float) -> None:
@@ -55,7 +40,7 @@ def progress(session: Session, service_name: str, now: float) -> None:
     open_ones = rotations.open_of(session, service_name)
     changes = rules.advance(open_ones, holders, now)
     apply(session, changes, holders, now)
-    _remember_next(session, service_name, _after(open_ones, [], changes), holders)
+    _remember_next(session, service_name, after(open_ones, [], changes), holders)
 
 
 def next_moment(session: Session, service_name: str) -> float | None:
@@ -70,25 +55,21 @@ def next_moment(session: Session, service_name: str) -> float | None:
 
 def apply(session: Session, changes: Sequence[Change], holders: Sequence[Holder], now: float) -> None:
     """Write steps: each rotation as the last of them leaves it, the versions they changed, and the events."""
-    for rotation in {change.rotation.rotation_id: change.rotation for change in changes}.values():
-        ended = None if rotation.is_open else orjson.dumps([asdict(holder) for holder in holders]).decode()
-        rotations.save(session, rotation, ended)
+    last = {change.rotation.rotation_id: change.rotation for change in changes}.values()
+    rotations.save_all(session, [(rotation, holders) for rotation in last])
+    for rotation in last:
         session.info.pop((_NEXT, rotation.service_name), None)
     states = {
         (change.rotation.service_name, number): state
         for change in changes
         for number, state in change.versions
     }
-    for (service_name, number), state in states.items():
-        secrets.set_state(session, service_name, number, state, now)
-    for service_name in {service_name for service_name, _ in states}:
-        secrets.touch(session, service_name, now)
-    for change in changes:
-        if change.event is not None:
-            tell(session, change.rotation, change.event)
+    secrets.set_states(session, [(name, number, state) for (name, number), state in states.items()], now)
+    secrets.touch(session, {service_name for service_name, _ in states}, now)
+    enqueue_all(session, events_of(changes))
 
 
-def _after(
+def after(
     open_ones: Sequence[Rotation], begun: Sequence[Rotation], changes: Sequence[Change]
 ) -> list[Rotation]:
     """Return rotations as the changes leave them."""
@@ -96,30 +77,34 @@ def _after(
     return [last.get(one.rotation_id, one) for one in (*open_ones, *begun)]
 
 
-def _remember_next(
-    session: Session, service_name: str, open_ones: Sequence[Rotation], holders: Sequence[Holder]
-) -> None:
+def earliest(open_ones: Iterable[Rotation], holders: Sequence[Holder]) -> float | None:
+    """Return when the clock alone takes the first of a secret's rotations on. Pure."""
     moments = (rules.next_moment(one, holders) for one in open_ones)
-    due = min((moment for moment in moments if moment is not None), default=None)
-    session.info[_NEXT, service_name] = due
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
-def tell(session: Session, rotation: Rotation, event: RotationEvent) -> None:
-    """Put an event about a rotation into the outbox."""
+def _remember_next(
+    session: Session, service_name: str, open_ones: Iterable[Rotation], holders: Sequence[Holder]
+) -> None:
+    session.info[_NEXT, service_name] = earliest(open_ones, holders)
+
+
+def events_of(changes: Iterable[Change]) -> list[tuple[str, str, dict[str, object]]]:
+    """Return type, subject and data of the events that tell of these steps. Pure."""
+    return [_event(change.rotation, change.event) for change in changes if change.event is not None]
+
+
+def _event(rotation: Rotation, event: RotationEvent) -> tuple[str, str, dict[str, object]]:
     # A retired event names the version that is gone; all others the version that comes.
     retired = event is RotationEvent.RETIRED
-    enqueue(
-        session,
-        str(event),
-        rotation.service_name,
-        {
-            "service_name": rotation.service_name,
-            "version": rotation.previous_version if retired else rotation.version,
-            "rotation_id": rotation.rotation_id,
-        },
-    )
+    data: dict[str, object] = {
+        "service_name": rotation.service_name,
+        "version": rotation.previous_version if retired else rotation.version,
+        "rotation_id": rotation.rotation_id,
+    }
+    return str(event), rotation.service_name, data
 
 
 def holders_of(session: Session, service_name: str) -> list[Holder]:
     """Return the holders of a secret as the rules know them."""
-    return [rotations.to_holder(row) for row in rotations.holders_of(session, service_name)]
+    return [holder for _, holder in rotations.holders_of_all(session, [service_name])]

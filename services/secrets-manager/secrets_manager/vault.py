@@ -42,6 +42,10 @@ class Vault:
         document = orjson.loads(self._keyring.open(_PURPOSE, context(service_name, version), sealed))
         return Values(document["values"], frozenset(document["generated"]))
 
+    def described(self, values: Values) -> dict[str, object]:
+        """Return what may be said of values on record: their keys, and a keyed hash of all of them."""
+        return {"keys": sorted(values.by_key), "digest": self.digest(dict(values.by_key)).hex()}
+
     def digest(self, *parts: object) -> bytes:
         """Return a keyed hash of JSON-able parts: two are compared by it, nothing is learnt from it."""
         key = self._keyring.derive("digest")

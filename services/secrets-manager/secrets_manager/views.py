@@ -14,6 +14,7 @@ from secrets_manager import repository_facts
 from secrets_manager import repository_secrets as secrets
 from secrets_manager.envelope import CannotOpenError
 from secrets_manager.models_secrets import SecretVersionRow
+from secrets_manager.repository_rotating import HeldVersion
 from secrets_manager.rotation import VersionState
 from secrets_manager.values import Values
 from secrets_manager.vault import Vault
@@ -79,7 +80,7 @@ def load(session: Session, vault: Vault, service_name: str) -> SecretView | None
     )
 
 
-def open_values(vault: Vault, row: SecretVersionRow) -> Values:
+def open_values(vault: Vault, row: HeldVersion | SecretVersionRow) -> Values:
     """Return what a version holds; nothing once it is destroyed."""
     if row.sealed is None:
         return Values({}, frozenset())

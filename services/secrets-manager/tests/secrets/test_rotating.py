@@ -1,0 +1,96 @@
+"""Rotations that are asked for at the same time share a transaction, and nothing else."""
+
+import asyncio
+
+import pytest
+from secrets_manager.models_audit import AuditRow
+from secrets_world import World
+from sqlalchemy import event, select
+
+pytestmark = pytest.mark.anyio
+
+NAMES = [f"service-{number}" for number in range(12)]
+
+
+async def with_secrets(sm: World) -> None:
+    for name in NAMES:
+        await sm.create(name)
+        await sm.policy(name, overlap_seconds=0)
+
+
+async def test_rotations_of_many_secrets_share_commits_and_each_is_whole(sm: World) -> None:
+    await with_secrets(sm)
+    commits = 0
+
+    def count(_connection: object) -> None:
+        nonlocal commits
+        commits += 1
+
+    event.listen(sm.db.engine, "commit", count)
+    sm.notification_is_up = False  # the commits of its own that handing on events costs
+    answers = await asyncio.gather(*(sm.admin.post(f"/secrets/{name}/rotate") for name in NAMES))
+    event.remove(sm.db.engine, "commit", count)
+    assert commits < len(NAMES)
+    assert [(one.status_code, one.json()["state"]) for one in answers] == [(200, "active")] * len(NAMES)
+    for name, answer in zip(NAMES, answers, strict=True):
+        read = (await sm.admin.get(f"/secrets/{name}")).json()
+        assert (read["version"], read["secrets"]) == (2, answer.json()["secrets"])
+        versions = (await sm.admin.get(f"/secrets/{name}/versions")).json()["items"]
+        assert [one["state"] for one in versions] == ["active", "retired"]
+        rotation = await sm.rotation(answer.json()["rotation_id"])
+        assert (rotation["state"], rotation["service_name"]) == ("retired", name)
+    records = await sm.db.read(lambda session: session.scalars(select(AuditRow.detail)).all())
+    assert sum('"operation":"rotate"' in detail for detail in records) == len(NAMES)
+
+
+async def test_what_is_wrong_with_one_of_them_is_no_others_concern(sm: World) -> None:
+    await with_secrets(sm)
+    wishes = {
+        "service-0": ({}, {}, 200),
+        "nowhere": ({}, {}, 404),
+        "service-1": ({"keys": ["NO_SUCH_KEY"]}, {}, 422),
+        "service-2": ({"keys": []}, {}, 409),
+        "service-3": ({}, {"Idempotency-Key": "a"}, 200),
+        "service-4": ({}, {}, 200),
+    }
+    answers = await asyncio.gather(
+        *(
+            sm.admin.post(f"/secrets/{name}/rotate", json=body, headers=headers)
+            for name, (body, headers, _) in wishes.items()
+        )
+    )
+    assert [one.status_code for one in answers] == [status for _, _, status in wishes.values()]
+    versions = {name: (await sm.admin.get(f"/secrets/{name}")).json().get("version") for name in wishes}
+    assert [name for name, version in versions.items() if version == 2] == [
+        "service-0",
+        "service-3",
+        "service-4",
+    ]
+
+
+async def test_two_at_once_of_the_same_secret_come_one_after_the_other(sm: World) -> None:
+    await with_secrets(sm)
+    answers = await asyncio.gather(*(sm.admin.post("/secrets/service-0/rotate") for _ in range(5)))
+    assert sorted(one.json()["version"] for one in answers) == [2, 3, 4, 5, 6]
+    events = [one for one in sm.events if one["subject"] == "service-0" and one["type"] == "secret.rotated"]
+    assert [one["data"]["version"] for one in events] == sorted(one["data"]["version"] for one in events)
+
+
+async def test_one_key_sent_at_once_for_two_secrets_is_refused_for_the_second(sm: World) -> None:
+    await with_secrets(sm)
+    headers = {"Idempotency-Key": "the-same"}
+    answers = await asyncio.gather(
+        *(sm.admin.post(f"/secrets/{name}/rotate", headers=headers) for name in NAMES[:2])
+    )
+    assert sorted(one.status_code for one in answers) == [200, 422]
+
+
+async def test_a_rotation_goes_on_although_the_one_who_asked_went_away(sm: World) -> None:
+    await with_secrets(sm)
+    gone = asyncio.create_task(sm.admin.post("/secrets/service-0/rotate"))
+    stays = asyncio.create_task(sm.admin.post("/secrets/service-1/rotate"))
+    while not sm.parts.secrets.rotating.busy:
+        await asyncio.sleep(0)
+    gone.cancel()
+    assert (await stays).status_code == 200
+    assert (await sm.admin.get("/secrets/service-0")).json()["version"] == 2
