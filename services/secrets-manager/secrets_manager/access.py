@@ -17,17 +17,26 @@ class Grants:
 
     def __init__(self) -> None:
         self._granted: set[tuple[str, str]] = set()
+        self._generation = 0
 
-    def replace(self, granted: Iterable[tuple[str, str]]) -> None:
-        """Take these pairs of service and identity for all there are."""
-        self._granted = set(granted)
+    @property
+    def generation(self) -> int:
+        """How many changes there were; what was read before another one is out of date."""
+        return self._generation
+
+    def replace(self, granted: Iterable[tuple[str, str]], generation: int) -> None:
+        """Take these pairs of service and identity for all there are, unless they are out of date."""
+        if generation == self._generation:
+            self._granted = set(granted)
 
     def add(self, service_name: str, identity: str) -> None:
         """Let an identity read."""
+        self._generation += 1
         self._granted.add((service_name, identity))
 
     def remove(self, service_name: str, identity: str) -> None:
         """Let it read no more."""
+        self._generation += 1
         self._granted.discard((service_name, identity))
 
     def has(self, service_name: str, identity: str) -> bool:

@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 TTL_SECONDS: Final = 90.0
-MAX_PER_SECRET: Final = 5000
+MAX_OF_OWNER: Final = 5000
+MAX_OF_GRANTEE: Final = 500
+"""How many instances of one identity may hold a secret: each counts by itself, so that nobody takes the
+places of the service whose secret it is."""
 _MAX_DEPARTED: Final = 20_000
 
 
@@ -35,7 +38,7 @@ class Presence:
         self.ttl = ttl
         self._clock = clock
         self._until: dict[HolderKey, float] = {}
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._departed: OrderedDict[HolderKey, None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -45,7 +48,7 @@ class Presence:
         with self._lock:
             for key in keys:
                 if key not in self._until:
-                    self._counts[key.service_name] += 1
+                    self._counts[key.service_name, key.identity] += 1
                 self._until[key] = until
 
     def renew(self, key: HolderKey) -> bool:
@@ -96,14 +99,15 @@ class Presence:
         until = self._until.get(key)
         return None if until is None else max(0.0, until - self._clock())
 
-    def is_full(self, service_name: str) -> bool:
-        """Whether a secret has as many holders as one may have."""
-        return self._counts[service_name] >= MAX_PER_SECRET
+    def is_full(self, service_name: str, identity: str) -> bool:
+        """Whether an identity has as many instances that hold a secret as it may have."""
+        most = MAX_OF_OWNER if identity == service_name else MAX_OF_GRANTEE
+        return self._counts[service_name, identity] >= most
 
     def _forget(self, keys: Iterable[HolderKey]) -> None:
         for key in keys:
             if self._until.pop(key, None) is not None:
-                self._counts[key.service_name] -= 1
+                self._counts[key.service_name, key.identity] -= 1
                 self._departed[key] = None
         while len(self._departed) > _MAX_DEPARTED:
             self._departed.popitem(last=False)

@@ -12,6 +12,7 @@ from fountain_common.logging import get_logger
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from secrets_manager import repository_rotations as rotations
 from secrets_manager import repository_secrets as secrets
 from secrets_manager import service_holders
 from secrets_manager.access import Grants
@@ -39,9 +40,10 @@ class GrantsService:
 
     async def load(self) -> None:
         """Take over what is stored; rows whose MAC fails are left out, and the health check says so."""
+        generation = self.grants.generation
         rows = await self.changes.read(lambda session: session.scalars(select(GrantRow)).all())
         self._refused = {(row.service_name, row.identity) for row in rows if not self._is_genuine(row)}
-        self.grants.replace({(row.service_name, row.identity) for row in rows} - self._refused)
+        self.grants.replace({(row.service_name, row.identity) for row in rows} - self._refused, generation)
         for service_name, identity in sorted(self._refused):
             get_logger().error("grant_refused_mac_fails", secret_of=service_name, identity=identity)
 
@@ -90,7 +92,11 @@ class GrantsService:
             if row is None:
                 raise NotFound(f"{identity} has no grant to the secret of {service_name}.")
             session.delete(row)
-            gone = [key for key in self.presence.of_identity(identity) if key.service_name == service_name]
+            gone = [
+                HolderKey(service_name, identity, row.instance_id)
+                for row in rotations.holders_of(session, service_name)
+                if row.identity == identity
+            ]
             service_holders.remove(session, gone, self.clock())
             record(session, operation="withdraw", identity=identity)
             return gone

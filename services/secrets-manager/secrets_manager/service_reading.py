@@ -137,9 +137,10 @@ class ReadingService:
         as using none until it has acknowledged anew. A whole answer, never a 304, makes it do so.
         """
         name = holder.service_name
-        if self.presence.is_full(name):
+        if self.presence.is_full(name, holder.identity):
             raise TooManyRequests(
-                "This secret has as many holders as it may have.", headers={"Retry-After": "90"}
+                f"{holder.identity} has as many instances that hold this secret as it may have.",
+                headers={"Retry-After": "90"},
             )
         returning = if_none_match is not None or self.presence.was_here(holder)
         record = recorder(self.audit, caller, _READ, f"secrets/{name}")
