@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -125,6 +125,10 @@ class Database:
             Unavailable: nothing of it was kept: full or locked or lost database, or too many writes waiting.
         """
         return await self._writer.submit(fn)
+
+    async def write_rows(self, fn: Callable[[Connection], T]) -> T:
+        """As `write`, with the connection in place of a session: for rows that go in as they are."""
+        return await self._writer.submit_rows(fn)
 
     def listen(self, topic: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Have the callback called, in the listener's event loop, after each commit that `notify` marked.

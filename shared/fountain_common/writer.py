@@ -9,7 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -54,9 +54,10 @@ def is_outage(error: BaseException) -> bool:
 
 @dataclass(eq=False, slots=True)
 class _Write:
-    fn: Callable[[Session], Any]
+    fn: Callable[[Any], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    rows: bool = False
     result: Any = None
     error: BaseException | None = None
     topics: set[str] = field(default_factory=set)
@@ -78,14 +79,24 @@ class Writer:
         self._batch_size = batch_size
         self._waiting: queue.Queue[_Write | None] = queue.Queue(queue_size)
         self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
+        # A file does not go away between two commits, as a server may; the pool's part costs what a row does.
+        self._keeps = engine.dialect.name == "sqlite"
         self._gate = threading.Lock()
         self._listeners: dict[str, list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]]] = {}
         self.closed = False
 
     async def submit(self, fn: Callable[[Session], T]) -> T:
         """Answer what `fn` answers, once it is durable."""
+        return await self._submit(fn)
+
+    async def submit_rows(self, fn: Callable[[Connection], T]) -> T:
+        """As `submit`, with the connection itself in place of a session."""
+        return await self._submit(fn, rows=True)
+
+    async def _submit(self, fn: Callable[[Any], T], *, rows: bool = False) -> T:
         loop = asyncio.get_running_loop()
-        write = _Write(fn, loop, loop.create_future())
+        write = _Write(fn, loop, loop.create_future(), rows)
         with self._gate:
             if self.closed:
                 raise Unavailable("This service is stopping; nothing of it was kept.")
@@ -130,6 +141,7 @@ class Writer:
                     _fail(batch, error)
                 self._settle(batch)
             if last:
+                self._disconnect()
                 return
 
     def _take(self) -> tuple[list[_Write], bool]:
@@ -148,22 +160,39 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: list[_Write]) -> None:
-        with self._engine.connect() as connection:
-            transaction = connection.begin()
-            try:
-                # A caller that has gone away before its turn wants nothing written any more.
-                wanted = [write for write in batch if not write.future.cancelled()]
-                for write in wanted:
-                    _run_one(connection, write, alone=len(wanted) == 1)
-                if transaction.is_active:
-                    transaction.commit()
-            except BaseException:
-                with suppress(Exception):
-                    transaction.rollback()
-                # A connection in doubt is not used again.
-                with suppress(Exception):
-                    connection.invalidate()
-                raise
+        connection = self._connect()
+        transaction = connection.begin()
+        try:
+            # A caller that has gone away before its turn wants nothing written any more.
+            wanted = [write for write in batch if not write.future.cancelled()]
+            for write in wanted:
+                # One that is alone needs no savepoint: what undoes it undoes nobody else's.
+                _run_one(connection, write, alone=len(wanted) == 1)
+            if len(wanted) != 1 or wanted[0].error is None:
+                transaction.commit()
+            elif transaction.is_active:  # a session has ended it by itself
+                transaction.rollback()
+        except BaseException:
+            with suppress(Exception):
+                transaction.rollback()
+            # A connection in doubt is not used again.
+            with suppress(Exception):
+                connection.invalidate()
+            self._disconnect()
+            raise
+        if not self._keeps:
+            self._disconnect()
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
 
     def _settle(self, batch: list[_Write]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
@@ -182,13 +211,12 @@ class Writer:
 
 
 def _run_one(connection: Connection, write: _Write, *, alone: bool) -> None:
-    # One that is alone needs no savepoint: what undoes it undoes nobody else's.
-    mode: Literal["rollback_only", "create_savepoint"] = "rollback_only" if alone else "create_savepoint"
-    session = Session(connection, expire_on_commit=False, join_transaction_mode=mode)
     try:
-        with session, session.begin():
-            write.result = write.fn(session)
-        write.topics = session.info.get("topics", write.topics)
+        if write.rows:
+            with nullcontext() if alone else connection.begin_nested():
+                write.result = write.fn(connection)
+        else:
+            _run_in_session(connection, write, "rollback_only" if alone else "create_savepoint")
     except Exception as error:  # noqa: BLE001 - it belongs to the one who submitted it
         # On a full disk SQLite rolls everything back by itself: then the batch fails as one.
         if not alone:
@@ -197,6 +225,15 @@ def _run_one(connection: Connection, write: _Write, *, alone: bool) -> None:
             get_logger().error("database_write_failed", exc_info=error)
             error = _unavailable(error)
         write.error = error
+
+
+def _run_in_session(
+    connection: Connection, write: _Write, mode: Literal["rollback_only", "create_savepoint"]
+) -> None:
+    session = Session(connection, expire_on_commit=False, join_transaction_mode=mode)
+    with session, session.begin():
+        write.result = write.fn(session)
+    write.topics = session.info.get("topics", write.topics)
 
 
 def _require_transaction(connection: Connection) -> None:

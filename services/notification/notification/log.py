@@ -13,6 +13,7 @@ from functools import partial
 
 from fountain_common.db import Database
 from fountain_common.errors import Conflict, Unavailable
+from fountain_common.gathering import gathered
 
 from notification.event import Draft, Stored
 from notification.filters import Filter
@@ -95,8 +96,7 @@ class EventLog:
     async def _append_waiting(self) -> None:
         try:
             while self._waiting:
-                # Whatever has arrived by now belongs to this group: less is left to do while it is committed.
-                await asyncio.sleep(0)
+                await gathered(lambda: len(self._waiting), MAX_GROUP)
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 await self._append_group(group)
         finally:

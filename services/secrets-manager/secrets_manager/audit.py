@@ -13,11 +13,12 @@ from typing import Any, Final, cast
 import orjson
 from fountain_common.db import Database
 from fountain_common.errors import Unavailable
+from fountain_common.gathering import gathered
 from fountain_common.logging import get_logger
 from fountain_common.requests import RequestContext
 from fountain_common.tokens import Caller
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
@@ -84,13 +85,13 @@ class Audit:
         request: RequestContext | None = None,
     ) -> None:
         """Write a record into the transaction of the change it tells of; in the writer's thread."""
-        self._write(session, [self._entry(caller, action, target, outcome, detail, request)])
+        self._write(session.connection(), [self._entry(caller, action, target, outcome, detail, request)])
 
     def record_all(self, session: Session, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records, each as `record` takes them, into the transaction of the changes they tell of."""
         entries = [self._entry(**record) for record in records]
         if entries:
-            self._write(session, entries)
+            self._write(session.connection(), entries)
 
     async def append(
         self,
@@ -123,7 +124,7 @@ class Audit:
 
     def check(self, session: Session) -> None:
         """Raise if a record could not follow; in the writer's thread, which also proves that it can write."""
-        self._head(session)
+        self._head(session.connection())
 
     async def close(self) -> None:
         """Write what waits."""
@@ -155,10 +156,11 @@ class Audit:
 
     async def _flush(self) -> None:
         while self._waiting:
+            await gathered(lambda: len(self._waiting), _BATCH)
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             entries = [entry for entry, _ in batch]
             try:
-                await self._db.write(lambda session, entries=entries: self._write(session, entries))  # type: ignore[misc]
+                await self._db.write_rows(lambda rows, entries=entries: self._write(rows, entries))  # type: ignore[misc]
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must not go on
                 get_logger().error("audit_not_written", records=len(batch), exc_info=error)
                 _settle(batch, error)
@@ -166,9 +168,8 @@ class Audit:
                 self._written.inc(len(batch))
                 _settle(batch, None)
 
-    def _write(self, session: Session, entries: Sequence[Entry]) -> None:
-        connection = session.connection()
-        head = self._head(session)
+    def _write(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        head = self._head(connection)
         rows: list[dict[str, Any]] = []
         for entry in entries:
             record = self.chain.append(head, entry)
@@ -179,10 +180,10 @@ class Audit:
         if connection.execute(_MOVE_HEAD, values).rowcount == 0:
             connection.execute(_FIRST_HEAD, {"id": 1, **values})
 
-    def _head(self, session: Session) -> Head:
-        row = session.connection().execute(_READ_HEAD).one_or_none()
+    def _head(self, connection: Connection) -> Head:
+        row = connection.execute(_READ_HEAD).one_or_none()
         if row is None:
-            if session.execute(select(AuditRow.seq).limit(1)).first() is not None:
+            if connection.execute(select(AuditRow.seq).limit(1)).first() is not None:
                 raise TamperedAuditError("the audit has records and no head")
             return Head(0, GENESIS)
         head = Head(row.seq, row.hash)
