@@ -14,6 +14,8 @@ from fountain_common.roles import Permission, Role, allows, permissions_of, read
 ALGORITHM = "EdDSA"
 TYPES = frozenset({"at+jwt", "application/at+jwt"})
 LEEWAY_SECONDS = 30
+MAX_LIFE_SECONDS = 900
+"""No token of the Secrets Manager's lives longer, so none that does is its work."""
 MAX_TOKEN_CHARACTERS = 8192
 _REQUIRED = ("iss", "sub", "aud", "iat", "nbf", "exp", "jti", "client_id", "roles")
 # The time is judged by the clock that is passed in.
@@ -48,6 +50,7 @@ class Caller:
         audience: the services that the token is for.
         issued_at: unix seconds.
         expires_at: unix seconds.
+        signing_key_id: the `kid` of the key that signed the token; "" where there is no token.
     """
 
     subject: str
@@ -58,6 +61,7 @@ class Caller:
     audience: tuple[str, ...]
     issued_at: float
     expires_at: float
+    signing_key_id: str = ""
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
@@ -129,7 +133,7 @@ def read_token(token: str, key_of: KeyOf, *, issuer: str, audience: str, now: fl
     except jwt.PyJWTError as error:
         raise TokenError(_reason(error, issuer, audience)) from None
     _in_time(claims, now)
-    return _caller(claims)
+    return _caller(claims, kid)
 
 
 def _reason(error: jwt.PyJWTError, issuer: str, audience: str) -> str:
@@ -152,9 +156,11 @@ def _in_time(claims: Mapping[str, Any], now: float) -> None:
         raise TokenError("The token has expired.")
     if now < moments["nbf"] - LEEWAY_SECONDS or now < moments["iat"] - LEEWAY_SECONDS:
         raise TokenError("The token is not valid yet.")
+    if not moments["exp"] - moments["iat"] <= MAX_LIFE_SECONDS + LEEWAY_SECONDS:
+        raise TokenError("The token is to live longer than any that is issued.")
 
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
+def _caller(claims: Mapping[str, Any], kid: str) -> Caller:
     audience = claims["aud"]
     words = {name: claims[name] for name in ("sub", "client_id", "jti")}
     if not all(isinstance(word, str) and word for word in words.values()):
@@ -172,6 +178,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
         issued_at=float(claims["iat"]),
         expires_at=float(claims["exp"]),
+        signing_key_id=kid,
     )
 
 

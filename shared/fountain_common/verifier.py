@@ -47,8 +47,8 @@ class KeySource(Protocol):
 class TokenVerifier:
     """Verifies access tokens for one audience.
 
-    A verified token is remembered until it expires, among a bounded number of others; new keys or revocations
-    make all be forgotten.
+    A verified token is remembered until it expires, among a bounded number of others; new revocations, or a
+    key that has gone, make all be forgotten.
 
     Args:
         issuer: what `iss` must be.
@@ -92,14 +92,26 @@ class TokenVerifier:
         return self._keys_current and self._revocations_current
 
     def on_revocation(self, listener: Callable[[], None]) -> None:
-        """Call this whenever the revocations have changed; who holds streams open asks `revoked` for each
-        then.
+        """Call this whenever tokens that were honoured may be so no more: the revocations have changed, or a
+        signing key has gone. Who holds streams open asks `revoked` for each then.
         """
         self._listeners.append(listener)
 
     def revoked(self, caller: Caller) -> bool:
-        """Tell whether a caller that was let in has been revoked since."""
+        """Tell whether a caller that was let in would not be any more: revoked since, or its token signed by
+        a key that has gone.
+        """
+        if caller.signing_key_id and self._keys is not None and caller.signing_key_id not in self._keys:
+            return True
         return self._revocations is not None and self._revocations.cover(caller)
+
+    def _honour_less(self) -> None:
+        self._verified.clear()
+        for listener in self._listeners:
+            try:
+                listener()
+            except Exception as error:  # noqa: BLE001 - one listener's trouble is not the next one's
+                get_logger().error("revocation_listener_failed", exc_info=error)
 
     def known(self, token: bytes) -> Caller | None:
         """Answer who is calling, if this token was verified before and is still good; None says nothing."""
@@ -181,10 +193,11 @@ class TokenVerifier:
             return
         self._keys_current = True
         fingerprints = frozenset((kid, key.public_bytes_raw()) for kid, key in keys.items())
-        if fingerprints != self._key_ids:
-            # A key that has gone takes its tokens with it.
-            self._verified.clear()
+        gone = self._key_ids - fingerprints
         self._keys, self._key_ids = keys, fingerprints
+        if gone:
+            # A key that has gone takes its tokens with it.
+            self._honour_less()
 
     async def refresh_revocations(self) -> None:
         """Fetch the revocations; those held stay if that fails. One fetch serves all who asked before it
@@ -208,9 +221,7 @@ class TokenVerifier:
             changed = fetched != self._revocations
             self._revocations = fetched
         if changed:
-            self._verified.clear()
-            for listener in self._listeners:
-                listener()
+            self._honour_less()
 
     async def start(self, wait_seconds: float = START_SECONDS) -> None:
         """Fetch both, waiting at most so long, and go on fetching in the background."""
@@ -228,7 +239,10 @@ class TokenVerifier:
     async def _repeat(self, fetch: Callable[[], Any], seconds: float, urgent: Callable[[], bool]) -> None:
         while True:
             await asyncio.sleep(min(1.0, seconds) if urgent() else seconds)
-            await fetch()
+            try:
+                await fetch()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next time comes
+                get_logger().error("trust_not_refreshed", exc_info=error)
 
     async def stop(self) -> None:
         """Stop fetching."""

@@ -172,3 +172,15 @@ def test_a_key_set_without_a_usable_key_is_no_key_set() -> None:
 
 def test_the_library_agrees_that_our_tokens_are_tokens() -> None:
     assert jwt.get_unverified_header(good())["alg"] == "EdDSA"
+
+
+@pytest.mark.parametrize("seconds", [931, 1e12, float("inf"), float("nan")])
+def test_a_token_that_is_to_live_longer_than_any_that_is_issued_is_refused(seconds: float) -> None:
+    now = clock()
+    with pytest.raises(TokenError, match="longer"):
+        read(good(iat=now, exp=now + seconds))
+    assert read(good(iat=now, exp=now + 930)).subject == "bob"
+
+
+def test_a_caller_knows_which_key_signed_for_it() -> None:
+    assert read(good()).signing_key_id == maker.kid

@@ -188,3 +188,66 @@ async def test_starting_with_the_issuer_away_does_not_wait_for_it(source: Source
     async with asyncio.timeout(3.5):
         await verifier.start()
     await verifier.stop()
+
+
+async def test_when_a_key_has_gone_its_callers_are_revoked_and_listeners_told(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    newer = TokenMaker(clock=clock)
+    source.makers.append(newer)
+    await verifier.refresh_keys()
+    forged = await verifier.verify(maker.token("bob", [], "orders"))
+    right = await verifier.verify(newer.token("bob", [], "orders"))
+    told: list[tuple[bool, bool]] = []
+    verifier.on_revocation(lambda: told.append((verifier.revoked(forged), verifier.revoked(right))))
+    source.makers = [newer]
+    await verifier.refresh_keys()
+    assert told == [(True, False)]
+
+
+async def test_a_key_that_has_come_takes_nothing_away(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    token = maker.token("bob", [], "orders")
+    caller = await verifier.verify(token)
+    told: list[bool] = []
+    verifier.on_revocation(lambda: told.append(True))
+    source.makers.append(TokenMaker(clock=clock))
+    await verifier.refresh_keys()
+    assert told == []
+    assert await verifier.verify(token) is caller
+
+
+async def test_a_listener_that_raises_stops_neither_the_others_nor_the_fetching(
+    verifier: TokenVerifier, source: Source, clock: FakeClock
+) -> None:
+    told: list[int] = []
+
+    def raises() -> None:
+        raise RuntimeError("no")
+
+    verifier.on_revocation(raises)
+    verifier.on_revocation(lambda: told.append(len(source.entries)))
+    for number in (1, 2):
+        source.entries = [{"subject": f"eve-{each}", "not_before": clock()} for each in range(number)]
+        await verifier.refresh_revocations()
+    assert told == [1, 2]
+
+
+async def test_fetching_goes_on_whatever_one_fetch_came_to(
+    verifier: TokenVerifier,
+) -> None:
+    asked: list[int] = []
+    twice = asyncio.Event()
+
+    async def fetch() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            twice.set()
+        raise RuntimeError("not foreseen")
+
+    repeating = asyncio.create_task(verifier._repeat(fetch, 0.0, lambda: False))
+    async with asyncio.timeout(5):
+        await twice.wait()
+    repeating.cancel()
+    await asyncio.gather(repeating, return_exceptions=True)
