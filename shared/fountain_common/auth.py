@@ -36,10 +36,7 @@ async def authenticate(request: Request) -> Caller:
         if scheme.lower() == "bearer" and token.strip():
             return await _verified(platform, token.strip())
     elif api_key is not None and platform.api_keys is not None:
-        context = current()
-        return await _verified(
-            platform, await platform.api_keys.exchange(api_key, context.client if context else "")
-        )
+        return await _by_api_key(platform, api_key)
     realm = platform.settings.service_name
     raise Unauthenticated(
         "Send an access token as Authorization: Bearer <token>, or an API key as X-API-Key.",
@@ -50,6 +47,21 @@ async def authenticate(request: Request) -> Caller:
 async def _verified(platform: Any, token: str) -> Caller:
     caller: Caller = await platform.verifier.verify(token)
     return caller
+
+
+async def _by_api_key(platform: Any, api_key: str) -> Caller:
+    context = current()
+    client = context.client if context else ""
+    token = await platform.api_keys.exchange(api_key, client)
+    try:
+        return await _verified(platform, token)
+    except Unauthenticated:
+        # The token is not honoured any more, which says nothing about the key: what signed it may have gone.
+        forget = getattr(platform.api_keys, "forget", None)
+        if forget is None:
+            raise
+        forget(api_key, token)
+    return await _verified(platform, await platform.api_keys.exchange(api_key, client))
 
 
 def requires(*permissions: str) -> Any:

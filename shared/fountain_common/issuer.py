@@ -116,7 +116,7 @@ class IssuerClient:
             form["resource"] = audience
         return _token_of(await self.request("POST", "/auth/token", data=form))
 
-    async def exchange(self, api_key: str) -> tuple[str, float]:
+    async def exchange(self, api_key: str, *, through_edge: bool = False) -> tuple[str, float]:
         """Answer a token for somebody else's API key and this service (RFC 8693); see
         `api_keys.ExchangeAtIssuer`.
         """
@@ -127,6 +127,9 @@ class IssuerClient:
             "resource": self._identity.name,
             "client_id": self._identity.name,
         }
+        if through_edge:
+            # Our own request comes from inside: only we know where theirs came from.
+            form["through_edge"] = "true"
         for last in (False, True):
             secret = await self._identity.api_key()
             response = await self.request("POST", "/auth/token", data={**form, "client_secret": secret})

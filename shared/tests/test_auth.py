@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter
 from fountain_common.app import create_service
 from fountain_common.auth import Caller, requires
 from fountain_common.roles import Permission
 from fountain_common.settings import ServiceSettings
-from fountain_common.testing import ServiceClient, service_client, token_for
+from fountain_common.testing import ServiceClient, service_client, token_for, wait_until
 
 router = APIRouter()
 
@@ -136,8 +138,6 @@ def test_a_revocation_is_honoured_at_once_by_event(client: ServiceClient) -> Non
     headers = client.bearer("eve", ["admin"])
     assert client.get("/whoami", headers=headers).status_code == 200
     client.world.secrets_manager.revoke(subject="eve")
-    from fountain_common.testing import wait_until
-
     wait_until(lambda: client.get("/whoami", headers=headers).status_code == 401, "the token is refused")
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
 
@@ -149,3 +149,42 @@ def test_with_the_secrets_manager_away_tokens_are_honoured_and_unknown_keys_are_
     client.world.secrets_manager.down = True
     assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
     assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 503
+
+
+def test_after_an_emergency_rotation_of_the_signing_key_a_right_key_is_honoured(
+    client: ServiceClient,
+) -> None:
+    key = client.world.secrets_manager.new_key("robot", ("orders",), ("viewer",))
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+    client.world.tokens.key = Ed25519PrivateKey.generate()
+    client.world.notification.emit("signing-key.rotated", data={"emergency": True})
+    headers = client.bearer("bob")
+    wait_until(lambda: client.get("/whoami", headers=headers).status_code == 200, "the new key is known")
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+
+
+def test_an_exchanged_token_that_is_refused_is_exchanged_once_more(client: ServiceClient) -> None:
+    manager = client.world.secrets_manager
+    key = manager.new_key("robot", ("orders",), ("viewer",))
+    api_keys = client.app.state.platform.api_keys  # type: ignore[attr-defined]
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+    name = next(iter(api_keys._tokens))
+    api_keys._tokens[name] = ("a token that is not honoured any more", float("inf"))
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+
+
+def test_a_key_shown_through_the_edge_is_exchanged_as_such(client: ServiceClient) -> None:
+    manager = client.world.secrets_manager
+    key = manager.new_key("robot", ("orders",), ("viewer",))
+    forms: list[bytes] = []
+    real = manager.handle
+
+    def noted(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/auth/token":
+            forms.append(request.content)
+        return real(request)
+
+    manager.handle = noted  # type: ignore[method-assign]
+    assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+    assert client.get("/whoami", headers={"X-API-Key": key, "X-Fountain-Edge": "1"}).status_code == 200
+    assert [b"through_edge=true" in form for form in forms if b"subject_token" in form] == [False, True]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from cryptography import x509
@@ -228,3 +229,15 @@ async def test_our_own_refused_key_says_nothing_about_theirs(
         server.status, server.body = 401, b'{"error": "invalid_client"}'
         with pytest.raises(Unavailable):
             await client_of(identity, server.url).exchange("fnt_aaaaaaaaaaaa_" + "b" * 43)
+
+
+@pytest.mark.parametrize("through_edge", [True, False])
+async def test_an_exchange_says_whether_the_key_came_through_the_edge(
+    identity: Identity, authority: Authority, through_edge: bool
+) -> None:
+    async with serving(authority.context()) as server:
+        await client_of(identity, server.url).exchange(
+            "fnt_aaaaaaaaaaaa_" + "b" * 43, through_edge=through_edge
+        )
+        form = parse_qs(server.received.rpartition(b"\r\n\r\n")[2].decode())
+        assert form.get("through_edge", []) == (["true"] if through_edge else [])
