@@ -234,10 +234,23 @@ class OutboxDispatcher:
         self._wake.clear()
         while entries := await self._db.read(_first):
             self._waiting.set(await self.waiting())
+            await self._hand_on_some(entries)
+        self._waiting.set(0)
+
+    async def _hand_on_some(self, entries: list[_Entry]) -> None:
+        # What was accepted is removed with one commit. Killed before that, it is handed on again, and known
+        # by its id.
+        accepted: list[int] = []
+        try:
             for entry in entries:
                 reason = await self._hand_on(entry)
-                await self._db.write(partial(_settle, entry=entry, refused=reason))
-        self._waiting.set(0)
+                if reason is None:
+                    accepted.append(entry.position)
+                else:
+                    await self._db.write(partial(_set_aside, position=entry.position, reason=reason))
+        finally:
+            if accepted:
+                await self._db.write(partial(_remove, positions=accepted))
 
     async def _hand_on(self, entry: _Entry) -> str | None:
         try:
@@ -269,8 +282,9 @@ def _first(session: Session) -> list[_Entry]:
     return [_Entry(*row) for row in session.execute(query)]
 
 
-def _settle(session: Session, entry: _Entry, refused: str | None) -> None:
-    row = OUTBOX.c.position == entry.position
-    session.execute(
-        delete(OUTBOX).where(row) if refused is None else update(OUTBOX).where(row).values(refused=refused)
-    )
+def _set_aside(session: Session, position: int, reason: str) -> None:
+    session.execute(update(OUTBOX).where(OUTBOX.c.position == position).values(refused=reason))
+
+
+def _remove(session: Session, positions: list[int]) -> None:
+    session.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))

@@ -157,6 +157,24 @@ async def test_one_handed_on_twice_keeps_its_id(outbox: Database) -> None:
     assert len(set(seen)) == 1
 
 
+async def test_what_was_accepted_before_another_failed_is_not_handed_on_again(outbox: Database) -> None:
+    receiver = Receiver()
+
+    async def fails_at_the_third(type: str, *rest: Any, **more: Any) -> None:  # noqa: A002 - see Publish
+        if type == "c" and receiver.attempts < 3:
+            receiver.attempts += 1
+            raise Unavailable("away")
+        await receiver(type, *rest, **more)
+
+    await outbox.write(telling("a", "b", "c", "d"))
+    dispatcher = OutboxDispatcher(outbox, fails_at_the_third)
+    await dispatcher.start()
+    await receiver.until(lambda: len(receiver.accepted) == 4)
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "b", "c", "d"]
+    assert await _left(outbox) == []
+
+
 async def test_one_that_is_refused_for_good_is_set_aside_and_holds_up_nobody(outbox: Database, log) -> None:
     receiver, registry = Receiver(), CollectorRegistry()
     receiver.refuses = {"bad"}

@@ -1,12 +1,14 @@
-"""A secrets manager that kills itself (SIGKILL) just before its n-th commit, while a secret is rotated.
+"""Secrets managers that kill themselves (SIGKILL) just before their n-th commit, while a secret is rotated.
 
-python killed_process.py <folder> <n>
+Reads lines of `<n> <folder>`; for each it forks one on that folder, and answers with a line of how that
+ended, as `os.waitstatus_to_exitcode` says it. Forked, each starts with everything imported.
 """
 
 import asyncio
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from secrets_world import World, world
@@ -14,7 +16,7 @@ from sqlalchemy import event
 from test_killed_rotations import converge, write_down
 
 
-async def main(folder: Path, commits: int) -> None:
+async def rotate(folder: Path, commits: int) -> None:
     left = commits
 
     def before_commit(_connection: object) -> None:
@@ -31,5 +33,18 @@ async def main(folder: Path, commits: int) -> None:
         await converge(sm, folder)
 
 
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+def child(folder: Path, commits: int) -> None:
+    try:
+        asyncio.run(rotate(folder, commits))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+for line in sys.stdin:
+    number, name = line.rstrip("\n").split(" ", 1)
+    if (pid := os.fork()) == 0:
+        child(Path(name), int(number))
+    sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+    sys.stdout.flush()
