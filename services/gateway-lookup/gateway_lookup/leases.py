@@ -74,13 +74,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claim that was honoured, until `expires_at` (monotonic seconds)."""
+    """A claim that was honoured, until `expires_at` (monotonic seconds).
+
+    One that is `unproven` was stored before our restart and has not been renewed since: its address may have
+    been dealt anew meanwhile.
+    """
 
     claim: Claim
     secret_hash: bytes = field(repr=False)
     expires_at: float
     failures: int = 0
     expired: bool = False
+    unproven: bool = False
 
     @property
     def state(self) -> State:
@@ -171,7 +176,8 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
     """Answer the older instances at the claimed address, or refuse the claim because of who is there.
 
     Two processes cannot listen at one address: of one service, the later generation is the one that lives.
-    An expired lease keeps nobody out.
+    A lease that has expired, or that nobody has renewed since our restart, keeps no other service out: the
+    address is the caller's own, as its connection shows.
     """
     found = []
     for lease in neighbours:
@@ -179,7 +185,7 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
         if other.address != claim.address or other.key == claim.key:
             continue
         if other.identity != claim.identity or other.service != claim.service:
-            if lease.expired:
+            if lease.expired or lease.unproven:
                 found.append(other.key)
                 continue
             raise Conflict("This address and port are leased by another service. Listen on another port.")
@@ -213,9 +219,9 @@ def check_release(held: Lease, identity: str, secret: str | None) -> None:
 
 def restored(lease: Lease, now: float, lease_seconds: float = LEASE_SECONDS) -> Lease:
     """Answer a stored lease after a restart: it has one full lease to be renewed in (no instance is to
-    blame for ours).
+    blame for ours), and is `unproven` until then.
     """
-    return replace(lease, expires_at=now + lease_seconds, failures=0, expired=False)
+    return replace(lease, expires_at=now + lease_seconds, failures=0, expired=False, unproven=True)
 
 
 def probed(lease: Lease, well: bool) -> Lease:

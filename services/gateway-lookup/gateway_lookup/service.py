@@ -82,7 +82,8 @@ class Gateway:
             self._check_labels(claim)
             granted = self._rule(claim, secret)
             fresh = granted.secret is not None or (held is not None and held.expired)
-            await self.db.write(partial(_store, granted=granted, announce=fresh))
+            displaced = [self.registry.leases[key] for key in granted.displaced]
+            await self.db.write(partial(_store, granted=granted, displaced=displaced, announce=fresh))
             for key in granted.displaced:
                 self.registry.remove(key)
             self.registry.put(granted.lease)
@@ -278,8 +279,10 @@ class Gateway:
         )
 
 
-def _store(session: Session, granted: Granted, announce: bool) -> None:
+def _store(session: Session, granted: Granted, displaced: Iterable[Lease], announce: bool) -> None:
     claim = granted.lease.claim
+    # One that has expired was told of already.
+    _drop(session, [lease for lease in displaced if not lease.expired], reason="displaced")
     repository.remove_leases(session, granted.displaced)
     repository.save_lease(session, granted.lease)
     if announce:

@@ -125,7 +125,26 @@ def test_a_suspect_that_answers_gets_one_more_lease_and_a_silent_one_has_expired
 
 def test_a_restart_gives_every_stored_lease_one_full_lease() -> None:
     [lease] = many(1, 30.0)
-    assert leases.restored(replace(lease, failures=2), 1000.0) == replace(lease, expires_at=1030.0)
+    restored = leases.restored(replace(lease, failures=2), 1000.0)
+    assert restored == replace(lease, expires_at=1030.0, unproven=True)
+    assert restored.state is State.UP
+
+
+def test_a_restored_lease_keeps_nobody_out_of_its_address_until_it_is_renewed() -> None:
+    found, told = held(CLAIM)
+    found[CLAIM.key] = leases.probed(leases.restored(found[CLAIM.key], 1000.0), True)
+    newcomer = Claim("other", "c" * 32, "other", CLAIM.host, CLAIM.port, generation=1)
+    assert register(found, newcomer, None, 1001.0).displaced == (CLAIM.key,)
+    found[CLAIM.key] = register(found, CLAIM, told[CLAIM.key], 1002.0).lease
+    with pytest.raises(Conflict):
+        register(found, newcomer, None, 1003.0)
+
+
+def test_a_restored_lease_still_keeps_a_ghost_of_its_service_out() -> None:
+    found, _ = held(CLAIM)
+    found[CLAIM.key] = leases.restored(found[CLAIM.key], 1000.0)
+    with pytest.raises(Conflict):
+        register(found, replace(CLAIM, instance="b" * 32, generation=4), None, 1001.0)
 
 
 def test_two_failed_probes_are_down_and_one_good_one_is_up_again() -> None:

@@ -125,6 +125,26 @@ def test_after_a_restart_every_lease_has_one_full_term(tmp_path: Path) -> None:
     with_gateway(tmp_path, second)
 
 
+def test_addresses_that_were_dealt_anew_during_a_restart_are_free(tmp_path: Path) -> None:
+    async def first(gateway: Gateway, clock: FakeClock) -> None:
+        for claim in CLAIMS:
+            await gateway.register(claim, None)
+
+    async def second(gateway: Gateway, clock: FakeClock) -> None:
+        # Everybody comes back as somebody new, at the address of the neighbour.
+        dealt = zip(CLAIMS, [*CLAIMS[1:], CLAIMS[0]], strict=True)
+        again = [replace(claim, instance="b" * 32, port=other.port, generation=1) for claim, other in dealt]
+        for claim in again:
+            await gateway.register(claim, None)
+        for claim in again:
+            assert [lease.claim for lease in gateway.registry.live(claim.service)] == [claim]
+        with pytest.raises(Conflict):
+            await gateway.register(replace(CLAIMS[0], port=again[1].port, generation=2), None)
+
+    with_gateway(tmp_path, first)
+    with_gateway(tmp_path, second)
+
+
 def test_what_has_expired_is_not_there_after_a_restart(tmp_path: Path) -> None:
     async def first(gateway: Gateway, clock: FakeClock) -> None:
         await gateway.register(CLAIMS[0], None)
