@@ -51,3 +51,35 @@ async def test_a_value_leaves_by_the_answer_to_its_reader_alone(tmp_path: Path) 
     assert MARKER not in log
     for file in folder.iterdir():
         assert MARKER.encode() not in file.read_bytes(), file.name
+
+
+async def test_on_a_full_disk_nothing_is_kept_and_nothing_is_given_away(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    async with world(folder) as sm:
+        await sm.create(given={"A": MARKER})
+        sm.notification_is_up = False
+        await sm.db.write(
+            lambda session: session.execute(text("PRAGMA max_page_count = 1"))
+        )  # as many as now
+        answers = []
+        for number in range(400):
+            value = f"{MARKER}-{number}-{'x' * 8000}"
+            answers.append(await sm.admin.put(f"/secrets/{SERVICE}", json={"A": value}))
+            if answers[-1].status_code != 200:
+                break
+        assert answers[-1].status_code == 503
+        assert MARKER not in answers[-1].text
+        # What cannot be put on record is not given out.
+        reads = [await sm.admin.get(f"/secrets/{SERVICE}") for _ in range(100)]
+        refused = [read for read in reads if read.status_code == 503]
+        assert refused
+        assert all(MARKER not in read.text for read in refused)
+        metrics = (await sm.admin.get("/metrics")).text
+        assert ("fountain" in metrics, MARKER in metrics) == (True, False)
+        await sm.db.write(lambda session: session.execute(text("PRAGMA max_page_count = 1000000")))
+        whole = (await sm.admin.get(f"/secrets/{SERVICE}")).json()
+        assert whole["version"] == len(answers)
+        events = json.dumps(sm.events)
+    assert MARKER not in events
+    assert MARKER not in (tmp_path / "state.log").read_text()
