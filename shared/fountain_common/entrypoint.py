@@ -16,7 +16,8 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -70,19 +71,59 @@ def run(
 async def _boot_and_serve(
     settings: ServiceSettings, application: str, *, secrets: bool, tls: TLS | None
 ) -> int:
-    if secrets:
-        platform = create_platform(settings)
+    try:
+        with _signals_cancel():
+            async with _boot(settings) if secrets else nullcontext("") as reason:
+                if reason:
+                    get_logger().critical(
+                        "start_given_up", reason=reason, after_seconds=settings.boot_deadline_seconds
+                    )
+                    return EXIT_UNAVAILABLE
+                module, _, attribute = application.partition(":")
+                app = getattr(importlib.import_module(module), attribute or "app")
+                context = tls() if callable(tls) else tls
+                # A signal that came while it was imported is heard here.
+                await asyncio.sleep(0)
+                return await serve(app, settings, context)
+    except asyncio.CancelledError:
+        get_logger().info("stopped_before_it_served")
+        return 0
+
+
+@contextmanager
+def _signals_cancel() -> Iterator[None]:
+    """End the current task by SIGTERM and SIGINT, until the server sets handlers of its own."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - for the type checker
+
+    def cancel(_signal: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    before = {each: signal.signal(each, cancel) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@asynccontextmanager
+async def _boot(settings: ServiceSettings) -> AsyncIterator[str]:
+    """Fetch the secrets, and have the next platform take them; answers why they could not be had, or "".
+
+    However the start ends, the Secrets Manager is told: no rotation is to wait for a process that has gone.
+    """
+    platform = create_platform(settings)
+    try:
         reason = await fetch_secrets(platform, settings.boot_deadline_seconds)
-        if reason:
-            get_logger().critical(
-                "start_given_up", reason=reason, after_seconds=settings.boot_deadline_seconds
-            )
-            return EXIT_UNAVAILABLE
-        hand_over(platform)
-    module, _, attribute = application.partition(":")
-    app = getattr(importlib.import_module(module), attribute or "app")
-    context = tls() if callable(tls) else tls
-    return await serve(app, settings, context)
+        if not reason:
+            hand_over(platform)
+        yield reason
+    finally:
+        # Where the application has run and ended, this has been said, and nothing more is sent.
+        if platform.secrets is not None:
+            await platform.secrets.stop()
+        await platform.close()
 
 
 async def fetch_secrets(
@@ -184,6 +225,7 @@ async def serve(app: Any, settings: ServiceSettings, tls: ssl.SSLContext | None 
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        ws_max_size=settings.max_body_bytes,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
