@@ -28,7 +28,9 @@ def main() -> int:
             for row in all_rows():
                 if options.only in row.name:
                     console.print(f"measuring {row.name} ...")
-                    results += _measured(row, run)
+                    for result in _measured(row, run):
+                        console.print(f"  {report.line(result)}")
+                        results.append(result)
     report.show(results, console)
     report.write(results, Path(__file__).with_name("latest.json"))
     verdicts = {result.ok for result in results}

@@ -31,6 +31,12 @@ def _lines(path: str) -> list[str]:
         return []
 
 
+def line(result: Result) -> str:
+    """A result in a line, as it comes."""
+    value = "not run" if result.value is None else f"{significant(result.value):g} {result.budget.unit}"
+    return f"{result.budget.name}: {value} (floor {result.budget.floor:g}, aim {result.budget.aim:g}) {result.note}"
+
+
 def show(results: list[Result], console: Console) -> None:
     """Print the table."""
     table = Table(title=f"Budgets on {machine()}", title_justify="left")
