@@ -46,11 +46,11 @@ class Authenticator:
             raw: the key as it was shown.
             client_id: the identity that it is claimed to belong to, if one is.
         """
-        key = ApiKey.parse(raw)
-        shown = key or ApiKey("", raw)
-        return await self._db.read(lambda session: self._judge(session, shown, client_id))
+        return await self._db.read(lambda session: self.judge(session, raw, client_id))
 
-    def _judge(self, session: Session, key: ApiKey, client_id: str | None) -> Principal | None:
+    def judge(self, session: Session, raw: str, client_id: str | None = None) -> Principal | None:
+        """Do what `authenticate` does, inside a transaction."""
+        key = ApiKey.parse(raw) or ApiKey("", raw)
         query = (
             select(ApiKeyRow, IdentityRow)
             .join(IdentityRow, IdentityRow.name == ApiKeyRow.identity)

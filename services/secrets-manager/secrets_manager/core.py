@@ -168,6 +168,7 @@ class Core:
             self.authenticator,
             self.signing_keys,
             self.audit,
+            self.db,
             FailureThrottle(),
             clock=self.clock,
         )

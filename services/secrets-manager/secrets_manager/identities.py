@@ -240,7 +240,8 @@ class Identities:
 
     def _revoke_tokens(self, session: Session, kind: str, value: str, data: dict[str, str]) -> None:
         now = self._clock()
-        revocations.revoke(session, kind, value, revocation_moment(now), now + _OUTLIVES)
+        moment = revocation_moment(now, revocations.standing(session, data["identity"]))
+        revocations.revoke(session, kind, value, moment, now + _OUTLIVES)
         enqueue(session, "identity.revoked", data["identity"], data)
 
     def _record(

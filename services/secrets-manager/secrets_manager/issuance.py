@@ -1,15 +1,18 @@
 """Deciding whether a token is issued, and for what (design, section 4; RFC 6749, RFC 8693)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from fountain_common.errors import TooManyRequests, Unauthenticated
+from fountain_common.db import Database
+from fountain_common.errors import TooManyRequests, Unauthenticated, Unavailable
 from fountain_common.names import PLATFORM
 from fountain_common.requests import RequestContext, current
 from fountain_common.roles import Permission, permissions_of
+from sqlalchemy.orm import Session
 
-from secrets_manager.audit import SELF, Audit
+from secrets_manager.audit import SELF, Audit, TamperedAuditError
 from secrets_manager.authentication import Authenticator, Principal
 from secrets_manager.signing_keys import SigningKey
 from secrets_manager.throttle import FailureThrottle
@@ -18,6 +21,7 @@ from secrets_manager.tokens import Grant, IssuedToken, audience_of, mint
 
 _ACTION: Final = "tokens:issue"
 _EXCHANGE: Final = "tokens:exchange"
+_TRIES: Final = 5
 _WRONG: Final = (
     "The client or its key is not honoured. Check that the key is complete, not expired and not revoked."
 )
@@ -28,6 +32,10 @@ class Signer(Protocol):
 
     def current(self) -> SigningKey:
         """Return it."""
+
+
+class _ChangedMeanwhile(Exception):
+    """A key or its identity is not what it was when it was judged."""
 
 
 class Issuance:
@@ -44,13 +52,14 @@ class Issuance:
         authenticator: Authenticator,
         keys: Signer,
         audit: Audit,
+        db: Database,
         throttle: FailureThrottle,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer, self._authenticator, self._keys, self._audit = issuer, authenticator, keys, audit
-        self._throttle, self._clock, self._monotonic = throttle, clock, monotonic
+        self._db, self._throttle, self._clock, self._monotonic = db, throttle, clock, monotonic
 
     async def issue(self, asked: TokenRequest, context: RequestContext) -> IssuedToken:
         """Return a token.
@@ -59,6 +68,12 @@ class Issuance:
             OAuthError: it is refused; says why, but not which part of a credential was wrong.
             Unavailable: the audit cannot be written.
         """
+        for _ in range(_TRIES):
+            with suppress(_ChangedMeanwhile):
+                return await self._decide(asked, context)
+        raise Unavailable("This identity is being changed; try again.")
+
+    async def _decide(self, asked: TokenRequest, context: RequestContext) -> IssuedToken:
         client = await self._client(asked, context)
         if asked.grant_type == TOKEN_EXCHANGE:
             return await self._exchange(client, asked, context)
@@ -67,14 +82,14 @@ class Issuance:
             await self._refuse(client, context, {"reason": "audience", "resources": list(asked.resources)})
             raise OAuthError("invalid_target", _target_sentence(asked, client))
         grant = Grant(client.name, client.roles, audience, client.name, client.key_id)
-        await self._record(
-            client.name, "allowed", context, {"key_id": client.key_id, "audience": list(audience)}
-        )
-        return self._mint(grant, client.not_before)
+        detail = {"key_id": client.key_id, "audience": list(audience)}
+        judged = [(asked.client_secret, client)]
+        return await self._grant(grant, judged, _ACTION, detail, context)
 
     def own(self, audience: str | None) -> IssuedToken:
         """Return a token of the secrets manager itself: made in this process, no key is needed."""
-        return self._mint(Grant(SELF, ("service",), (audience,) if audience else PLATFORM, SELF), 0.0)
+        grant = Grant(SELF, ("service",), (audience,) if audience else PLATFORM, SELF)
+        return mint(grant, self._keys.current(), self._issuer, self._clock())
 
     async def for_own_use(self, raw: str, client: str = "") -> str:
         """Return a token for a key shown to the secrets manager itself as X-API-Key, where any key works.
@@ -94,14 +109,17 @@ class Issuance:
             raise Unauthenticated(
                 "The API key is not honoured. Check that it is complete, not expired and not revoked."
             )
-        if _held_back(principal, context) or (principal.audiences and SELF not in principal.audiences):
+        if _held_back(principal, _came_through_edge(context)) or (
+            principal.audiences and SELF not in principal.audiences
+        ):
             reason = "audience" if principal.audiences else "edge"
             await self._refuse(principal, context, {"reason": reason})
             raise Unauthenticated(
                 "The API key is not honoured here: it was made for other services or other ways in."
             )
         grant = Grant(principal.name, principal.roles, (SELF,), principal.name, principal.key_id)
-        return self._mint(grant, principal.not_before).token
+        # It lives in this process, for the request that the key came with.
+        return mint(grant, self._keys.current(), self._issuer, self._clock(), principal.not_before).token
 
     async def _client(self, asked: TokenRequest, context: RequestContext) -> Principal:
         client = await self._authenticator.authenticate(asked.client_secret, asked.client_id)
@@ -112,7 +130,7 @@ class Issuance:
                     "invalid_client", "Too many wrong keys came from this address.", 429, max(1, round(wait))
                 )
             raise OAuthError("invalid_client", _WRONG, 401)
-        if _held_back(client, context):
+        if _held_back(client, _came_through_edge(context)):
             await self._refuse(client, context, {"reason": "edge"})
             raise OAuthError(
                 "unauthorized_client",
@@ -129,22 +147,76 @@ class Issuance:
             raise OAuthError("invalid_target", "A key can be exchanged for a token for oneself alone.")
         shown = await self._authenticator.authenticate(asked.subject_token)
         if shown is None or client.name not in shown.audiences:
-            exposed = shown is not None and not shown.audiences
-            detail: dict[str, Any] = {"client": client.name, "exposed": exposed}
-            if shown is not None:
-                detail["key_id"] = shown.key_id
-            await self._record(shown.name if shown else client.name, "denied", context, detail, _EXCHANGE)
+            await self._refuse_exchange(client, shown, context, exposed=bool(shown and not shown.audiences))
             raise OAuthError(
                 "invalid_grant", f"The key is not honoured, or was not made with {client.name} as audience."
             )
+        if _held_back(shown, asked.through_edge):
+            await self._refuse_exchange(client, shown, context, reason="edge")
+            raise OAuthError(
+                "invalid_grant",
+                f"The keys of {shown.name} are for use inside. An admin can make the identity remote.",
+            )
+        grant = Grant(shown.name, shown.roles, (client.name,), client.name, shown.key_id)
         detail = {"key_id": shown.key_id, "client": client.name}
-        await self._record(shown.name, "allowed", context, detail, _EXCHANGE)
-        return self._mint(
-            Grant(shown.name, shown.roles, (client.name,), client.name, shown.key_id), shown.not_before
-        )
+        judged = [(asked.subject_token, shown), (asked.client_secret, client)]
+        return await self._grant(grant, judged, _EXCHANGE, detail, context)
 
-    def _mint(self, grant: Grant, not_before: float) -> IssuedToken:
-        return mint(grant, self._keys.current(), self._issuer, self._clock(), not_before)
+    async def _grant(
+        self,
+        grant: Grant,
+        judged: Sequence[tuple[str, Principal]],
+        action: str,
+        detail: dict[str, Any],
+        context: RequestContext,
+    ) -> IssuedToken:
+        """Write the record and sign, if the keys are still what they were judged to be.
+
+        This is asked, and the token's date taken, in the writer's turn. Every revocation has such a turn
+        too: either it came before and is seen here, or it comes later and refuses all tokens dated until
+        then.
+        """
+
+        def run(session: Session) -> float:
+            for key, before in judged:
+                if self._authenticator.judge(session, key) != before:
+                    raise _ChangedMeanwhile
+            self._audit.record(
+                session,
+                caller=grant.subject,
+                action=action,
+                target=f"identities/{grant.subject}",
+                detail=detail,
+                request=context,
+            )
+            return self._clock()
+
+        try:
+            moment = await self._db.write(run)
+        except TamperedAuditError as error:
+            raise Unavailable(
+                "The audit cannot be written now, so that nothing is given out; try again."
+            ) from error
+        return mint(grant, self._keys.current(), self._issuer, moment, judged[0][1].not_before)
+
+    async def _refuse_exchange(
+        self, client: Principal, shown: Principal | None, context: RequestContext, **detail: object
+    ) -> None:
+        """Write down that a key which somebody showed to a service was refused.
+
+        Whoever can reach the service can make it ask, as often as he likes: many wrong keys at one service,
+        and many tries of one key, become one record.
+        """
+        source = f"{client.name} {shown.key_id if shown else ''}"
+        report = self._throttle.failed(source, self._monotonic()).report
+        if not report:
+            return
+        detail["client"] = client.name
+        if shown is not None:
+            detail["key_id"] = shown.key_id
+        if report > 1:
+            detail["failures"] = report
+        await self._record(shown.name if shown else client.name, "denied", context, detail, _EXCHANGE)
 
     async def _failed(self, claimed: str, context: RequestContext | None, client: str = "") -> float:
         """Count a wrong key, write it down unless too many came, and return the seconds to wait."""
@@ -181,11 +253,13 @@ class Issuance:
         )
 
 
-def _held_back(principal: Principal, context: RequestContext | None) -> bool:
+def _held_back(principal: Principal, through_edge: bool) -> bool:
     """Tell whether a service's key came through the edge, where only remote identities' are honoured."""
-    return (
-        principal.kind == "service" and not principal.remote and context is not None and context.through_edge
-    )
+    return principal.kind == "service" and not principal.remote and through_edge
+
+
+def _came_through_edge(context: RequestContext | None) -> bool:
+    return context is not None and context.through_edge
 
 
 def _target_sentence(asked: TokenRequest, client: Principal) -> str:

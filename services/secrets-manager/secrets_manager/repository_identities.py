@@ -149,6 +149,18 @@ def not_before(session: Session, subject: str, key_id: str) -> float:
     return max(session.scalars(query), default=0.0)
 
 
+def standing(session: Session, subject: str) -> float:
+    """Return the latest moment that tokens of this subject may be dated to by a revocation; 0 if none."""
+    keys = select(ApiKeyRow.key_id).where(ApiKeyRow.identity == subject)
+    query = select(RevocationRow.not_before).where(
+        or_(
+            (RevocationRow.kind == SUBJECT) & (RevocationRow.value == subject),
+            (RevocationRow.kind == KEY) & RevocationRow.value.in_(keys),
+        )
+    )
+    return max(session.scalars(query), default=0.0)
+
+
 def prune_revocations(session: Session, now: float) -> None:
     """Forget revocations whose tokens have all expired."""
     session.execute(delete(RevocationRow).where(RevocationRow.expires_at <= now))

@@ -98,6 +98,12 @@ _FORM: Final = {
             "description": "Exchange: the key that was presented.",
         },
         "subject_token_type": {"type": "string", "enum": [API_KEY_TYPE]},
+        "through_edge": {
+            "type": "string",
+            "enum": ["true", "false"],
+            "description": "Exchange: whether the key was shown in a request that came through the edge, "
+            "where the keys of services are honoured only if these are remote.",
+        },
     },
 }
 _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/TokenErrorAnswer"}}}

@@ -39,7 +39,10 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TokenRequest:
-    """What was asked for. Its repr shows no credential, since it has none."""
+    """What was asked for. Its repr shows no credential, since it has none.
+
+    `through_edge`: of an exchange, whether the key was shown in a request that came through the edge.
+    """
 
     grant_type: str
     client_id: str | None
@@ -47,6 +50,7 @@ class TokenRequest:
     resources: tuple[str, ...]
     subject_token: str = ""
     used_basic: bool = False
+    through_edge: bool = False
 
 
 def read_request(content_type: str, authorization: str | None, body: bytes) -> TokenRequest:
@@ -82,7 +86,15 @@ def read_request(content_type: str, authorization: str | None, body: bytes) -> T
             401,
         )
     subject_token = _subject_token(fields) if grant_type == TOKEN_EXCHANGE else ""
-    return TokenRequest(grant_type, client_id, client_secret, _resources(fields), subject_token, used_basic)
+    return TokenRequest(
+        grant_type,
+        client_id,
+        client_secret,
+        _resources(fields),
+        subject_token,
+        used_basic,
+        _through_edge(fields),
+    )
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, list[str]]:
@@ -160,6 +172,13 @@ def _subject_token(fields: dict[str, list[str]]) -> str:
     if _one(fields, "actor_token") is not None:
         raise OAuthError("invalid_request", "actor_token is not supported.")
     return _one(fields, "subject_token") or _missing("subject_token")
+
+
+def _through_edge(fields: dict[str, list[str]]) -> bool:
+    said = _one(fields, "through_edge") or "false"
+    if said not in ("true", "false"):
+        raise OAuthError("invalid_request", "through_edge must be true or false.")
+    return said == "true"
 
 
 def _resources(fields: dict[str, list[str]]) -> tuple[str, ...]:

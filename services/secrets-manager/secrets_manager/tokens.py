@@ -63,12 +63,13 @@ def mint(grant: Grant, key: SigningKey, issuer: str, now: float, not_before: flo
     return IssuedToken(token, TOKEN_SECONDS, grant.audience, token_id)
 
 
-def revocation_moment(now: float) -> float:
+def revocation_moment(now: float, standing: float = 0.0) -> float:
     """Return the not-before of a revocation made now.
 
-    The next whole second, which no earlier token can be dated to.
+    The next whole second, which no earlier token can be dated to; or the one after the moment of the
+    revocation that stands already, to which the tokens since then may be dated.
     """
-    return float(int(now) + 1)
+    return float(max(int(now), int(standing)) + 1)
 
 
 def audience_of(
