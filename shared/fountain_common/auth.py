@@ -8,7 +8,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from fountain_common.errors import BadRequest, Forbidden, Unauthenticated
 from fountain_common.requests import current
@@ -18,8 +19,8 @@ from fountain_common.verifier import KeySource, TokenVerifier
 __all__ = ["Caller", "KeySource", "TokenVerifier", "authenticate", "requires"]
 
 
-async def authenticate(request: Request) -> Caller:
-    """Answer who sent a request.
+async def authenticate(request: HTTPConnection) -> Caller:
+    """Answer who sent a request, or wants to open a WebSocket.
 
     Raises:
         BadRequest: two credentials at once.
@@ -74,7 +75,7 @@ def requires(*permissions: str) -> Any:
     """
     wanted = tuple(str(permission) for permission in permissions)
 
-    async def caller_with_permission(request: Request) -> Caller:
+    async def caller_with_permission(request: HTTPConnection) -> Caller:
         caller = await authenticate(request)
         for permission in wanted:
             if not caller.may(permission):
@@ -83,5 +84,5 @@ def requires(*permissions: str) -> Any:
 
     # What an operation needs can be read from its dependency, for documentation and for conformance checks.
     caller_with_permission.permissions = wanted  # type: ignore[attr-defined]
-    dependency: Callable[[Request], Awaitable[Caller]] = caller_with_permission
+    dependency: Callable[[HTTPConnection], Awaitable[Caller]] = caller_with_permission
     return Depends(dependency)

@@ -26,6 +26,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 20
@@ -181,7 +182,7 @@ def document(
 
 
 def respond(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     detail: str | None,
     headers: Mapping[str, str] | None = None,

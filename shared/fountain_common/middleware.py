@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from fountain_common.errors import MEDIA_TYPE, Problem, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
@@ -16,6 +17,7 @@ from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
 from fountain_common.shortcuts import Answer, QuickRequest, Shortcut, Shortcuts
 from fountain_common.tracing import enter_span
+from fountain_common.websocket import SocketExchange
 
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
 _QUIET = frozenset({"/health", "/metrics"})
@@ -64,7 +66,7 @@ class RequestLayer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._answer_other(scope, receive, send)
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
@@ -128,11 +130,52 @@ class RequestLayer:
         scope["route"] = shortcut
         await exchange.answer(answer)
 
-    def _record(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+    async def _answer_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        peer = scope["client"][0] if scope.get("client") else ""
+        client = await client_address(
+            self._edge, peer, headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        )
+        context = accept(headers, client, enter_span() if self._tracing else None)
+        scope.setdefault("state", {}).update(request_id=context.request_id, context=context)
+        token = enter(context)
+        exchange = SocketExchange(send, context.request_id.encode())
+        try:
+            if credential_in_url(scope["query_string"], headers.get(b"host", b""), scope["path"]):
+                await exchange.refuse(scope, 400, _IN_URL)
+            else:
+                await self._app(scope, receive, exchange)
+        except WebSocketDisconnect:
+            # The caller left while it was listened to: how most sockets end.
+            pass
+        except Exception as error:  # noqa: BLE001 - as above: the last place
+            get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
+            await exchange.fail(scope)
+        finally:
+            # Logged when it ends; how long it was open says nothing about how fast we are.
+            seconds = time.perf_counter() - started
+            self._record(scope, context, exchange.status or CLIENT_CLOSED, seconds, method="GET", timed=False)
+            leave(token)
+
+    def _record(
+        self,
+        scope: Scope,
+        context: RequestContext,
+        status: int,
+        seconds: float,
+        *,
+        method: str | None = None,
+        timed: bool = True,
+    ) -> None:
         # The template and not the path: a path can hold what must not be logged, such as a signed link.
         template = route_template(scope)
-        method = scope["method"]
-        self._metrics.observe(method, template, status, None if template in self._streams else seconds)
+        method = method or scope["method"]
+        timed = timed and template not in self._streams
+        self._metrics.observe(method, template, status, seconds if timed else None)
         log_request(
             context,
             quiet=template in _QUIET and status < 400,
