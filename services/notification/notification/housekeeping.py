@@ -89,8 +89,9 @@ class Housekeeping:
                 # Before it happens, so that no reader finds events gone and is not told.
                 self._log.note_removed(gone.type, max(gone.positions))
                 removed = await self._database.write(partial(remove, gone=gone))
-                self._log.forget(gone.positions)
-                total += removed
+                # What was kept after all, for a subscription that came meanwhile, stays in memory too.
+                self._log.forget(removed)
+                total += len(removed)
                 if not removed:
                     break
         before = self._log.now() - self._settings.delivery_retention_days * DAY_SECONDS

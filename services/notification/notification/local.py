@@ -61,7 +61,7 @@ class LocalFeed:
             self._board.streams.leave(reader)
 
     async def _arrivals(self, reader: Reader, *, gap: bool) -> AsyncIterator[Arrival]:
-        log = self._board.log
+        log, told_gone = self._board.log, self._board.log.removed_through(reader.wanted)
         if gap:
             yield Arrival(f"{log.epoch}-{reader.position}", None)
         while not reader.ended:
@@ -70,6 +70,10 @@ class LocalFeed:
                 await reader.wait()
                 continue
             found, through = await log.after(reader.position, reader.wanted, _BATCH)
+            gone = log.removed_through(reader.wanted)
+            if gone > max(reader.position, told_gone):
+                told_gone = gone
+                yield Arrival(f"{log.epoch}-{reader.position}", None)
             for event in found:
                 yield Arrival(f"{log.epoch}-{event.position}", Event.model_validate(orjson.loads(event.body)))
             reader.position = through

@@ -104,23 +104,27 @@ def _had_by_everybody(session: Session) -> list[ColumnElement[bool]]:
     return [~waiting] if had is None else [~waiting, events.c.position <= had]
 
 
-def remove(session: Session, gone: Gone) -> int:
-    """Remove events, and note up to where; answers how many went.
+def remove(session: Session, gone: Gone) -> list[int]:
+    """Remove events, and note up to where; answers the positions that went.
 
     What a subscription has not had is judged again, in the transaction that removes.
     """
-    result = session.execute(
-        delete(events).where(events.c.position.in_(gone.positions), *_had_by_everybody(session))
+    fit = select(events.c.position).where(
+        events.c.position.in_(gone.positions), *_had_by_everybody(session)
     )
+    removed = list(session.execute(fit).scalars())
+    if not removed:
+        return []
+    session.execute(delete(events).where(events.c.position.in_(removed)))
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(removals).values(type=gone.type, through=max(gone.positions))
+    statement = dialect.insert(removals).values(type=gone.type, through=max(removed))
     farther = {"through": statement.excluded.through}
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["type"], set_=farther, where=removals.c.through < statement.excluded.through
         )
     )
-    return changed(result)
+    return removed
 
 
 def has_expired(session: Session, now: float) -> bool:

@@ -23,6 +23,7 @@ from notification.sse import HEARTBEAT, event_frame, gap_frame
 
 MAX_CHUNK_BYTES = 128 * 1024
 CATCH_UP_EVENTS = 500
+MAX_SHARED_CHUNKS = 64
 SECONDS_A_READER = 0.0001
 LONGEST_GATHERING_SECONDS = 0.1
 SWEEP_SECONDS = 1.0
@@ -82,11 +83,13 @@ class Chunk:
         frames: whole events; b"" if nothing up to `position` is for it.
         position: where the reader is after them.
         accepted: when the oldest of them came in, in monotonic seconds; 0.0 if not known.
+        gone: the newest position of what had been removed when they were looked for.
     """
 
     frames: bytes
     position: int
     accepted: float = 0.0
+    gone: int = 0
 
 
 class Streams:
@@ -165,6 +168,7 @@ class Streams:
         while not reader.ended:
             if reader.position < self._log.latest:
                 chunk = self._recent(reader) or await self._older(reader)
+                chunk = self._with_notice(reader, chunk)
                 reader.position = chunk.position
                 if chunk.frames:
                     return self._sent(reader, chunk)
@@ -191,18 +195,25 @@ class Streams:
             recent = self._log.tail.after(reader.position)
             if recent is None:
                 return None
-            chunk = self._shared[key] = self._chunk(recent, reader.wanted, self._log.latest)
+            chunk = self._chunk(recent, reader.wanted, self._log.latest)
+            # What expires is encoded for each reader anew, with its data only as long as it has any.
+            if len(self._shared) < MAX_SHARED_CHUNKS and all(event.expires_at is None for event in recent):
+                self._shared[key] = chunk
         return chunk
 
     async def _older(self, reader: Reader) -> Chunk:
         found, through = await self._log.after(reader.position, reader.wanted, CATCH_UP_EVENTS)
-        chunk = self._chunk(found, reader.wanted, through)
-        # Judged after reading: what was removed meanwhile was noted before that.
-        gone = self._log.removed_through(reader.wanted)
-        if gone <= max(reader.position, reader.told_gone):
+        return self._chunk(found, reader.wanted, through)
+
+    def _with_notice(self, reader: Reader, chunk: Chunk) -> Chunk:
+        """Answer a chunk with the notice before it that events are gone which the reader has not had, if so.
+
+        Retention removes from memory too, so that this can happen to a reader which is only a little behind.
+        """
+        if chunk.gone <= max(reader.position, reader.told_gone):
             return chunk
-        reader.told_gone = gone
-        notice = gap_frame(self._log.epoch, reader.position, gone + 1, self._log.latest)
+        reader.told_gone = chunk.gone
+        notice = gap_frame(self._log.epoch, reader.position, chunk.gone + 1, self._log.latest)
         return replace(chunk, frames=notice + chunk.frames)
 
     def _chunk(self, events: Sequence[Stored], wanted: Filter, through: int) -> Chunk:
@@ -218,7 +229,8 @@ class Streams:
             frames.append(frame)
             size += len(frame)
             accepted = accepted or event.accepted
-        return Chunk(b"".join(frames), through, accepted)
+        # Judged after reading: what was removed meanwhile was noted before that.
+        return Chunk(b"".join(frames), through, accepted, self._log.removed_through(wanted))
 
     def _frame(self, event: Stored, now: float) -> bytes:
         if event.expires_at is not None:
@@ -248,7 +260,8 @@ class Streams:
             if not reader.idle or reader.position >= latest:
                 continue
             chunk = self._recent(reader)
-            if chunk is not None and not chunk.frames:
+            missed = chunk is not None and chunk.gone > max(reader.position, reader.told_gone)
+            if chunk is not None and not chunk.frames and not missed:
                 reader.position = chunk.position
             else:
                 reader.wake()

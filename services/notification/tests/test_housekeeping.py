@@ -16,10 +16,12 @@ from notification.filters import Filter
 from notification.housekeeping import Housekeeping
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
+from notification.models import subscriptions
 from notification.repository_subscriptions import add_subscription, note_had
 from notification.settings import Settings
 from notification.subscription import Options, Subscription
 from prometheus_client import CollectorRegistry
+from sqlalchemy import update
 
 ALL = Filter("reader")
 
@@ -196,3 +198,23 @@ def test_old_attempts_and_finished_deliveries_are_pruned(keep: Any) -> None:
         assert [row["position"] for row in left] == [2]
 
     keep(use, delivery_retention_days=1)
+
+
+def test_what_a_subscription_came_for_meanwhile_stays_in_memory_too(keep: Any) -> None:
+    async def use(house: House) -> None:
+        for _ in range(3):
+            await house.publish(subject="a")
+        house.clock.advance(100)
+        removing = house.database.write
+
+        async def subscribed_first(change: Any) -> Any:
+            house.database.write = removing  # type: ignore[method-assign]
+            await house.subscribe("late")
+            await removing(lambda session: session.execute(update(subscriptions).values(had=1)))
+            return await removing(change)
+
+        house.database.write = subscribed_first  # type: ignore[method-assign,assignment]
+        await house.keeping.clean()
+        assert await house.left() == [2, 3]
+
+    keep(use, retention=">=10s")
