@@ -105,7 +105,7 @@ class EventLog:
     async def _append_group(self, group: list[_Waiting]) -> None:
         drafts = [entry.draft for entry in group]
         try:
-            outcomes = await self._database.write(partial(store, drafts=drafts, now=self._clock()))
+            outcomes = await self._database.write_rows(partial(store, drafts=drafts, now=self._clock()))
         except BaseException as error:
             for entry in group:
                 if not entry.future.done():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, false, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from notification.event import Draft, Stored
@@ -57,18 +57,18 @@ def load_state(session: Session) -> State:
     return State(epoch, last, dict(map(tuple, gone)))
 
 
-def store(session: Session, drafts: Sequence[Draft], now: float) -> list[Outcome]:
+def store(connection: Connection, drafts: Sequence[Draft], now: float) -> list[Outcome]:
     """Store drafts at the next positions, each once, and answer what became of each.
 
     Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
     filled later,
     which a reader would have skipped.
     """
-    known = _known(session, drafts)
+    known = _known(connection, drafts)
     outcomes: list[Outcome] = []
     fresh: list[Draft] = []
     rows: list[dict[str, Any]] = []
-    last = session.execute(select(log_state.c.last_position).with_for_update()).scalar_one()
+    last = connection.execute(select(log_state.c.last_position).with_for_update()).scalar_one()
     for draft in drafts:
         before = known.get((draft.id, draft.source)) or (known.get(_key(draft)) if draft.key else None)
         if before is not None:
@@ -83,8 +83,8 @@ def store(session: Session, drafts: Sequence[Draft], now: float) -> list[Outcome
             known[_key(draft)] = (event, draft.fingerprint)
         rows.append(_row(event, draft))
     if rows:
-        session.execute(insert(events), rows)
-        session.execute(update(log_state).values(last_position=last + len(rows)))
+        connection.execute(insert(events), rows)
+        connection.execute(update(log_state).values(last_position=last + len(rows)))
     return outcomes
 
 
@@ -108,12 +108,12 @@ def _row(event: Stored, draft: Draft) -> dict[str, Any]:
     }
 
 
-def _known(session: Session, drafts: Sequence[Draft]) -> dict[tuple[str, ...], tuple[Stored, bytes]]:
+def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], tuple[Stored, bytes]]:
     names = [(draft.id, draft.source) for draft in drafts if not draft.made_id]
     keys = [(draft.source, draft.key) for draft in drafts if draft.key]
     found: dict[tuple[str, ...], tuple[Stored, bytes]] = {}
     for condition in _any_of(names, keys):
-        for row in session.execute(select(*_COLUMNS, events.c.fingerprint, events.c.key).where(condition)):
+        for row in connection.execute(select(*_COLUMNS, events.c.fingerprint, events.c.key).where(condition)):
             entry = (_stored(row), row.fingerprint)
             found[row.id, row.source] = entry
             if row.key:
