@@ -1,6 +1,6 @@
 # The platform's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help new-service up down logs token status demo dev trust test check format lock base-images clean
+.PHONY: help new-service up down logs token status demo dev trust test fuzz check format lock base-images clean
 SHELL := /bin/bash
 
 python := .venv/bin/python
@@ -39,6 +39,9 @@ trust: $(ready) ## Let this machine trust the platform's local certificates
 
 test: $(ready) ## Run every suite that this machine can run (only=unit: one kind; service=notification: one service)
 	@$(python) scripts/test.py $(only) $(if $(service),--service $(service))
+
+fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed=7: the same again)
+	@$(python) -m pytest -p no:cacheprovider tests/fuzz --examples $(or $(examples),25) --fuzz-seed $(or $(seed),random)
 
 check: $(ready) ## Lint, types, Compose, Caddy, Dockerfiles, migrations, locked requirements
 	@scripts/check.sh

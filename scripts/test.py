@@ -52,7 +52,8 @@ def unit_suites() -> list[Suite]:
     found.sort(
         key=lambda folder: sum(path.stat().st_size for path in folder.rglob("test_*.py")), reverse=True
     )
-    return [Suite(str(folder.relative_to(_ROOT)), (str(folder.relative_to(_ROOT)),)) for folder in found]
+    names = ["tests/fuzz", *(str(folder.relative_to(_ROOT)) for folder in found)]
+    return [Suite(name, (name,)) for name in names]
 
 
 def run(suite: Suite) -> Result:

@@ -13,6 +13,8 @@ from fountain_common.schemas import Problem
 MAX_TEXT = 300
 MAX_PARAMETER_TEXT = 700
 ERRORS = (400, 401, 403, 413, 422, 500)
+CALLER_ERRORS = (429, 503)
+"""Further ones where the caller must be known: too many wrong keys, or nobody there to ask about a key."""
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SECURITY_SCHEMES = {
     "bearer": {
@@ -50,7 +52,7 @@ def complete(document: dict[str, Any], public_paths: Iterable[str]) -> dict[str,
         responses = operation.setdefault("responses", {})
         if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
             responses.pop("422", None)  # FastAPI's own shape, which no service here answers
-        for status in ERRORS:
+        for status in ERRORS if path in public else (*ERRORS, *CALLER_ERRORS):
             responses.setdefault(str(status), _problem(status))
         operation.pop("security", None)
         if path in public:

@@ -103,6 +103,9 @@ def test_every_operation_declares_every_error_as_a_problem(app: FastAPI) -> None
         for status in ERRORS:
             content = operation["responses"][str(status)]["content"]
             assert list(content) == ["application/problem+json"], (path, method, status)
+        public = operation.get("security") == []
+        assert ("429" in operation["responses"]) is not public, path
+        assert public or "503" in operation["responses"], path
     assert "HTTPValidationError" not in app.openapi()["components"]["schemas"]
     assert "409" in app.openapi()["paths"]["/everything"]["post"]["responses"]
 

@@ -127,7 +127,7 @@ class NewSecret(BaseModel):
 class ReplayIn(StrictModel):
     """Which events are to be delivered again: one of the three."""
 
-    after: int | None = Field(default=None, ge=0, description="Those behind this position.")
+    after: int | None = Field(default=None, ge=0, le=2**63 - 1, description="Those behind this position.")
     since: AwareDatetime | None = Field(default=None, description="Those stored at this moment or later.")
     missing: Literal[True] | None = Field(default=None, description="Those that were given up.")
     dry_run: bool = Field(default=False, description="Only count them.")

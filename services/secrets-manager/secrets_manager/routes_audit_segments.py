@@ -18,13 +18,18 @@ from secrets_manager.paging import Cursor, Limit, Page, encode, has_more, number
 
 router = APIRouter(tags=["audit"])
 
-Number = Annotated[int, Path(ge=1, description="The segment's number.")]
+_MOST = 2**63 - 1
+"""What a column of whole numbers holds."""
+
+Number = Annotated[int, Path(ge=1, le=_MOST, description="The segment's number.")]
 
 
 class SealRequest(StrictModel):
     """How far to seal."""
 
-    through: int | None = Field(default=None, ge=1, description="The last record's position; null for all.")
+    through: int | None = Field(
+        default=None, ge=1, le=_MOST, description="The last record's position; null for all."
+    )
 
 
 class Segment(BaseModel):

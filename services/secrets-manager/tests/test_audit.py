@@ -158,6 +158,16 @@ def sealed(running):
     return made.json(), admin
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63, 10**30])
+def test_a_number_that_no_segment_can_have_is_refused(running, number):
+    admin = running.as_("admin")
+    path = f"/audit/segments/{number}"
+    assert running.client.get(path, headers=admin).status_code == 422
+    assert running.client.delete(path, headers=admin).status_code == 422
+    sealing = running.client.post("/audit/segments", json={"through": number}, headers=admin)
+    assert sealing.status_code == 422
+
+
 def test_a_sealed_segment_is_exported_and_then_pruned_and_the_rest_verifies(running):
     segment, admin = sealed(running)
     path = f"/audit/segments/{segment['number']}"
