@@ -28,12 +28,12 @@ from fountain_common.errors import (
 )
 from fountain_common.event import Event
 from fountain_common.event_stream import EventStream, Feed
+from fountain_common.gaps import GapHandler, Gaps
 from fountain_common.http import Peers
 from fountain_common.logging import get_logger
 from fountain_common.patterns import matches, valid_pattern, valid_type
 
 Handler = Callable[[Event], Awaitable[None]]
-GapHandler = Callable[[], Awaitable[None]]
 
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
@@ -90,7 +90,8 @@ class Events:
     """A service's side of the event log.
 
     The platform's own handlers run as an event arrives. The service's run one after the other behind them,
-    from when the service is ready; one that raises is logged and counted, and the next event comes.
+    from when the service is ready; one that raises is logged and counted, and the next event comes. Where
+    more than a thousand wait, what comes is dropped and counted, and the gap handlers run.
 
     Args:
         publisher: who stores events; None cannot publish.
@@ -105,7 +106,6 @@ class Events:
         self._stream = EventStream(feed, self._arrived, self._missed) if feed is not None else None
         self._internal: list[tuple[str, Callable[[Event], None]]] = []
         self._handlers: list[tuple[str, Handler]] = []
-        self._gap_handlers: list[GapHandler] = []
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
         self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
@@ -116,7 +116,11 @@ class Events:
         self._open.set_function(lambda: float(self.connected))
         self._received = Counter("fountain_events_received", "Events heard.", registry=registry)
         self._raised = Counter("fountain_event_handler_failures", "Handlers that raised.", registry=registry)
-        self._gaps = Counter("fountain_event_gaps", "Times that events were missed.", registry=registry)
+        self._dropped = Counter(
+            "fountain_events_dropped", "Events that handlers had no time for.", registry=registry
+        )
+        self._is_dropping = False
+        self._gaps = Gaps(self._raised, registry)
 
     @property
     def connected(self) -> bool:
@@ -142,8 +146,7 @@ class Events:
         """Have `async handler()` run when events were missed: it fetches anew whatever events keep
         current.
         """
-        self._gap_handlers.append(handler)
-        return handler
+        return self._gaps.add(handler)
 
     def internal(self, pattern: str, handler: Callable[[Event], None]) -> None:
         """Have the platform's own `handler(event)` run at once as an event arrives; it must be quick."""
@@ -210,11 +213,25 @@ class Events:
             with suppress(asyncio.CancelledError):
                 await self._worker
             self._worker = None
+        await self._gaps.stop()
 
     async def _arrived(self, event: Event) -> None:
         self._hear(event)
         if any(matches(pattern, event.type) for pattern, _ in self._handlers):
-            await self._waiting.put(event)
+            self._have_handled(event)
+
+    def _have_handled(self, event: Event) -> None:
+        # Never waits: a handler that hangs must not keep secrets and revocations from being heard of.
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            if not self._is_dropping:
+                get_logger().error("events_dropped", waiting=MAX_WAITING, first_event_id=event.id)
+            self._is_dropping = True
+            self._dropped.inc()
+            self._gaps.tell()
+        else:
+            self._is_dropping = False
 
     def _hear(self, event: Event) -> None:
         self._received.inc()
@@ -226,13 +243,7 @@ class Events:
                     self._failed(event, error)
 
     async def _missed(self) -> None:
-        self._gaps.inc()
-        for handler in self._gap_handlers:
-            try:
-                await handler()
-            except Exception as error:  # noqa: BLE001 - the others still have to refetch
-                self._raised.inc()
-                get_logger().error("gap_handler_failed", exc_info=error)
+        self._gaps.tell()
 
     async def _work(self) -> None:
         while True:

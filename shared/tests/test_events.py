@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from fountain_common.errors import Forbidden, PayloadTooLarge, Unavailable, Unprocessable
 from fountain_common.event import Event
-from fountain_common.events import Events
+from fountain_common.events import MAX_WAITING, Events
 from fountain_common.platform import Platform, create_platform
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
@@ -180,16 +180,27 @@ async def test_a_type_that_is_none_is_refused_before_it_is_sent(events: Events, 
         events.on(text + " ")
 
 
-async def test_one_gap_handler_that_raises_does_not_stop_the_others(events: Events) -> None:
+async def test_a_handler_that_hangs_keeps_nothing_from_being_heard(
+    events: Events, platform: Platform, world: World
+) -> None:
     told: list[int] = []
+    heard: list[str | None] = []
+
+    @events.on("order.*")
+    async def hangs(event: Event) -> None:
+        await asyncio.Event().wait()
 
     @events.on_gap
-    async def raises() -> None:
-        raise RuntimeError("no")
-
-    @events.on_gap
-    async def remembers() -> None:
+    async def remember() -> None:
         told.append(1)
 
-    await events._missed()
-    assert told == [1]
+    events.internal("identity.*", lambda event: heard.append(event.subject))
+    await platform.announce()
+    for _ in range(MAX_WAITING + 10):
+        world.notification.emit("order.placed")
+    world.notification.emit("identity.revoked", "eve")
+    await until(lambda: heard == ["eve"])
+    await until(lambda: told)
+    dropped = platform.metrics.registry.get_sample_value("fountain_events_dropped_total")
+    assert dropped is not None
+    assert 1 <= dropped <= 10

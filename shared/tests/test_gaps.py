@@ -1,0 +1,70 @@
+"""Those who are told that events were missed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from fountain_common.gaps import Gaps
+from prometheus_client import CollectorRegistry, Counter
+
+
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def gaps(registry: CollectorRegistry) -> AsyncIterator[Gaps]:
+    gaps = Gaps(Counter("failures", "Handlers that failed.", registry=registry), registry)
+    yield gaps
+    await gaps.stop()
+
+
+async def test_one_that_raises_or_hangs_does_not_stop_the_others(
+    gaps: Gaps, registry: CollectorRegistry
+) -> None:
+    told: list[int] = []
+
+    @gaps.add
+    async def raises() -> None:
+        raise RuntimeError("no")
+
+    @gaps.add
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    @gaps.add
+    async def remembers() -> None:
+        told.append(1)
+
+    gaps.tell()
+    await until(lambda: told)
+    assert registry.get_sample_value("failures_total") == 1
+
+
+async def test_what_is_missed_while_they_run_makes_them_run_again_and_only_once(
+    gaps: Gaps, registry: CollectorRegistry
+) -> None:
+    runs: list[int] = []
+    gate = asyncio.Event()
+
+    @gaps.add
+    async def slow() -> None:
+        runs.append(1)
+        await gate.wait()
+
+    gaps.tell()
+    await until(lambda: runs)
+    for _ in range(100):
+        gaps.tell()
+    gate.set()
+    await until(lambda: len(runs) == 2)
+    await until(lambda: gaps._task is not None and gaps._task.done())
+    assert len(runs) == 2
+    assert registry.get_sample_value("fountain_event_gaps_total") == 2
