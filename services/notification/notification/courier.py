@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fountain_common.breaker import Breaker
@@ -65,7 +65,9 @@ class Courier:
         epoch: the log's, for the ids of the messages.
         metrics: counts attempts.
         on_disabled: is called when the courier has disabled the subscription.
+        on_room: is called when it was full and is not any more.
         clock: unix seconds.
+        max_lanes: how many subjects are held in memory.
     """
 
     def __init__(
@@ -79,26 +81,31 @@ class Courier:
         epoch: str,
         metrics: DeliveryMetrics,
         on_disabled: Callable[[], Awaitable[None]],
+        on_room: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        max_lanes: int = MAX_LANES,
     ) -> None:
         self.subscription = subscription
         self._sender, self._terms, self._database = sender, terms, database
         self._open_secret, self._epoch, self._metrics = open_secret, epoch, metrics
-        self._on_disabled, self._clock = on_disabled, clock
+        self._on_disabled, self._on_room, self._clock = on_disabled, on_room, clock
+        self._max_lanes = max_lanes
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._lanes = Lanes()
         self._breaker = Breaker()
         self._failing_since = subscription.failing_since
         self._wake = asyncio.Event()
         self._reload = True
+        self._was_full = False
+        self._more_stored = False
         self._under_way: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def full(self) -> bool:
         """Tell whether so many subjects wait that more must not be added."""
-        return len(self._lanes) >= MAX_LANES
+        return len(self._lanes) >= self._max_lanes
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -121,6 +128,7 @@ class Courier:
         """Take note of the first deliveries of some lanes."""
         for head in heads:
             self._lanes.offer(head)
+        self._was_full = self._was_full or self.full
         self._wake.set()
 
     async def _run(self) -> None:
@@ -130,9 +138,11 @@ class Courier:
                     self._reload = False
                     name = self.subscription.name
                     found = await self._database.read(
-                        partial(queue.heads, subscription=name, limit=MAX_LANES), long=True
+                        partial(queue.heads, subscription=name, limit=self._max_lanes), long=True
                     )
+                    self._more_stored = len(found) == self._max_lanes
                     self._lanes.replace(found)
+                    self._was_full = self._was_full or self.full
                 wait = self._start_due()
             except Exception as error:  # noqa: BLE001 - a courier must not die of a moment's trouble
                 get_logger().error("courier_in_trouble", subscription=self.subscription.name, exc_info=error)
@@ -163,10 +173,21 @@ class Courier:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        self._look_for_more()
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # It was sent and could not be written down: it will be sent again.
             get_logger().error("delivery_not_recorded", subscription=self.subscription.name, exc_info=error)
+
+    def _look_for_more(self) -> None:
+        """Take up what had no room, once half of it has been made."""
+        if len(self._lanes) > self._max_lanes // 2:
+            return
+        if self._more_stored:
+            self._more_stored, self._reload = False, True
+        if self._was_full:
+            self._was_full = False
+            self._on_room()
 
     async def _deliver(self, head: Head) -> None:
         following: Head | None = head
@@ -176,6 +197,9 @@ class Courier:
                 following = await self._write_down(head, None, Verdict("dropped"))
                 return
             following = await self._attempt(head, event.at_time(self._clock()))
+        except Exception:
+            following = replace(head, due=self._clock() + PAUSE_AFTER_TROUBLE_SECONDS)
+            raise
         finally:
             self._lanes.finish(head.subject, following)
 

@@ -112,9 +112,11 @@ class Dispatcher:
     async def changed(self, name: str) -> None:
         """Take note that a subscription was put, changed or removed."""
         async with self._changing:
-            courier = self._couriers.pop(name, None)
+            courier = self._couriers.get(name)
             if courier is not None:
+                # Broken off in the middle of this, it is still there for `stop`.
                 await courier.stop()
+                self._couriers.pop(name, None)
             subscription = await self._database.read(lambda session: subscription_named(session, name))
             if subscription is None:
                 self._had.pop(name, None)
@@ -147,6 +149,7 @@ class Dispatcher:
             epoch=self._log.epoch,
             metrics=self._metrics,
             on_disabled=partial(self._disabled, subscription.name),
+            on_room=self._wake.set,
         )
         self._couriers[subscription.name] = courier
         courier.start()

@@ -109,9 +109,7 @@ def remove(session: Session, gone: Gone) -> list[int]:
 
     What a subscription has not had is judged again, in the transaction that removes.
     """
-    fit = select(events.c.position).where(
-        events.c.position.in_(gone.positions), *_had_by_everybody(session)
-    )
+    fit = select(events.c.position).where(events.c.position.in_(gone.positions), *_had_by_everybody(session))
     removed = list(session.execute(fit).scalars())
     if not removed:
         return []

@@ -1,0 +1,86 @@
+"""The courier of one subscription, with more to do than it holds in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from fountain_common.db import Database
+from notification import repository_deliveries as queue
+from notification.board import MIGRATIONS
+from notification.courier import Courier, Terms
+from notification.event import Draft
+from notification.log import EventLog
+from notification.metrics import DeliveryMetrics
+from notification.repository_subscriptions import add_subscription
+from notification.sender import Answer
+from notification.signing import new_secret
+from notification.subscription import Options, Subscription
+from prometheus_client import CollectorRegistry
+
+SECRET = new_secret()
+HOOK = Subscription(
+    "hook", "owner", (">",), None, "https://example.org", Options(), True, None,
+    0, 0, None, b"", None, None, 0, 0,
+)  # fmt: skip
+
+
+class Receiver:
+    """A sender that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.arrived = asyncio.Event()
+
+    async def send(self, headers: Mapping[str, str], _body: bytes) -> Answer:
+        self.ids.append(headers["webhook-id"])
+        self.arrived.set()
+        return Answer(200)
+
+    async def close(self) -> None:
+        pass
+
+
+async def disabled() -> None:
+    pass
+
+
+def _deliver(folder: Path, use: Callable[[Receiver, asyncio.Event], Awaitable[None]]) -> None:
+    async def live() -> None:
+        database = Database(f"sqlite:///{folder / 'log.db'}")
+        database.migrate(MIGRATIONS)
+        log = EventLog(database)
+        await log.open()
+        await database.write(lambda session: add_subscription(session, HOOK))
+        for number in range(25):
+            await log.append(
+                Draft.of(id=None, source="shop", type="order.placed", time=0, subject=f"s{number}")
+            )
+        due = [queue.Due(position, f"s{position}") for position in range(1, 26)]
+        await database.write(lambda session: queue.enqueue(session, "hook", due, 0))
+        receiver, room = Receiver(), asyncio.Event()
+        courier = Courier(
+            HOOK, receiver, Terms((0,), 2, 60), database,
+            open_secret=lambda _: SECRET, epoch=log.epoch, metrics=DeliveryMetrics.of(CollectorRegistry()),
+            on_disabled=disabled, on_room=room.set, max_lanes=6,
+        )  # fmt: skip
+        courier.start()
+        try:
+            async with asyncio.timeout(10):
+                await use(receiver, room)
+        finally:
+            await courier.stop()
+            await log.close()
+            await database.close()
+
+    asyncio.run(live())
+
+
+def test_more_subjects_than_it_holds_are_all_delivered(tmp_path: Path) -> None:
+    async def use(receiver: Receiver, room: asyncio.Event) -> None:
+        while len(receiver.ids) < 25:
+            await receiver.arrived.wait()
+            receiver.arrived.clear()
+        assert len(set(receiver.ids)) == 25
+        await room.wait()
+
+    _deliver(tmp_path, use)
