@@ -14,7 +14,8 @@ from pydantic import AfterValidator, AliasChoices, AwareDatetime, Discriminator,
 from notification.authority import require_may_announce_rotation, require_may_publish
 from notification.event import MAX_EVENT_BYTES, Draft, TooLarge
 
-Text = Annotated[str, Field(min_length=1, max_length=255)]
+# Control characters are not text (CloudEvents 1.0, "Type System"), and PostgreSQL does not store all of them.
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
 
 def _type(raw: str) -> str:

@@ -80,7 +80,8 @@ def _delivery(row: dict[str, Any], reader: str, *, answers: bool) -> DeliveryOut
         event_id=None if hidden else row["event_id"],
         source=None if hidden else row["source"],
         type=None if hidden else row["type"],
-        subject=None if hidden else row["subject"] or None,
+        # Whom a removed event was for cannot be told any more.
+        subject=None if hidden or row["event_id"] is None else row["subject"] or None,
         created_at=moment(row["created_at"]),
         next_attempt_at=moment(row["next_at"]) if row["status"] == "pending" else None,
         finished_at=moment(finished) if finished is not None else None,

@@ -21,7 +21,11 @@ _NAME = re.compile(
 )
 _METADATA = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"), ip_address("100.100.100.200"))
 _SHARED = ip_network("100.64.0.0/10")
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_NAT64 = ip_network("64:ff9b::/96")
+# RFC 8215: whoever runs the translator decides where in it the IPv4 address stands.
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
+# RFC 2765: an IPv4 address behind a translator.
+_TRANSLATED = ip_network("::ffff:0:0:0/96")
 
 
 class Refused(Exception):
@@ -122,8 +126,8 @@ def _number(part: str) -> int:
 
 
 def plain(address: Address) -> Address:
-    """Answer the IPv4 address that an IPv6 address stands for: mapped, compatible, 6to4, Teredo or NAT64;
-    else itself.
+    """Answer the IPv4 address that an IPv6 address stands for: mapped, compatible, translated,
+    6to4, Teredo or NAT64; else itself.
     """
     if isinstance(address, IPv4Address):
         return address
@@ -133,7 +137,7 @@ def plain(address: Address) -> Address:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64) or 1 < int(address) < 2**32:
+    if address in _NAT64 or address in _TRANSLATED or 1 < int(address) < 2**32:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
@@ -149,6 +153,7 @@ def reason_against(address: Address) -> str | None:
         (address.is_link_local, "a link-local address"),
         (address.is_multicast, "a multicast address"),
         (isinstance(address, IPv4Address) and address in _SHARED, "a shared address of a carrier"),
+        (isinstance(address, IPv6Address) and address in _LOCAL_NAT64, "a local translator's address"),
         (address.is_private or getattr(address, "is_site_local", False), "a private address"),
         (address.is_reserved, "a reserved address"),
         (not address.is_global, "not a public address"),

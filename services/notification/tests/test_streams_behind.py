@@ -31,7 +31,12 @@ class Place:
         self.log = EventLog(self.database, clock=self.clock)
         metrics = StreamMetrics.of(CollectorRegistry())
         self.streams = Streams(
-            self.log, metrics, heartbeat_seconds=15, max_streams=1000, revoked=lambda _: False, clock=self.clock
+            self.log,
+            metrics,
+            heartbeat_seconds=15,
+            max_streams=1000,
+            revoked=lambda _: False,
+            clock=self.clock,
         )
 
     async def publish(self, type_: str, data: str, expires_at: float | None = None) -> None:
@@ -75,9 +80,12 @@ def test_who_is_only_a_little_behind_is_told_what_retention_took_from_memory(pla
         at.log.note_removed("noise.made", 4)
         at.log.forget([2, 4])
         found = await at.read(0, "noise.*")
-        assert found is not None and b"event: gap" in found and b'"earliest_position":5' in found
+        assert found is not None
+        assert b"event: gap" in found
+        assert b'"earliest_position":5' in found
         everything = await at.read(0)
-        assert everything is not None and everything.count(b"event: gap") == 1
+        assert everything is not None
+        assert everything.count(b"event: gap") == 1
         assert everything.count(b"order.placed") == 2
         assert b"event: gap" not in (await at.read(0, "order.*") or b"")
 
@@ -105,7 +113,9 @@ def test_data_that_expires_is_on_no_stream_from_then_on_though_it_was_just_shown
         assert b"123456" in (await at.read(0) or b"")
         at.clock.advance(11)
         found = await at.read(0)
-        assert found is not None and b"code.sent" in found and b"123456" not in found
+        assert found is not None
+        assert b"code.sent" in found
+        assert b"123456" not in found
 
     place(use)
 
