@@ -48,8 +48,9 @@ class StreamResponse(Response):
         except OSError:
             self._reader.end("left")
         finally:
-            watching.cancel()
             self._streams.leave(self._reader)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _send(self, send: Send, chunk: bytes) -> None:
         async with asyncio.timeout(self._stall_seconds):
