@@ -8,6 +8,7 @@ Secrets go from the Secrets Manager into memory, and nowhere else.
 """
 
 import asyncio
+import gc
 import importlib
 import os
 import random
@@ -74,17 +75,17 @@ async def _boot_and_serve(
     try:
         with _signals_cancel():
             async with _boot(settings) if secrets else nullcontext("") as reason:
-                if reason:
-                    get_logger().critical(
-                        "start_given_up", reason=reason, after_seconds=settings.boot_deadline_seconds
-                    )
-                    return EXIT_UNAVAILABLE
-                module, _, attribute = application.partition(":")
-                app = getattr(importlib.import_module(module), attribute or "app")
-                context = tls() if callable(tls) else tls
-                # A signal that came while it was imported is heard here.
-                await asyncio.sleep(0)
-                return await serve(app, settings, context)
+                if not reason:
+                    module, _, attribute = application.partition(":")
+                    app = getattr(importlib.import_module(module), attribute or "app")
+                    context = tls() if callable(tls) else tls
+                    # A signal that came while it was imported is heard here.
+                    await asyncio.sleep(0)
+                    return await serve(app, settings, context)
+            get_logger().critical(
+                "start_given_up", reason=reason, after_seconds=settings.boot_deadline_seconds
+            )
+            return EXIT_UNAVAILABLE
     except asyncio.CancelledError:
         get_logger().info("stopped_before_it_served")
         return 0
@@ -184,6 +185,11 @@ class _Server(uvicorn.Server):
     platform: Any = None
     _draining: asyncio.Task[None] | None = None
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and then put aside what stays for good."""
+        await super().startup(sockets)
+        _settle_memory()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
         if self._draining is not None or self.should_exit:
@@ -241,6 +247,12 @@ async def serve(app: Any, settings: ServiceSettings, tls: ssl.SSLContext | None 
         get_logger().info("listening", host=settings.host, port=settings.port, tls=tls is not None)
         await server.serve(sockets=[listener])
     return 0
+
+
+def _settle_memory() -> None:
+    # What a start made stays for good: no collection looks through it again while a request waits.
+    gc.collect()
+    gc.freeze()
 
 
 def _listen(host: str, port: int) -> socket.socket:
