@@ -34,7 +34,8 @@ def _lines(path: str) -> list[str]:
 def line(result: Result) -> str:
     """A result in a line, as it comes."""
     value = "not run" if result.value is None else f"{significant(result.value):g} {result.budget.unit}"
-    return f"{result.budget.name}: {value} (floor {result.budget.floor:g}, aim {result.budget.aim:g}) {result.note}"
+    limits = f"floor {result.budget.floor:g}, aim {result.budget.aim:g}"
+    return f"{result.budget.name}: {value} ({limits}) {result.note}"
 
 
 def show(results: list[Result], console: Console) -> None:
