@@ -190,11 +190,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         _settle_memory()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and then put aside what stays for good."""
-        await super().startup(sockets)
-        _settle_memory()
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
         if self._draining is not None or self.should_exit:
@@ -252,12 +247,6 @@ async def serve(app: Any, settings: ServiceSettings, tls: ssl.SSLContext | None 
         get_logger().info("listening", host=settings.host, port=settings.port, tls=tls is not None)
         await server.serve(sockets=[listener])
     return 0
-
-
-def _settle_memory() -> None:
-    # What a start made stays for good: no collection looks through it again while a request waits.
-    gc.collect()
-    gc.freeze()
 
 
 def _settle_memory() -> None:
