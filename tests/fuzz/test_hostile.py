@@ -8,7 +8,7 @@ import pytest
 from findings import Findings, Tally
 from judge import complaints
 from schemathesis import Case
-from stands import NAMES, Stand
+from stands import CALLERS, NAMES, Stand
 from test_schemas import operations
 from wire import Request
 
@@ -149,7 +149,7 @@ def test_nothing_that_is_sent_breaks_a_service(
     for operation in operations(service):
         service.furnish()
         case: Case = operation.Case(path_parameters=dict.fromkeys(_names(operation), "a"))
-        for caller in ("none", "admin"):
+        for caller in CALLERS:
             token = service.headers_of(caller)
             headers = [(name.encode(), value.encode()) for name, value in token.items()]
             sent = list(_requests(operation, headers))
