@@ -130,6 +130,7 @@ class Board:
         """End streams and work under way."""
         if self._ending is not None:
             self._ending.cancel()
+            await asyncio.gather(self._ending, return_exceptions=True)
         await self.streams.stop()
         await self._dispatcher.stop()
         await self.housekeeping.stop()
