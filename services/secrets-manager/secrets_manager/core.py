@@ -130,6 +130,7 @@ class Core:
         await lock.acquire()
         stack.callback(lock.release)
         self.lock = lock
+        stack.push_async_callback(_cancel, [asyncio.create_task(lock.watch(), name="writer-lock")])
         self.kek = key_encryption_key(settings)
         keyring = await load_keyring(self.db, self.kek)
         await asyncio.to_thread(self.db.migrate, MIGRATIONS)
@@ -257,9 +258,13 @@ class Core:
                 )
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
         with suppress(Unavailable):
             await self.authenticator.write_last_used()
             await self.anchors.anchor()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

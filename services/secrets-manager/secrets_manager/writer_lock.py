@@ -1,12 +1,15 @@
 """One writer: a second replica waits until the first has gone (design, section 5).
 
 The lock is held by the operating system for the life of the process, so that a killed writer leaves none
-behind.
+behind. PostgreSQL holds it for the life of a connection instead: a process that loses this connection may
+not be the writer any more, while all that it keeps in memory says so. It ends at once, and starts anew.
 """
 
 import asyncio
 import fcntl
 import os
+import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,6 +22,25 @@ from sqlalchemy.exc import SQLAlchemyError
 _POLL_SECONDS: Final = 0.5
 _ADVISORY: Final = 0x666F756E74
 _FILE: Final = "writer.lock"
+_WATCH_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 5.0
+#: So long a successor waits, for a writer that lost the lock to notice.
+_NOTICE_SECONDS: Final = 2 * _WATCH_SECONDS
+_HELD: Final = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted "
+    "AND (classid::bigint << 32 | objid::bigint) = :name AND objsubid = 1"
+)
+
+
+class LockLostError(Exception):
+    """This process is not the writer any more."""
+
+
+def end_process() -> None:
+    """End at once, without the writes that an orderly stop would make."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(os.EX_UNAVAILABLE)
 
 
 class WriterLock:
@@ -33,6 +55,7 @@ class WriterLock:
         self._db, self._path = db, folder / _FILE
         self._descriptor: int | None = None
         self._connection: Connection | None = None
+        self._asking = threading.Lock()
 
     async def acquire(self) -> None:
         """Return once this process is the writer; until then it serves nobody and is therefore not ready."""
@@ -42,11 +65,25 @@ class WriterLock:
                 waiting = True
                 get_logger().info("waiting_for_the_other_writer")
             await asyncio.sleep(_POLL_SECONDS)
+        if waiting and not self._db.is_sqlite:
+            await asyncio.sleep(_NOTICE_SECONDS)
 
     async def check(self) -> None:
         """Raise if the lock was lost, which only a lost connection to PostgreSQL can do; a health check."""
         if self._connection is not None:
-            await asyncio.to_thread(self._connection.execute, text("SELECT 1"))
+            await asyncio.to_thread(self._require_held, self._connection)
+
+    async def watch(self) -> None:
+        """End the process when the lock is lost, or PostgreSQL does not say for seconds that it is held."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self.check()
+            except (LockLostError, SQLAlchemyError, TimeoutError) as error:
+                get_logger().critical("writer_lock_lost", reason=type(error).__name__)
+                end_process()
+                return
 
     def release(self) -> None:
         """Let the next one be the writer."""
@@ -57,6 +94,12 @@ class WriterLock:
             with suppress(SQLAlchemyError):
                 self._connection.close()
             self._connection = None
+
+    def _require_held(self, connection: Connection) -> None:
+        # A lost connection is opened anew behind the scenes, and has no lock then: so not just "SELECT 1".
+        with self._asking:
+            if not connection.scalar(_HELD, {"name": _ADVISORY}):
+                raise LockLostError
 
     def _try(self) -> bool:
         return self._try_file() if self._db.is_sqlite else self._try_advisory()
