@@ -2,6 +2,13 @@
 
 (() => {
   const root = document.getElementById("swagger-ui");
+
+  // Swagger UI knows the dark by a class, and browsers by a preference.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const dim = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", dim);
+  dim();
+
   window.ui = window.SwaggerUIBundle({
     url: root.dataset.openapi,
     domNode: root,
