@@ -136,7 +136,8 @@ class Secrets(Mapping[str, str]):
         """Have `async handler(version)` run whenever another version became active.
 
         `uses` is acknowledged once all handlers have succeeded; one that raises is tried again, and until it
-        succeeds the old version stays honoured.
+        succeeds the old version stays honoured. One that still runs when yet another version becomes active
+        is cancelled, and run for that one.
         """
         return self._acknowledger.on_rotation(handler)
 
