@@ -40,7 +40,7 @@ def rotation(name: str, *, overdue: bool, state: RotationState = RotationState.S
 def add(session: Session, one: Rotation) -> None:
     session.add(SecretRow(service_name=one.service_name, newest_version=2, created_at=0.0, updated_at=0.0))
     session.flush()
-    repository_rotations.add(session, one, "tester")
+    repository_rotations.add_all(session, [(one, "tester", [])])
 
 
 def test_the_gauges_tell_of_overdue_rotations_and_a_broken_audit(tmp_path: Path) -> None:
