@@ -25,6 +25,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from fountain_common.connection import BreakableProtocol
 from fountain_common.errors import Problem
 from fountain_common.logging import configure, get_logger
 from fountain_common.platform import Platform, create_platform, hand_over
@@ -223,7 +224,7 @@ async def serve(app: Any, settings: ServiceSettings, tls: ssl.SSLContext | None 
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BreakableProtocol,
         loop="none",
         lifespan="on",
         log_config=None,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from fountain_common.connection import ABORT
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -45,6 +46,11 @@ class StreamResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             self._reader.end("slow")
+            abort = scope.get("extensions", {}).get(ABORT)
+            if abort is not None:
+                # What it has not taken is thrown away; returning before that would be an unfinished answer.
+                abort()
+                await watching
         except OSError:
             self._reader.end("left")
         finally:

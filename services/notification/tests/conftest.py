@@ -11,6 +11,7 @@ import httpx2
 import orjson
 import pytest
 import uvicorn
+from fountain_common.connection import BreakableProtocol
 from fountain_common.testing import World, instance, wait_until
 
 SERVICE = Path(__file__).parents[1]
@@ -32,7 +33,12 @@ class Running:
         self.board = self.app.state.board
         world.enter(self.app.state.platform)
         config = uvicorn.Config(
-            self.app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2
+            self.app,
+            host="127.0.0.1",
+            port=0,
+            http=BreakableProtocol,
+            log_config=None,
+            timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

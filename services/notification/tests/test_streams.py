@@ -123,7 +123,9 @@ def test_an_event_for_one_identity_is_on_no_other_stream(start: Any, listen: Any
     assert [data["data"] for _, _, data in admin.wait_for(1)] == ["public"]
 
 
-def test_a_reader_that_takes_nothing_is_disconnected_and_holds_up_nobody(start: Any, listen: Any) -> None:
+def test_a_reader_that_takes_nothing_is_disconnected_and_holds_up_nobody(
+    start: Any, listen: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     running = start(stream_stall_seconds=0.5)
     address = running.url.removeprefix("http://").split(":")
     with socket.create_connection((address[0], int(address[1]))) as slow:
@@ -142,6 +144,7 @@ def test_a_reader_that_takes_nothing_is_disconnected_and_holds_up_nobody(start: 
         wait_until(
             lambda: other.positions and other.positions[-1] == running.board.log.latest, "the other has all"
         )
+    assert "without completing response" not in caplog.text
     with running.client() as client:
         assert 'fountain_notification_streams_ended_total{reason="slow"} 1.0' in client.get("/metrics").text
 
