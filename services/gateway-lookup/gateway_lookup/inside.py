@@ -8,7 +8,6 @@ of the platform that need it start behind its back.
 import asyncio
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -22,6 +21,8 @@ from gateway_lookup.leases import Claim
 from gateway_lookup.registry import Registry
 from gateway_lookup.service import Gateway
 from gateway_lookup.settings import GatewaySettings
+
+JOIN_ENDS_SECONDS = 2.0
 
 
 class OwnDirectory:
@@ -101,8 +102,8 @@ class ServesFirst(Platform):
         """Take back what was made known, or stop trying to."""
         if self._joining is not None:
             self._joining.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._joining
+            # Whatever it waits for, we do not wait for that: it ends with the process.
+            await asyncio.wait([self._joining], timeout=JOIN_ENDS_SECONDS)
             self._joining = None
         await super().withdraw()
 
