@@ -27,6 +27,9 @@ class Secret(RuleBasedStateMachine):
         self.last_use: dict[int, float] = {}
         self.cut_off: set[int] = set()  # retired at somebody's word, whoever used it
         self.unheard: set[int] = set()  # activated at somebody's word, whoever held it
+        self.silent: set[int] = set()  # instances whose time to live ran out while they live
+        self.too_late: set[int] = set()  # came back when what they use was refused already
+        self.said: dict[int, set[tuple[int, bool]]] = {}
         self.born = 0
 
     @property
@@ -54,32 +57,72 @@ class Secret(RuleBasedStateMachine):
         self.holders[self.born] = Holder(str(self.born), "notification", self.active, self.active)
         self.using[self.born] = self.active
         self.holding[self.born] = self.accepted()
+        self.said[self.born] = set()
         self.advance()
         return self.born
 
+    def acknowledge(self, instance: int, version: int, *, uses: bool) -> None:
+        self.said[instance].add((version, uses))
+        self.holders[instance] = self.holders[instance].acknowledge(version, uses=uses)
+        self.advance()
+
+    def heard(self) -> list[int]:
+        return [one for one in self.using if one not in self.silent | self.too_late]
+
     @rule(instance=instances)
     def reads_and_accepts(self, instance: int) -> None:
+        if instance in self.silent:
+            return
         self.holding[instance] = self.accepted()
-        newest = max(self.holding[instance])
-        self.holders[instance] = self.holders[instance].acknowledge(newest, uses=False)
-        self.advance()
+        self.acknowledge(instance, max(self.holding[instance]), uses=False)
 
     @rule(instance=instances)
     def switches_and_says_so(self, instance: int) -> None:
-        if self.active in self.holding[instance]:
-            self.last_use[self.using[instance]] = self.now
+        if instance not in self.silent and self.active in self.holding[instance]:
+            self.uses_no_more(instance)
+            self.too_late.discard(instance)
             self.using[instance] = self.active
-            self.holders[instance] = self.holders[instance].acknowledge(self.active, uses=True)
-            self.advance()
+            self.acknowledge(instance, self.active, uses=True)
+
+    def uses_no_more(self, instance: int) -> None:
+        if instance in self.heard():
+            self.last_use[self.using[instance]] = self.now
+
+    @rule(instance=instances, data=st.data())
+    def an_old_acknowledgement_arrives(self, instance: int, data: st.DataObject) -> None:
+        if instance in self.silent or not self.said[instance]:
+            return
+        version, uses = data.draw(st.sampled_from(sorted(self.said[instance])))
+        self.acknowledge(instance, version, uses=uses)
+
+    @rule(instance=instances)
+    def is_not_heard_of_for_its_time_to_live(self, instance: int) -> None:
+        self.holders.pop(instance, None)
+        self.silent.add(instance)
+        self.advance()
+
+    @rule(instance=instances)
+    def comes_back(self, instance: int) -> None:
+        """What it uses now is what it used: the service cannot know it, and counts it as using nothing."""
+        if instance not in self.silent:
+            return
+        self.silent.discard(instance)
+        if self.versions[self.using[instance]] not in rules.HELD:
+            self.too_late.add(instance)
+        self.holders[instance] = Holder(str(instance), "notification", 0, 0)
+        self.holding[instance] = self.accepted()
+        self.advance()
 
     @rule(instance=consumes(instances))
     def dies(self, instance: int) -> None:
-        self.last_use[self.using[instance]] = self.now
-        for known in (self.holders, self.using, self.holding):
-            del known[instance]
+        self.uses_no_more(instance)
+        for known in (self.holders, self.using, self.holding, self.said):
+            known.pop(instance, None)
+        self.silent.discard(instance)
+        self.too_late.discard(instance)
         self.advance()
 
-    @rule(immediate=st.booleans())
+    @rule(immediate=st.sampled_from([False] * 9 + [True]))
     def rotate(self, immediate: bool) -> None:
         version = max(self.versions) + 1
         for one in list(self.rotations.values()):
@@ -127,14 +170,14 @@ class Secret(RuleBasedStateMachine):
 
     @invariant()
     def nothing_that_an_instance_uses_is_refused(self) -> None:
-        for version in self.using.values():
+        for version in (self.using[one] for one in self.heard()):
             assert self.versions[version] in rules.HELD or version in self.cut_off
 
     @invariant()
     def what_one_instance_uses_every_other_accepts(self) -> None:
-        for version in set(self.using.values()) - self.unheard - self.cut_off:
-            for instance, held in self.holding.items():
-                assert version in held or self.using[instance] > version
+        for version in {self.using[one] for one in self.heard()} - self.unheard - self.cut_off:
+            for instance in self.heard():
+                assert version in self.holding[instance] or self.using[instance] > version
 
     @invariant()
     def nothing_retires_before_its_overlap_since_the_last_use(self) -> None:
@@ -173,3 +216,17 @@ class Secret(RuleBasedStateMachine):
 
 TestSecret = Secret.TestCase
 TestSecret.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_what_an_instance_uses_that_was_away_is_not_retired_once_it_is_back() -> None:
+    secret = Secret()
+    secret.begin()
+    instance = secret.starts()
+    secret.is_not_heard_of_for_its_time_to_live(instance)
+    secret.rotate(immediate=False)
+    secret.comes_back(instance)
+    secret.time_passes(OVERLAP + 1)
+    secret.nothing_that_an_instance_uses_is_refused()
+    secret.switches_and_says_so(instance)
+    secret.time_passes(OVERLAP + 1)
+    assert secret.versions[1] is VersionState.RETIRED
