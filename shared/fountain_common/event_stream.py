@@ -56,8 +56,8 @@ class PeerFeed:
 
     Args:
         peers: the way there.
-        types: answers the patterns to ask for each time that the stream is opened; nothing is everything that we
-            may see. What nobody here listens to is then not sent: other people's traffic delays no rotation.
+        types: answers the patterns to ask for each time that the stream is opened; nothing is everything that
+            we may see. What nobody here listens to is then not sent: others' traffic delays no rotation.
     """
 
     def __init__(self, peers: Peers, types: Callable[[], Sequence[str]] = tuple) -> None:

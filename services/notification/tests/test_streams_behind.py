@@ -41,9 +41,7 @@ class Place:
 
     async def publish(self, type_: str, data: str, expires_at: float | None = None) -> None:
         await self.log.append(
-            Draft.of(
-                id=None, source="shop", type=type_, data=data, time=self.clock(), expires_at=expires_at
-            )
+            Draft.of(id=None, source="shop", type=type_, data=data, time=self.clock(), expires_at=expires_at)
         )
 
     async def read(self, after: int, *types: str) -> bytes | None:
