@@ -250,7 +250,16 @@ class OutboxDispatcher:
                     await self._db.write(partial(_set_aside, position=entry.position, reason=reason))
         finally:
             if accepted:
-                await self._db.write(partial(_remove, positions=accepted))
+                await self._remove(accepted)
+
+    async def _remove(self, accepted: list[int]) -> None:
+        removal = asyncio.ensure_future(self._db.write(partial(_remove, positions=accepted)))
+        try:
+            await asyncio.shield(removal)
+        except asyncio.CancelledError:
+            # Stopping waits for it, or the receivers would be handed everything again at the next start.
+            await removal
+            raise
 
     async def _hand_on(self, entry: _Entry) -> str | None:
         try:
