@@ -1,6 +1,6 @@
 # The platform's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help new-service up down logs token status demo dev trust test fuzz check format lock base-images clean
+.PHONY: bench help new-service up down logs token status demo dev trust test fuzz check format lock base-images clean
 SHELL := /bin/bash
 
 python := .venv/bin/python
@@ -60,3 +60,6 @@ clean: $(ready) ## Stop the platform and remove all its keys, data and images
 
 new-service: $(ready) ## Make a service from the template (name=stories)
 	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
+
+bench: $(ready) ## Measure every budget against its peer (rounds=5 only=lookup)
+	@PYTHONPATH=. $(python) -m benchmarks $(if $(rounds),--rounds $(rounds)) $(if $(only),--only "$(only)")

@@ -152,6 +152,31 @@ def test_a_sent_code_ends(client: ServiceClient, clock: Any) -> None:
     assert verified(client, code) is False
 
 
+def test_a_blank_code_is_no_code(client: ServiceClient, clock: Any, tmp_path: Path) -> None:
+    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
+    with sqlite3.connect(tmp_path / "two_factor.db") as db:
+        db.execute("UPDATE one_time_codes SET code = x'00'")  # as if its key were lost
+    for blank in (" " * 6, "-" * 6, " - - - "):
+        answer = client.post("/auth/verify", json={"username": "ada", "otp_code": blank})
+        assert answer.status_code == 422
+    assert verified(client, "000000") is False
+
+
+def test_a_code_may_be_typed_with_spaces_and_hyphens(client: ServiceClient, clock: Any) -> None:
+    authenticator, _ = confirmed(client)
+    clock.shift(30)
+    code = authenticator.at(NOW + 30)
+    assert verified(client, f"{code[:3]}-{code[3:]} ") is True
+
+
+def test_removing_a_factor_voids_the_code_on_its_way(client: ServiceClient, clock: Any) -> None:
+    confirmed(client)
+    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
+    code = client.world.notification.log[-1]["data"]["code"]
+    client.request("DELETE", "/factors/ada", headers=client.bearer("root", ["admin"]))
+    assert verified(client, code) is False
+
+
 def test_one_cannot_send_a_code_to_oneself(client: ServiceClient) -> None:
     for body in ({"username": "ada", "recipient": "tester"}, {"username": "tester"}):
         assert client.post("/auth/generate", json=body).status_code == 409

@@ -75,6 +75,11 @@ def one_time_codes(session: Session) -> list[OneTimeCode]:
     return list(session.scalars(select(OneTimeCode)))
 
 
+def forget_one_time_code(session: Session, username: str) -> None:
+    """Make the code that is on its way to somebody void."""
+    session.execute(delete(OneTimeCode).where(OneTimeCode.username == username))
+
+
 def seed_context(username: str) -> str:
     """The place of a person's seed, confirmed or waiting."""
     return f"factors/{username}/seed"

@@ -21,6 +21,14 @@ Username = Annotated[
     Field(max_length=256, description="The person's name; case and compatibility forms do not matter."),
     AfterValidator(_normalised),
 ]
+
+
+def _code(raw: str) -> str:
+    if len("".join(raw.split()).replace("-", "")) < 6:
+        raise ValueError("a code of at least six characters, spaces and hyphens not counted")
+    return raw
+
+
 Code = Annotated[
     str,
     Field(
@@ -28,6 +36,7 @@ Code = Annotated[
         max_length=32,
         description="Six digits, or a recovery code; spaces and hyphens are ignored.",
     ),
+    AfterValidator(_code),
 ]
 
 

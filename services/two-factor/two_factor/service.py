@@ -115,6 +115,7 @@ class Factors:
             if row.seed is not None and not by_admin and not self._right(session, username, otp_code):
                 return False
             session.delete(row)
+            repository.forget_one_time_code(session, username)
             enqueue(session, "factor.removed", username, {"username": username})
             return True
 
@@ -194,7 +195,7 @@ class Factors:
         if otp_code is None:
             return False
         self._refuse_locked(session, username)
-        code = "".join(otp_code.split())
+        code = "".join(otp_code.split()).replace("-", "")
         if self._is_authenticators(session, username, code) or self._is_one_time(session, username, code):
             repository.keep_lockout(session, username, Lockout())
             return True
@@ -220,7 +221,7 @@ class Factors:
         try:
             kept = self.sealer.open(repository.code_context(username), row.code)
         except SealBroken:
-            kept = b""
+            return False
         right = codes.same(kept, code.encode()) and self._now() < row.expires_at
         if right or self._now() >= row.expires_at:
             session.delete(row)
