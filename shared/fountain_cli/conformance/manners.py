@@ -66,7 +66,8 @@ def limits(target: Target) -> Found:
     whole: dict[str, Any] = {"content": b" " * size}
     pieces: dict[str, Any] = {"content": (b" " * 65536 for _ in range(size // 65536))}
     for how, options in (("a body", whole), ("a chunked body", pieces)):
-        headers = {"Content-Type": "application/json"}
+        # What is left of a refused body must not be taken for the next request on the connection.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
         path, method = operation.path(), operation.method.upper()
         try:
             status = target.ask(
