@@ -94,15 +94,16 @@ class Story:
 
     def _gone(self, client: httpx2.Client, link: dict[str, Any]) -> bool:
         """Say whether a link is gone at every instance; they hear of a retired version as of a new one."""
-        in_a_row, deadline = 0, time.monotonic() + _NEWS_SECONDS
-        while in_a_row < 4 * self._replicas and time.monotonic() < deadline:
+        in_a_row, deadline, wanted = 0, time.monotonic() + _NEWS_SECONDS, 4 * self._replicas
+        while in_a_row < wanted and time.monotonic() < deadline:
             in_a_row = in_a_row + 1 if open_link(client, link) == 410 else 0
-        return in_a_row > 0
+        return in_a_row == wanted
 
     def _everywhere(self, client: httpx2.Client, version: int) -> None:
         """Ask every instance itself what it holds."""
         held = self._instances(client)
         late = sorted(one[:8] for one, its in held.items() if its != version)
+        late += ["unseen"] * (self._replicas - len(held))
         said = f"every instance says that it uses version {version}" if not late else f"not yet there: {late}"
         self._check(not late, said)
 
