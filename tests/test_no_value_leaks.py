@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from fountain_cli.stack import ComposeStack, LocalStack
+from fountain_cli.stack.layout import repository, services
 from leaks import Needles, Place, key_places, keys, places
 from steward import CONSUMER, Steward
 
-PARTS = ("secrets-manager", "notification", "gateway-lookup", CONSUMER, "caddy")
+PARTS = (*(service.name for service in services(repository())), "caddy")
 
 
 def values_of(steward: Steward) -> Iterator[tuple[str, str]]:
