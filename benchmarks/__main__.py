@@ -17,7 +17,7 @@ def main() -> int:
     """Run the rows asked for; 0 when every floor was met, 1 when one was missed, 2 when one was not run."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds a row (default 5)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a round of load (default 3)")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a round of load (default 3)")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     options = parser.parse_args()
     console = Console(width=160)
