@@ -16,29 +16,35 @@ misspelt.
 import argparse
 import asyncio
 import getpass
+import sqlite3
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO, cast
 
+import orjson
 from fountain_common.db import Database
 from fountain_common.errors import Problem
 from fountain_common.settings import load
+from sqlalchemy.exc import SQLAlchemyError
 
 from secrets_manager import backup, recovery, restore
 from secrets_manager.core import MIGRATIONS
 from secrets_manager.kek import KeyRefusedError
 from secrets_manager.kek_provider import key_encryption_key
-from secrets_manager.keyring import Keyring
+from secrets_manager.keyring import Keyring, Ring
 from secrets_manager.keyring_store import load_keyring, rotate_key_encryption_key
 from secrets_manager.sealed_columns import SEALED
-from secrets_manager.sealed_stream import MIN_PASSPHRASE, NotOpenedError
+from secrets_manager.sealed_stream import MIN_PASSPHRASE, DigestingWriter, NotOpenedError
 from secrets_manager.settings import Settings
 from secrets_manager.vault import SEALED as SEALED_SECRETS
 from secrets_manager.writer_lock import WriterLock
 
+_STREAM: Final = Path("-")
 _BUSY: Final = "The secrets manager runs. Stop it first: make down, or docker compose stop secrets-manager."
 
 
@@ -65,15 +71,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rekey": _rekey,
         "accept-audit-head": _accept_audit_head,
     }[given.command]
+    streamed = getattr(given, "file", None) == _STREAM
+    speak = sys.stderr if streamed else sys.stdout
     try:
-        print(asyncio.run(work(settings, given)))  # noqa: T201 - a command speaks on stdout
+        with redirect_stdout(speak):  # whatever is said must not get into a backup
+            said = asyncio.run(work(settings, given))
     except (NotDoneError, KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
     except Problem as problem:
         sys.stderr.write(f"{problem.detail or problem.title}\n")
-        return 1
-    return 0
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        # A full disk, a folder of somebody else, a broken store: each has a line that says it.
+        sys.stderr.write(f"Not done: {getattr(error, 'orig', None) or error}\n")
+    else:
+        speak.write(f"{said}\n")
+        return 0
+    return 1
 
 
 async def _backup(settings: Settings, given: argparse.Namespace) -> str:
@@ -82,21 +95,42 @@ async def _backup(settings: Settings, given: argparse.Namespace) -> str:
 
     async def write(database: Database, keyring: Keyring) -> str:
         del database
-        args = (given.file, passphrase, keyring.ring, stores, time.time())
-        names = await asyncio.to_thread(backup.write, *args)
+        args = (passphrase, keyring.ring, stores, time.time())
+        if given.file == _STREAM:
+            return await asyncio.to_thread(_to_stdout, settings.data_dir, *args)
+        names = await asyncio.to_thread(backup.write_file, given.file, *args)
         return f"Wrote {given.file} with {', '.join(names)} and the key ring."
 
     return await _opened(settings, write)
 
 
+def _to_stdout(scratch: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float) -> str:
+    """Write a backup to standard output; the report is by what a reader knows that he has all of it."""
+    with (
+        tempfile.TemporaryDirectory(prefix=".backup-", dir=scratch) as folder,
+        open(1, "wb", closefd=False) as out,
+    ):
+        digested = DigestingWriter(out)
+        names = backup.write(cast("BinaryIO", digested), Path(folder), passphrase, ring, stores, now)
+    return orjson.dumps({"stores": names, "bytes": digested.size, "sha256": digested.hexdigest()}).decode()
+
+
 async def _restore(settings: Settings, given: argparse.Namespace) -> str:
     stores = {**dict(given.store), backup.OWN_STORE: _embedded(settings)}
-    passphrase = read_passphrase(sys.stdin)
-    kek = key_encryption_key(settings)
-    done = await restore.restore(given.file, passphrase, stores, kek, MIGRATIONS)
+    streamed, kek = given.file == _STREAM, key_encryption_key(settings)
+    with _source(given.file) as source:
+        # Text would be read ahead, beyond its line and into the backup.
+        passphrase = _long_enough(source.readline()) if streamed else read_passphrase(sys.stdin)
+        done = await restore.restore(source, passphrase, stores, kek, MIGRATIONS)
     admin = await _recover_admin(settings, given)
+    if streamed:
+        return orjson.dumps(asdict(done)).decode()
     left_out = f" Left out: {', '.join(done.left_out)}; name a place with --store." if done.left_out else ""
     return f"Restored {', '.join(done.stores)}; {done.disabled_keys} API keys are disabled.{left_out} {admin}"
+
+
+def _source(file: Path) -> BinaryIO:
+    return open(0, "rb", closefd=False) if file == _STREAM else file.open("rb")
 
 
 async def _recover_admin(settings: Settings, given: argparse.Namespace) -> str:
@@ -171,7 +205,15 @@ def read_passphrase(source: TextIO, *, twice: bool = False) -> str:
         if twice and passphrase != getpass.getpass("Once more: "):
             raise NotDoneError("The two are not the same.")
     else:
-        passphrase = source.readline().rstrip("\r\n")
+        passphrase = source.readline()
+    return _long_enough(passphrase)
+
+
+def _long_enough(line: str | bytes) -> str:
+    try:
+        passphrase = (line.decode() if isinstance(line, bytes) else line).rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise NotDoneError("The passphrase is not text in UTF-8.") from None
     if len(passphrase) < MIN_PASSPHRASE:
         raise NotDoneError(
             f"The passphrase has fewer than {MIN_PASSPHRASE} characters. Give it on standard input."

@@ -35,38 +35,56 @@ class Unpacked:
     stores: Mapping[str, Path]
 
 
-def write(target: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float) -> list[str]:
-    """Write a backup, whole or not at all; returns the names of the stores in it.
+def write_file(
+    target: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float
+) -> list[str]:
+    """Write a backup into a file, whole or not at all; returns the names of the stores in it."""
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
+        partial = Path(folder) / "partial"
+        with _private(partial) as file:
+            names = write(file, Path(folder), passphrase, ring, stores, now)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    return names
+
+
+def write(
+    target: BinaryIO, scratch: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float
+) -> list[str]:
+    """Write a backup; returns the names of the stores in it.
 
     The secrets manager's own store goes last, so that what others remember of it, the audit's anchors, is not
     newer than it.
+
+    Args:
+        target: where it goes; it is written once, from the beginning to the end.
+        scratch: a folder with room for a copy of the largest store.
+        passphrase: what it is encrypted to.
+        ring: the key ring.
+        stores: where each store is; those that are not there are left out.
+        now: unix seconds.
     """
     order = sorted(
         (name for name in stores if stores[name].exists()), key=lambda name: (name == OWN_STORE, name)
     )
     manifest = orjson.dumps({"created_at": now, "stores": order})
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
-        partial = Path(folder) / "partial"
-        with _private(partial) as file:
-            writer = SealingWriter(file, passphrase)
-            with tarfile.open(
-                fileobj=cast("BinaryIO", writer), mode="w|", format=tarfile.PAX_FORMAT
-            ) as archive:
-                _add_bytes(archive, _MANIFEST, manifest)
-                _add_bytes(archive, _RING, ring.dump())
-                for name in order:
-                    snapshot = Path(folder) / f"{name}{_SUFFIX}"
-                    _snapshot(stores[name], snapshot)
-                    archive.add(snapshot, arcname=f"stores/{name}{_SUFFIX}")
-                    snapshot.unlink()
-            writer.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+    writer = SealingWriter(target, passphrase)
+    with tarfile.open(fileobj=cast("BinaryIO", writer), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        _add_bytes(archive, _MANIFEST, manifest)
+        _add_bytes(archive, _RING, ring.dump())
+        for name in order:
+            snapshot = scratch / f"{name}{_SUFFIX}"
+            try:
+                _snapshot(stores[name], snapshot)
+                archive.add(snapshot, arcname=f"stores/{name}{_SUFFIX}")
+            finally:
+                snapshot.unlink(missing_ok=True)
+    writer.finish()
     return order
 
 
-def read(source: Path, passphrase: str, folder: Path) -> Unpacked:
+def read(source: BinaryIO, passphrase: str, folder: Path) -> Unpacked:
     """Unpack a backup into a folder.
 
     NotOpenedError, and nothing is to be used, unless all of it is as it was written.
@@ -74,30 +92,29 @@ def read(source: Path, passphrase: str, folder: Path) -> Unpacked:
     manifest: dict[str, Any] | None = None
     ring: Ring | None = None
     stores: dict[str, Path] = {}
-    with source.open("rb") as file:
-        reader = io.BufferedReader(OpeningReader(file, passphrase))
-        try:
-            with tarfile.open(fileobj=reader, mode="r|") as archive:
-                for member in archive:
-                    content = archive.extractfile(member)
-                    if content is None:
-                        continue
-                    if member.name == _MANIFEST:
-                        manifest = orjson.loads(content.read(_SMALL))
-                    elif member.name == _RING:
-                        ring = Ring.load(content.read(_SMALL))
-                    else:
-                        name = Path(member.name).name.removesuffix(_SUFFIX)
-                        stores[name] = folder / f"{name}{_SUFFIX}"
-                        with _private(stores[name]) as out:
-                            while piece := content.read(_SMALL):
-                                out.write(piece)
-                            out.flush()
-                            os.fsync(out.fileno())
-            while reader.read(_SMALL):
-                pass  # the padding behind the archive is authenticated too
-        except tarfile.TarError as error:
-            raise NotOpenedError("The backup opens, and is not whole.") from error
+    reader = io.BufferedReader(OpeningReader(source, passphrase))
+    try:
+        with tarfile.open(fileobj=reader, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                if content is None:
+                    continue
+                if member.name == _MANIFEST:
+                    manifest = orjson.loads(content.read(_SMALL))
+                elif member.name == _RING:
+                    ring = Ring.load(content.read(_SMALL))
+                else:
+                    name = Path(member.name).name.removesuffix(_SUFFIX)
+                    stores[name] = folder / f"{name}{_SUFFIX}"
+                    with _private(stores[name]) as out:
+                        while piece := content.read(_SMALL):
+                            out.write(piece)
+                        out.flush()
+                        os.fsync(out.fileno())
+        while reader.read(_SMALL):
+            pass  # the padding behind the archive is authenticated too
+    except tarfile.TarError as error:
+        raise NotOpenedError("The backup opens, and is not whole.") from error
     if manifest is None or ring is None or set(stores) != set(manifest["stores"]):
         raise NotOpenedError("The backup opens, and is not whole.")
     return Unpacked(manifest, ring, stores)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from fountain_common.db import Database
 from sqlalchemy import delete, select
@@ -48,12 +48,12 @@ class Restored:
 
 
 async def restore(
-    source: Path, passphrase: str, stores: Mapping[str, Path], kek: KeyEncryptionKey, migrations: Path
+    source: BinaryIO, passphrase: str, stores: Mapping[str, Path], kek: KeyEncryptionKey, migrations: Path
 ) -> Restored:
     """Put a backup back.
 
     Args:
-        source: the file.
+        source: the backup.
         passphrase: what it was encrypted to.
         stores: where each store goes; those that are not named are left out. None of them may exist.
         kek: wraps the key ring from now on; made if there is none.

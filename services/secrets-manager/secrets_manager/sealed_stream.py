@@ -7,6 +7,7 @@
 So that chunks cannot be left out, exchanged or cut off without being noticed.
 """
 
+import hashlib
 import io
 import os
 import struct
@@ -66,6 +67,31 @@ class SealingWriter(io.RawIOBase):
         sealed = nonce + self._cipher.encrypt(nonce, plain, _bound_to(self._header, self._number, last=last))
         self._target.write(struct.pack(">I", len(sealed)) + sealed)
         self._number += 1
+
+
+class DigestingWriter(io.RawIOBase):
+    """Passes on what is written to it, and tells afterwards how much it was and its SHA-256."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        super().__init__()
+        self._target, self._digest = target, hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Take some bytes."""
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._target.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of what has been written."""
+        return self._digest.hexdigest()
 
 
 class OpeningReader(io.RawIOBase):

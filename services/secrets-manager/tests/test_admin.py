@@ -1,8 +1,13 @@
 """Drills of the one who has the database and the key volume: lost keys, lost machines."""
 
 import asyncio
+import hashlib
 import io
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from secrets_manager import admin
@@ -105,6 +110,50 @@ def test_other_stores_go_with_it_and_begin_a_new_history(running, tmp_path, comm
     assert code == 0, said
     with sqlite3.connect(target) as connection:
         assert connection.execute("SELECT epoch FROM log_state").fetchone() != ("before",)
+
+
+def in_a_shell(settings, *arguments, given):
+    """Run a command as a process of its own: answers its status, standard output and the report."""
+    names = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
+    environment = {
+        **os.environ,
+        **{f"FOUNTAIN_{name.upper()}": str(getattr(settings, name)) for name in names},
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, "-m", "secrets_manager.admin", *arguments]
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_a_backup_goes_through_a_pipe_and_says_by_what_to_know_that_all_of_it_came(start, settings, tmp_path):
+    from conftest import settings_in
+
+    line = f"{PASSPHRASE}\n".encode()
+    first = start(settings)
+    before = values(first)
+    code, content, said = in_a_shell(settings, "backup", "--to", "-", given=line)
+    assert code == 0, said
+    report = json.loads(said.splitlines()[-1])
+    assert report["stores"] == ["secrets-manager"]
+    assert (report["bytes"], report["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert list(settings.data_dir.glob(".backup-*")) == []
+    stop(first)
+
+    empty = settings_in(tmp_path / "empty")
+    code, out, said = in_a_shell(empty, "restore", "--from", "-", given=line + content[:-1])
+    assert (code, out) == (1, b"")
+    assert "cut off" in said
+    code, out, said = in_a_shell(empty, "restore", "--from", "-", given=line + content)
+    assert (code, out) == (0, b""), said
+    report = json.loads(said.splitlines()[-1])
+    assert (report["stores"], report["left_out"]) == (["secrets-manager"], [])
+    assert report["disabled_keys"] > 0
+    assert values(start(empty))["secrets"] == before["secrets"]
+
+
+def test_a_backup_that_cannot_be_written_says_why_in_a_line(running, tmp_path, command):
+    code, said = command(running.settings, "backup", "--to", tmp_path / "nowhere" / "b")
+    assert (code, said.count("\n"), "No such file" in said) == (1, 1, True)
 
 
 def test_a_wrong_passphrase_writes_nothing(running, tmp_path, command):
