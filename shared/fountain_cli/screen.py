@@ -73,6 +73,16 @@ def moment(value: Any) -> str:
     return then.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def size(count: int) -> str:
+    """Answer a number of bytes as people say it."""
+    shown = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if shown < 1024:
+            return f"{shown:.0f} {unit}" if unit == "bytes" else f"{shown:.1f} {unit}"
+        shown /= 1024
+    return f"{shown:.1f} GiB"
+
+
 def say(message: str) -> None:
     """Tell the person something that is not the result."""
     err.print(Text(message))

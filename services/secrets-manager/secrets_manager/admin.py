@@ -15,13 +15,14 @@ misspelt.
 
 import argparse
 import asyncio
+import fcntl
 import getpass
+import shutil
 import sqlite3
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, redirect_stdout
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO, cast
@@ -106,13 +107,27 @@ async def _backup(settings: Settings, given: argparse.Namespace) -> str:
 
 def _to_stdout(scratch: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float) -> str:
     """Write a backup to standard output; the report is by what a reader knows that he has all of it."""
-    with (
-        tempfile.TemporaryDirectory(prefix=".backup-", dir=scratch) as folder,
-        open(1, "wb", closefd=False) as out,
-    ):
+    with _scratch(scratch) as folder, open(1, "wb", closefd=False) as out:
         digested = DigestingWriter(out)
-        names = backup.write(cast("BinaryIO", digested), Path(folder), passphrase, ring, stores, now)
+        names = backup.write(cast("BinaryIO", digested), folder, passphrase, ring, stores, now)
     return orjson.dumps({"stores": names, "bytes": digested.size, "sha256": digested.hexdigest()}).decode()
+
+
+@contextmanager
+def _scratch(data_dir: Path) -> Iterator[Path]:
+    """A folder for copies, for one backup at a time: what a killed one left in it is removed."""
+    folder = data_dir / ".backup"
+    with (data_dir / ".backup.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotDoneError("Another backup is under way. Wait until it has ended.") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _restore(settings: Settings, given: argparse.Namespace) -> str:

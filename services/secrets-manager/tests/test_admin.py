@@ -1,6 +1,7 @@
 """Drills of the one who has the database and the key volume: lost keys, lost machines."""
 
 import asyncio
+import fcntl
 import hashlib
 import io
 import json
@@ -136,7 +137,7 @@ def test_a_backup_goes_through_a_pipe_and_says_by_what_to_know_that_all_of_it_ca
     report = json.loads(said.splitlines()[-1])
     assert report["stores"] == ["secrets-manager"]
     assert (report["bytes"], report["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    assert list(settings.data_dir.glob(".backup-*")) == []
+    assert not (settings.data_dir / ".backup").exists()
     stop(first)
 
     empty = settings_in(tmp_path / "empty")
@@ -149,6 +150,20 @@ def test_a_backup_goes_through_a_pipe_and_says_by_what_to_know_that_all_of_it_ca
     assert (report["stores"], report["left_out"]) == (["secrets-manager"], [])
     assert report["disabled_keys"] > 0
     assert values(start(empty))["secrets"] == before["secrets"]
+
+
+def test_one_backup_at_a_time_removes_what_a_killed_one_left(running):
+    left = running.settings.data_dir / ".backup" / "notification.db"
+    left.parent.mkdir()
+    left.touch()
+    line = f"{PASSPHRASE}\n".encode()
+    with (running.settings.data_dir / ".backup.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, content, said = in_a_shell(running.settings, "backup", "--to", "-", given=line)
+        assert (code, content, left.exists()) == (1, b"", True)
+        assert "Another backup" in said
+    code, _, said = in_a_shell(running.settings, "backup", "--to", "-", given=line)
+    assert (code, left.exists()) == (0, False), said
 
 
 def test_a_backup_that_cannot_be_written_says_why_in_a_line(running, tmp_path, command):

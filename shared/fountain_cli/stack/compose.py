@@ -11,9 +11,9 @@ from typing import Any
 import httpx2
 
 from fountain_cli.stack import edge
-from fountain_cli.stack.face import StackError
+from fountain_cli.stack.face import Errand, StackError
 from fountain_cli.stack.images import build_environment
-from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository
+from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
 from fountain_cli.stack.state import State
 from fountain_cli.stack.waiting import wait_until
 
@@ -70,10 +70,13 @@ class ComposeStack:
 
     # Talking to Docker
 
+    def _command(self, *arguments: str) -> list[str]:
+        files = [word for name in self._files for word in ("-f", str(self.root / name))]
+        return ["docker", "compose", "-p", self.project, *files, *arguments]
+
     def _run(self, *arguments: str, quiet: bool = True) -> str:
         """Run `docker compose ...` for this project and answer what it printed."""
-        files = [word for name in self._files for word in ("-f", str(self.root / name))]
-        command = ["docker", "compose", "-p", self.project, *files, *arguments]
+        command = self._command(*arguments)
         done = subprocess.run(  # noqa: S603
             command, cwd=self.root, env=self._environment, check=False, text=True,
             stdout=subprocess.PIPE if quiet else None, stderr=subprocess.PIPE if quiet else None,
@@ -267,14 +270,33 @@ class ComposeStack:
                 found[one["Name"].removeprefix("/")] = int(one["RestartCount"])
         return found
 
-    def administer(self, *arguments: str) -> int:
-        """Run a command of the Secrets Manager beside its database, in a container of its own."""
-        command = ["python", "-m", "secrets_manager.admin", *arguments]
-        try:
-            self._run("run", "--rm", "--no-deps", "secrets-manager", *command, quiet=False)
-        except StackError:
-            return 1
-        return 0
+    def prepare(self) -> None:
+        """Make the containers without starting them: a volume takes its owner from their images."""
+        self._environment |= build_environment(self.root, self.state, self._environment)
+        self._run("create", "--no-recreate", quiet=False)
+
+    def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
+        """Answer how a command of the Secrets Manager is run beside its database, in a container."""
+        options = ["--rm", "--no-deps", *([] if terminal else ["-T"])]
+        named = []
+        for service, volume in self._data_volumes().items() if stores else ():
+            # Not read-only: who reads a database in WAL mode shares memory with its writers.
+            options += ["--volume", f"{volume}:/stores/{service.name}"]
+            named.append(f"--store={service.name}=/stores/{service.name}/{service.store}")
+        program = ["python", "-m", "secrets_manager.admin", *arguments, *named]
+        command = self._command("--progress", "quiet", "run", *options, "secrets-manager", *program)
+        return Errand(tuple(command), self.root, self._environment)
+
+    def _data_volumes(self) -> dict[Service, str]:
+        """Answer the volume with the data of every service but the Secrets Manager that keeps any."""
+        configured = self._configuration()
+        return {
+            service: configured["volumes"][volume["source"]]["name"]
+            for service in services(self.root)
+            if service.name != "secrets-manager"
+            for volume in configured["services"].get(service.name, {}).get("volumes", ())
+            if volume["type"] == "volume" and volume["target"] == "/data"
+        }
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""

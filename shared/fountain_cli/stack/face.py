@@ -1,6 +1,8 @@
 """What a running platform can do, whichever runtime it has: tests and commands know this alone."""
 
+import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +11,20 @@ import httpx2
 
 class StackError(Exception):
     """The stack cannot do this; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A program that is run once, beside what a stack keeps; who starts it has its pipes."""
+
+    command: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str]
+
+    def run(self) -> int:
+        """Run it where the person sees it; answer the exit status."""
+        done = subprocess.run(self.command, cwd=self.directory, env=self.environment, check=False)  # noqa: S603
+        return done.returncode
 
 
 class Stack(Protocol):
@@ -75,8 +91,20 @@ class Stack(Protocol):
     def restarts(self) -> Mapping[str, int]:
         """Answer for each process how often it was started again since the stack was started."""
 
-    def administer(self, *arguments: str) -> int:
-        """Run a command of the Secrets Manager beside its database; answer the exit status."""
+    def prepare(self) -> None:
+        """Make the places for keys and data, with the right owners, where they are missing."""
+
+    def running(self) -> bool:
+        """Say whether anything of it runs."""
+
+    def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
+        """Answer how a command of the Secrets Manager is run beside its database.
+
+        Args:
+            arguments: the command, as `secrets_manager.admin` takes it.
+            stores: every other service's database is within reach, and named to the command by `--store`.
+            terminal: it may ask the person at the terminal; without, its pipes carry anything.
+        """
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted; answer the exit status."""

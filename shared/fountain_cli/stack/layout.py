@@ -29,6 +29,11 @@ class Service:
     tls: bool = False
     replicable: bool = True
 
+    @property
+    def store(self) -> str:
+        """The name of its embedded database, in the folder for its data."""
+        return f"{self.name.replace('-', '_')}.db"
+
 
 KNOWN = (
     Service("gateway-lookup", 8000, replicable=False),

@@ -14,7 +14,7 @@ import httpx2
 from dotenv import dotenv_values
 
 from fountain_cli.stack import edge, environment
-from fountain_cli.stack.face import StackError
+from fountain_cli.stack.face import Errand, StackError
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
@@ -266,16 +266,25 @@ class LocalStack:
             for name in self._supervisor.processes()
         }
 
-    def administer(self, *arguments: str) -> int:
-        """Run a command of the Secrets Manager beside its database."""
+    def prepare(self) -> None:
+        """Make the folders for keys and data."""
+        self.state.make(self.services)
+
+    def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
+        """Answer how a command of the Secrets Manager is run beside its database."""
+        del terminal
         [program] = [one for one in self._programs() if one.name == "secrets-manager"]
-        command = [sys.executable, "-m", "secrets_manager.admin", *arguments]
-        environment = {
-            **program.environment,
-            "PYTHONPATH": f"{program.environment['PYTHONPATH']}:{program.directory}",
-        }
-        done = subprocess.run(command, cwd=program.directory, env=environment, check=False)  # noqa: S603
-        return done.returncode
+        named = [
+            f"--store={one.name}={self.state.folder / 'data' / one.name / one.store}"
+            for one in self.services
+            if stores and one.name != "secrets-manager"
+        ]
+        path = f"{program.environment['PYTHONPATH']}:{program.directory}"
+        return Errand(
+            (sys.executable, "-m", "secrets_manager.admin", *arguments, *named),
+            program.directory,
+            {**program.environment, "PYTHONPATH": path},
+        )
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""
