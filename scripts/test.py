@@ -47,7 +47,8 @@ class Result:
 
 def unit_suites() -> list[Suite]:
     """Answer the suites that need no platform, the largest first so that none is waited for alone."""
-    folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), _ROOT / "caddy", _ROOT / "observability"]
+    others = [_ROOT / name for name in ("caddy", "observability", "scripts")]
+    folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), *others]
     found = [folder for folder in folders if (folder / "tests").is_dir()]
     found.sort(
         key=lambda folder: sum(path.stat().st_size for path in folder.rglob("test_*.py")), reverse=True
