@@ -53,12 +53,15 @@ class KeyExchange(Protocol):
 class ExchangeAtIssuer(Protocol):
     """One exchange at the Secrets Manager."""
 
-    async def exchange(self, api_key: str, *, through_edge: bool = False) -> tuple[str, float]:
+    async def exchange(
+        self, api_key: str, *, through_edge: bool = False, client: str = ""
+    ) -> tuple[str, float]:
         """Answer the token and the seconds that it lives.
 
         Args:
             api_key: as it was shown.
             through_edge: whether it was shown from outside, where not every key is honoured.
+            client: the address of who showed it, for the audit; "" if it is not known.
         """
         ...
 
@@ -120,7 +123,7 @@ class CachedKeyExchange:
             return token
         if now < self._refused.get(name, 0.0):
             raise Unauthenticated(_REFUSAL)
-        return await self._together(name, api_key, network_of(client))
+        return await self._together(name, api_key, client)
 
     def forget(self, api_key: str, token: str) -> None:
         """Forget this token for this key: it is not honoured any more."""
@@ -137,11 +140,11 @@ class CachedKeyExchange:
         where = b"edge " if _through_edge() else b"inside "
         return hmac.digest(self._hash_key, where + api_key.encode(), hashlib.sha256)
 
-    async def _together(self, name: bytes, api_key: str, address: str) -> str:
+    async def _together(self, name: bytes, api_key: str, client: str) -> str:
         """Exchange once for all who show the same key; given up when the last of them has gone."""
         running = self._running.get(name)
         if running is None:
-            task = asyncio.create_task(self._ask(name, api_key, address))
+            task = asyncio.create_task(self._ask(name, api_key, client))
             running = self._running[name] = _Exchange(task)
         running.waiting += 1
         try:
@@ -153,8 +156,8 @@ class CachedKeyExchange:
                 if self._running.get(name) is running:
                     del self._running[name]
 
-    async def _ask(self, name: bytes, api_key: str, address: str) -> str:
-        known = name in self._honoured
+    async def _ask(self, name: bytes, api_key: str, client: str) -> str:
+        known, address = name in self._honoured, network_of(client)
         turn = (
             self._known.take(name)
             if known
@@ -162,7 +165,8 @@ class CachedKeyExchange:
         )
         try:
             async with turn:
-                token, lives = await self._issuer.exchange(api_key, through_edge=_through_edge())
+                edge = _through_edge()
+                token, lives = await self._issuer.exchange(api_key, through_edge=edge, client=client)
         except LaneFull:
             raise TooManyRequests(_CROWDED, headers={"Retry-After": "2"}) from None
         except Unauthenticated:

@@ -116,7 +116,9 @@ class IssuerClient:
             form["resource"] = audience
         return _token_of(await self.request("POST", "/auth/token", data=form))
 
-    async def exchange(self, api_key: str, *, through_edge: bool = False) -> tuple[str, float]:
+    async def exchange(
+        self, api_key: str, *, through_edge: bool = False, client: str = ""
+    ) -> tuple[str, float]:
         """Answer a token for somebody else's API key and this service (RFC 8693); see
         `api_keys.ExchangeAtIssuer`.
         """
@@ -130,6 +132,8 @@ class IssuerClient:
         if through_edge:
             # Our own request comes from inside: only we know where theirs came from.
             form["through_edge"] = "true"
+        if client:
+            form["shown_from"] = client
         for last in (False, True):
             secret = await self._identity.api_key()
             response = await self.request("POST", "/auth/token", data={**form, "client_secret": secret})

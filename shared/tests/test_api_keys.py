@@ -19,12 +19,16 @@ class Issuer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.through_edge: list[bool] = []
+        self.clients: list[str] = []
         self.honoured: set[str] = set()
         self.down = False
         self.at_once = self.most_at_once = 0
 
-    async def exchange(self, api_key: str, *, through_edge: bool = False) -> tuple[str, float]:
+    async def exchange(
+        self, api_key: str, *, through_edge: bool = False, client: str = ""
+    ) -> tuple[str, float]:
         self.asked.append(api_key)
+        self.clients.append(client)
         self.through_edge.append(through_edge)
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
@@ -231,3 +235,11 @@ async def test_after_a_revocation_every_key_is_exchanged_anew(
     exchange.forget_all()
     with pytest.raises(Unauthenticated):
         await exchange.exchange(key)
+
+
+async def test_the_issuer_is_told_the_address_itself_and_not_its_network(
+    exchange: CachedKeyExchange, issuer: Issuer
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await exchange.exchange(new_key(), "2001:db8::7")
+    assert issuer.clients == ["2001:db8::7"]

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from fountain_common.db import Database
 from fountain_common.logging import get_logger
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.api_keys import ApiKey
@@ -31,6 +32,22 @@ class Principal:
     not_before: float
 
 
+#: The row of this id, or else of its neighbour: an unknown id is read, opened and compared like a known one.
+_NEAREST: Final = (
+    select(ApiKeyRow, IdentityRow)
+    .join(IdentityRow, IdentityRow.name == ApiKeyRow.identity)
+    .where(
+        ApiKeyRow.key_id
+        == func.coalesce(
+            select(func.min(ApiKeyRow.key_id))
+            .where(ApiKeyRow.key_id >= bindparam("wanted"))
+            .scalar_subquery(),
+            select(func.min(ApiKeyRow.key_id)).scalar_subquery(),
+        )
+    )
+)
+
+
 class Authenticator:
     """Turns API keys into principals, and remembers when each was last used."""
 
@@ -51,15 +68,9 @@ class Authenticator:
     def judge(self, session: Session, raw: str, client_id: str | None = None) -> Principal | None:
         """Do what `authenticate` does, inside a transaction."""
         key = ApiKey.parse(raw) or ApiKey("", raw)
-        query = (
-            select(ApiKeyRow, IdentityRow)
-            .join(IdentityRow, IdentityRow.name == ApiKeyRow.identity)
-            .where(ApiKeyRow.key_id == key.key_id)
-        )
-        found = session.execute(query).one_or_none()
-        row, identity = found or self._nobody
+        row, identity = session.execute(_NEAREST, {"wanted": key.key_id}).one_or_none() or self._nobody
         # Everything is computed before anything is decided: an unknown id costs what a known one does.
-        now = self._clock()
+        now, found = self._clock(), row.key_id == key.key_id
         genuine = self._rows.genuine_key(row) & self._rows.genuine(identity)
         honoured = (
             key.matches(row.hash)
@@ -69,9 +80,9 @@ class Authenticator:
             & (identity.revoked_at is None)
             & (row.expires_at is None or now < row.expires_at)
             & (client_id is None or client_id == identity.name)
-            & (found is not None)
+            & found
         )
-        if not genuine:
+        if found and not genuine:
             get_logger().error("row_refused", key_id=row.key_id, identity=identity.name)
         if not honoured:
             return None
@@ -106,7 +117,7 @@ class Authenticator:
 
 
 def _stand_in(rows: IdentityRows) -> tuple[ApiKeyRow, IdentityRow]:
-    """Make rows of nobody, which an unknown key is compared with."""
+    """Make rows of nobody, which a key is compared with while there are none."""
     identity = IdentityRow(
         name="nobody",
         kind="robot",

@@ -9,6 +9,7 @@ from fountain_common.auth import authenticate
 from fountain_common.errors import Problem
 from fountain_common.middleware import route_template
 from fountain_common.requests import current
+from fountain_common.tries import network_of
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secrets_manager.core import Core
@@ -47,7 +48,8 @@ class AuditDenials:
         context = current()
         failures = 1
         if status == 401:
-            failures = self._throttle.failed(context.client if context else "", self._monotonic()).report
+            address = network_of(context.client) if context else ""
+            failures = self._throttle.failed(address, self._monotonic()).report
             if not failures:
                 return
         caller = None

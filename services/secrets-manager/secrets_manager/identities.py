@@ -114,21 +114,25 @@ class Identities:
         remote: bool | None = None,
         description: str | None = None,
     ) -> IdentityRow:
-        """Change an identity; other roles revoke its tokens, so that none with the old ones is left."""
+        """Change an identity.
+
+        Other roles revoke its tokens, so that none with the old ones is left; and so does being remote no
+        more, as nothing in a token tells whether it was got from outside.
+        """
 
         def write(session: Session) -> IdentityRow:
             row = self._living(session, name)
-            other_roles = roles is not None and _joined(roles) != row.roles
-            if other_roles:
-                assert roles is not None  # noqa: S101 - for the type checker
+            loses = row.remote and remote is False
+            if roles is not None and _joined(roles) != row.roles:
                 self._keep_an_admin(session, row, stays="admin" in roles)
-                row.roles = _joined(roles)
+                row.roles, loses = _joined(roles), True
+            if loses:
                 self._revoke_tokens(session, SUBJECT, name, {"identity": name})
             row.remote = row.remote if remote is None else remote
             row.description = row.description if description is None else description
             self._rows.sign(row)
             detail = {"roles": row.roles.split(",") if row.roles else [], "remote": row.remote}
-            self._record(session, actor, "identities:update", name, {**detail, "revoked_tokens": other_roles})
+            self._record(session, actor, "identities:update", name, {**detail, "revoked_tokens": loses})
             return row
 
         return await self._db.write(write)

@@ -1,7 +1,7 @@
 """Deciding whether a token is issued, and for what (design, section 4; RFC 6749, RFC 8693)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -10,6 +10,7 @@ from fountain_common.errors import TooManyRequests, Unauthenticated, Unavailable
 from fountain_common.names import PLATFORM
 from fountain_common.requests import RequestContext, current
 from fountain_common.roles import Permission, permissions_of
+from fountain_common.tries import network_of
 from sqlalchemy.orm import Session
 
 from secrets_manager.audit import SELF, Audit, TamperedAuditError
@@ -145,20 +146,23 @@ class Issuance:
         if asked.resources not in ((), (client.name,)):
             await self._refuse(client, context, {"reason": "audience"}, _EXCHANGE)
             raise OAuthError("invalid_target", "A key can be exchanged for a token for oneself alone.")
+        # From here on the client has proved who it is, and may say where a key was shown to it.
+        where: dict[str, object] = {"shown_from": asked.shown_from} if asked.shown_from else {}
         shown = await self._authenticator.authenticate(asked.subject_token)
         if shown is None or client.name not in shown.audiences:
-            await self._refuse_exchange(client, shown, context, exposed=bool(shown and not shown.audiences))
+            where["exposed"] = bool(shown and not shown.audiences)
+            await self._refuse_exchange(client, shown, context, where)
             raise OAuthError(
                 "invalid_grant", f"The key is not honoured, or was not made with {client.name} as audience."
             )
         if _held_back(shown, asked.through_edge):
-            await self._refuse_exchange(client, shown, context, reason="edge")
+            await self._refuse_exchange(client, shown, context, {**where, "reason": "edge"})
             raise OAuthError(
                 "invalid_grant",
                 f"The keys of {shown.name} are for use inside. An admin can make the identity remote.",
             )
         grant = Grant(shown.name, shown.roles, (client.name,), client.name, shown.key_id)
-        detail = {"key_id": shown.key_id, "client": client.name}
+        detail = {"key_id": shown.key_id, "client": client.name, **where}
         judged = [(asked.subject_token, shown), (asked.client_secret, client)]
         return await self._grant(grant, judged, _EXCHANGE, detail, context)
 
@@ -200,14 +204,20 @@ class Issuance:
         return mint(grant, self._keys.current(), self._issuer, moment, judged[0][1].not_before)
 
     async def _refuse_exchange(
-        self, client: Principal, shown: Principal | None, context: RequestContext, **detail: object
+        self,
+        client: Principal,
+        shown: Principal | None,
+        context: RequestContext,
+        said: Mapping[str, object],
     ) -> None:
         """Write down that a key which somebody showed to a service was refused.
 
-        Whoever can reach the service can make it ask, as often as he likes: many wrong keys at one service,
+        Whoever can reach the service can make it ask, as often as he likes: many wrong keys from one address,
         and many tries of one key, become one record.
         """
-        source = f"{client.name} {shown.key_id if shown else ''}"
+        detail = dict(said)
+        address = network_of(str(detail.get("shown_from", "")))
+        source = f"{client.name} key {shown.key_id}" if shown else f"{client.name} from {address}"
         report = self._throttle.failed(source, self._monotonic()).report
         if not report:
             return
@@ -220,7 +230,8 @@ class Issuance:
 
     async def _failed(self, claimed: str, context: RequestContext | None, client: str = "") -> float:
         """Count a wrong key, write it down unless too many came, and return the seconds to wait."""
-        verdict = self._throttle.failed(context.client if context else client, self._monotonic())
+        address = network_of(context.client if context else client)
+        verdict = self._throttle.failed(address, self._monotonic())
         if verdict.report:
             detail = {"claimed": claimed[:64], "failures": verdict.report}
             await self._record("unknown", "denied", context, detail)

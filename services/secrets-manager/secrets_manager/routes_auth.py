@@ -104,6 +104,10 @@ _FORM: Final = {
             "description": "Exchange: whether the key was shown in a request that came through the edge, "
             "where the keys of services are honoured only if these are remote.",
         },
+        "shown_from": {
+            "type": "string",
+            "description": "Exchange: the address of who showed the key, for the audit.",
+        },
     },
 }
 _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/TokenErrorAnswer"}}}

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote_plus
 import orjson
 from fountain_common.errors import InvalidName
 from fountain_common.names import service_name
+from fountain_common.requests import plain_address
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
@@ -42,6 +43,8 @@ class TokenRequest:
     """What was asked for. Its repr shows no credential, since it has none.
 
     `through_edge`: of an exchange, whether the key was shown in a request that came through the edge.
+    `shown_from`: of an exchange, the address of who showed it; "" if the service does not know or say it.
+    Both are the service's word, to be believed of one that has proved who it is.
     """
 
     grant_type: str
@@ -51,6 +54,7 @@ class TokenRequest:
     subject_token: str = ""
     used_basic: bool = False
     through_edge: bool = False
+    shown_from: str = ""
 
 
 def read_request(content_type: str, authorization: str | None, body: bytes) -> TokenRequest:
@@ -94,6 +98,7 @@ def read_request(content_type: str, authorization: str | None, body: bytes) -> T
         subject_token,
         used_basic,
         _through_edge(fields),
+        _shown_from(fields),
     )
 
 
@@ -179,6 +184,17 @@ def _through_edge(fields: dict[str, list[str]]) -> bool:
     if said not in ("true", "false"):
         raise OAuthError("invalid_request", "through_edge must be true or false.")
     return said == "true"
+
+
+def _shown_from(fields: dict[str, list[str]]) -> str:
+    said = _one(fields, "shown_from")
+    if said is None:
+        return ""
+    return plain_address(said) or _no_address()
+
+
+def _no_address() -> str:
+    raise OAuthError("invalid_request", "shown_from must be an IP address.")
 
 
 def _resources(fields: dict[str, list[str]]) -> tuple[str, ...]:

@@ -193,3 +193,51 @@ def test_a_flood_of_wrong_keys_at_a_service_is_no_flood_of_records_and_no_right_
     exposed = exchange(running, running.key_of("admin"))
     assert exposed.status_code == 400
     assert denied_exchanges(running)[0]["detail"]["exposed"] is True
+
+
+def test_the_record_of_an_exchange_says_where_the_key_was_shown(running):
+    ada = running.person("ada", "operator", audiences=["example-consumer"])
+    assert exchange(running, ada, shown_from="203.0.113.7").status_code == 200
+    assert exchange(running, running.key_of("admin"), shown_from="::ffff:203.0.113.8").status_code == 400
+    query = {"action": "tokens:exchange"}
+    records = running.client.get("/audit", params=query, headers=running.as_("admin")).json()["items"]
+    told = {record["caller"]: record["detail"]["shown_from"] for record in records}
+    assert told == {"ada": "203.0.113.7", "admin": "203.0.113.8"}
+
+
+def test_who_has_not_proved_who_he_is_says_nothing_about_where_a_key_was_shown(running):
+    wrong = running.key_of("example-consumer")[:-6] + "AAAAAA"
+    form = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": running.key_of("admin"),
+        "subject_token_type": "urn:fountain:params:token-type:api-key",
+    }
+    assert running.ask_token(wrong, **form, shown_from="203.0.113.7").status_code == 401
+    nobody = running.person("nobody-special", "viewer")
+    assert running.ask_token(nobody, **form, shown_from="203.0.113.7").status_code == 400
+    audit = running.client.get("/audit", params={"limit": 500}, headers=running.as_("admin")).text
+    assert "203.0.113.7" not in audit
+
+
+def test_wrong_keys_from_one_address_hide_nothing_that_comes_from_another(running):
+    wrong = running.person("ada", "operator")[:-6]
+    for number in range(30):
+        exchange(running, f"{wrong}{number:06d}", shown_from=f"2001:db8::{number:x}")
+    exchange(running, f"{wrong}zzzzzz", shown_from="203.0.113.9")
+    records = denied_exchanges(running)
+    assert records[0]["detail"]["shown_from"] == "203.0.113.9"
+    assert len(records) <= 12  # addresses of one network count as one
+
+
+def test_an_identity_that_is_remote_no_more_loses_the_tokens_it_got_outside(running):
+    admin = running.as_("admin")
+    running.client.patch("/identities/notification", json={"remote": True}, headers=admin)
+    key = running.key_of("notification")
+    outside = running.ask_token(key, headers={"X-Fountain-Edge": "1"}).json()["access_token"]
+    headers = {"Authorization": f"Bearer {outside}"}
+    assert running.client.get("/secrets/notification", headers=headers).status_code == 200
+    running.client.patch("/identities/notification", json={"description": "mail"}, headers=admin)
+    assert running.client.get("/secrets/notification", headers=headers).status_code == 200
+    running.client.patch("/identities/notification", json={"remote": False}, headers=admin)
+    assert running.client.get("/secrets/notification", headers=headers).status_code == 401
+    assert running.client.get("/secrets/notification", headers=running.as_("notification")).status_code == 200

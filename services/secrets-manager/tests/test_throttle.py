@@ -26,3 +26,13 @@ def test_memory_is_bounded():
     for number in range(10_000):
         throttle.failed(str(number), 0)
     assert len(throttle._buckets) == 100
+
+
+def test_ten_thousand_failures_are_a_handful_of_reports_from_one_address_and_from_many():
+    throttle = FailureThrottle()
+    verdicts = [throttle.failed("a", number / 1000) for number in range(10_000)]
+    assert sum(verdict.report > 0 for verdict in verdicts) == 11  # the burst, and one in ten seconds
+    assert sum(verdict.report for verdict in verdicts) + throttle.failed("a", 1e6).report == 10_001
+    many = FailureThrottle()
+    verdicts = [many.failed(f"10.0.0.{number % 20}", number / 1000) for number in range(10_000)]
+    assert sum(verdict.report > 0 for verdict in verdicts) == 20 * 11

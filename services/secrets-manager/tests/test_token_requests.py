@@ -70,3 +70,17 @@ def test_what_is_malformed_is_named_as_oauth_names_it(body, options, error):
     with pytest.raises(OAuthError) as raised:
         read(body, **options)
     assert raised.value.error == error
+
+
+@pytest.mark.parametrize("said", ["somewhere", "203.0.113.7, 10.0.0.1"])
+def test_where_a_key_was_shown_is_an_address(said):
+    exchange = {
+        "grant_type": EXCHANGE,
+        "client_secret": "s",
+        "subject_token": "k",
+        "subject_token_type": "urn:fountain:params:token-type:api-key",
+    }
+    assert read({**exchange, "shown_from": "2001:DB8::1"}).shown_from == "2001:db8::1"
+    assert read(exchange).shown_from == ""
+    with pytest.raises(OAuthError, match="address"):
+        read({**exchange, "shown_from": said})
