@@ -1,6 +1,6 @@
 # The platform's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: bench help new-service up down logs token status demo dev trust test fuzz check format lock base-images clean
+.PHONY: bench help new-service up down logs token status demo dev trust test fuzz check format lock sbom licences base-images clean
 SHELL := /bin/bash
 
 python := .venv/bin/python
@@ -51,6 +51,12 @@ format: $(ready) ## Format the code
 
 lock: $(ready) ## Pin all dependencies anew, with hashes (upgrade=1: to the newest that fit)
 	@scripts/lock.sh $(if $(upgrade),--upgrade)
+
+sbom: $(ready) ## Write what every built image is made of (CycloneDX) into build/sbom
+	@$(python) scripts/sbom.py
+
+licences: $(ready) ## Print the licence of everything that gets into an image
+	@$(python) scripts/check_licences.py --table
 
 base-images: $(ready) ## Make the base images without an image registry
 	@scripts/base-images.sh
