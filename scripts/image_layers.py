@@ -54,6 +54,7 @@ class Archive:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - closed with its file
+        self._layers: dict[str, tarfile.TarFile] = {}
 
     def images(self) -> list[Image]:
         """Answer the images, in the order in which they were asked for."""
@@ -73,15 +74,10 @@ class Archive:
 
     def texts(self, image: Image, ends: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
         """Answer path and content of the files that a container sees whose path ends so."""
-        wanted = {path: layer for path, (layer, _) in self._seen(image).items() if path.endswith(ends)}
-        for layer in image.layers:
-            with self._opened(layer) as tar:
-                for info in tar:
-                    path = _path(info.name)
-                    if info.isfile() and wanted.get(path) == layer:
-                        content = tar.extractfile(info)
-                        assert content is not None
-                        yield path, content.read()
+        for path, (layer, info) in self._seen(image).items():
+            content = self._layer(layer).extractfile(info) if path.endswith(ends) and info.isfile() else None
+            if content is not None:
+                yield path, content.read()
 
     def write_all(self, out: IO[bytes]) -> None:
         """Write everything that is in the archive, layers unpacked."""
@@ -92,8 +88,7 @@ class Archive:
     def _seen(self, image: Image) -> dict[str, tuple[str, tarfile.TarInfo]]:
         seen: dict[str, tuple[str, tarfile.TarInfo]] = {}
         for layer in image.layers:
-            with self._opened(layer) as tar:
-                infos = tar.getmembers()
+            infos = self._layer(layer).getmembers()
             for path in [_path(info.name) for info in infos]:
                 _hide(seen, path)
             for info in infos:
@@ -102,10 +97,18 @@ class Archive:
                     seen[path] = (layer, info)
         return seen
 
-    @contextmanager
-    def _opened(self, layer: str) -> Iterator[tarfile.TarFile]:
-        with tarfile.open(fileobj=_unpacked(self._member(layer), layer), mode="r:") as tar:
-            yield tar
+    def _layer(self, name: str) -> tarfile.TarFile:
+        # Images share layers: each is unpacked and listed once.
+        if name not in self._layers:
+            file = self._member(name)
+            unpacked = _unpacked(file, name)
+            if unpacked is not file:
+                spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the archive
+                shutil.copyfileobj(unpacked, spooled, 1 << 20)
+                spooled.seek(0)
+                unpacked = spooled
+            self._layers[name] = tarfile.open(fileobj=unpacked, mode="r:")  # noqa: SIM115 - as above
+        return self._layers[name]
 
     def _member(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(name)

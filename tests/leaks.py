@@ -4,11 +4,13 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import image_layers
 from fountain_cli.stack import ComposeStack, LocalStack
 
 _SHORTEST = 12
@@ -109,38 +111,34 @@ def _local(stack: LocalStack) -> Iterator[Place]:
             yield Place(
                 f"environment of process {process.name}", ("cat", f"{process}/environ", f"{process}/cmdline")
             )
-    # Sockets cannot be archived, and files change while they are read: neither is a failure.
+    # Files change and vanish while they are read, which is no failure (1); one that cannot be read is (2).
     left_out = [f"--exclude=./{name}" for name in _KEY_FOLDERS]
-    tar = (
-        "tar",
-        "-C",
-        str(state),
-        *left_out,
-        "--warning=no-file-changed",
-        "--ignore-failed-read",
-        "-cf",
-        "-",
-        ".",
-    )
-    yield Place("state, logs and databases", ("sh", "-c", '"$@" || test $? = 1', "tar", *tar))
+    yield Place("state, logs and databases", _archived("-C", str(state), *left_out, "."))
+
+
+def containers(stack: ComposeStack) -> list[dict[str, Any]]:
+    """Answer what Docker knows of each container of the platform."""
+    found: list[dict[str, Any]] = json.loads(_docker("inspect", *_ids(stack)))
+    return found
 
 
 def _containers(stack: ComposeStack) -> Iterator[Place]:
     images = set()
-    for identity in _ids(stack):
-        [container] = json.loads(_docker("inspect", identity))
+    for container in containers(stack):
+        identity = container["Id"]
         name = container["Name"].removeprefix("/")
         images.add(container["Image"])
         yield Place(f"configuration and environment of {name}", ("docker", "inspect", identity))
         pids = _docker("top", identity, "-eo", "pid").split()[1:]
         environments = [f"/proc/{pid}/environ" for pid in pids if Path(f"/proc/{pid}").exists()]
         yield Place(f"environments of the processes of {name}", ("cat", *environments))
-        tar = ("tar", "-cf", "-", *_searched(container))
-        yield Place(
-            f"files of {name}",
-            ("docker", "exec", identity, "sh", "-c", '"$@" 2>/dev/null || test $? = 1', "tar", *tar),
-        )
-    yield Place("images", ("docker", "save", *sorted(images)))
+        yield Place(f"files of {name}", ("docker", "exec", identity, *_archived(*_searched(container))))
+    # Layers may be compressed: they are searched unpacked.
+    yield Place("images", (sys.executable, image_layers.__file__, *sorted(images)))
+
+
+def _archived(*arguments: str) -> tuple[str, ...]:
+    return ("sh", "-c", '"$@" || test $? = 1', "tar", "tar", "-cf", "-", *arguments)
 
 
 def _searched(container: Mapping[str, Any]) -> list[str]:
