@@ -1,5 +1,6 @@
 """One edge for all tests, with stubs of the platform's services and of one that nobody configured."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ class World:
     secrets_manager: Stub
     notification: Stub
     shop: Stub
-    routes: dict[str, tuple[int, int]]
+    routes: dict[str, tuple[int, ...]]
     denied: set[str]
 
     def answer_as_gateway(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
@@ -35,10 +36,10 @@ class World:
                 {"Content-Type": "text/html", "X-From": "gateway"},
                 b"<h1>No service is reached here</h1>",
             )
-        first, second = found
+        names = ("", "-2", "-3", "-4")
         upstreams = {
-            "X-Fountain-Upstream": f"127.0.0.1:{first}",
-            "X-Fountain-Upstream-2": f"127.0.0.1:{second}",
+            f"X-Fountain-Upstream{name}": f"127.0.0.1:{port}"
+            for name, port in zip(names, itertools.cycle(found), strict=False)
         }
         return 200, upstreams, b""
 
@@ -59,7 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "FOUNTAIN_NOTIFICATION_UPSTREAM": f"127.0.0.1:{notification.port}",
         },
     )
-    world = World(edge, *stubs, routes={"shop": (shop.port, shop.port)}, denied=set())
+    world = World(edge, *stubs, routes={"shop": (shop.port,)}, denied=set())
     gateway.answer = world.answer_as_gateway
     for stub in (secrets_manager, notification, shop):
         stub.answer = lambda seen, name=stub.name: (200, {"X-From": name}, seen.body or name.encode())

@@ -132,6 +132,37 @@ class Stub:
             await send({"type": "websocket.send", "text": f"echo {message['text']}"})
 
 
+class Dying:
+    """Something that takes a request, reads all of it, and hangs up: a service that is killed just then."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+                    length = next(
+                        (
+                            int(line[15:])
+                            for line in head.split(b"\r\n")
+                            if line.lower().startswith(b"content-length:")
+                        ),
+                        0,
+                    )
+                    while len(body) < length:
+                        body += connection.recv(65536)
+                    self.requests.append(head + body)
+
+    def stop(self) -> None:
+        self._listener.close()
+
+
 @dataclass
 class Edge:
     """A running Caddy."""

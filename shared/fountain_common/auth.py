@@ -27,6 +27,14 @@ async def authenticate(request: HTTPConnection) -> Caller:
         Unauthenticated: none, or one that is not honoured.
         Unavailable: it cannot be judged now.
     """
+    caller = await _judge(request)
+    if request.scope["type"] == "websocket":
+        # It outlives the question: it ends when this caller's token does.
+        request.state.caller = caller
+    return caller
+
+
+async def _judge(request: HTTPConnection) -> Caller:
     platform = request.app.state.platform
     authorization = request.headers.get("authorization")
     api_key = request.headers.get("x-api-key")

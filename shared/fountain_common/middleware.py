@@ -17,7 +17,7 @@ from fountain_common.metrics import UNMATCHED, Metrics
 from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
 from fountain_common.shortcuts import Answer, QuickRequest, Shortcut, Shortcuts
 from fountain_common.tracing import enter_span
-from fountain_common.websocket import SocketExchange
+from fountain_common.websocket import OpenSockets
 
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
 _QUIET = frozenset({"/health", "/metrics"})
@@ -59,7 +59,7 @@ class RequestLayer:
     ) -> None:
         self._app = app
         self._metrics, self._edge, self._max_body_bytes = metrics, edge, max_body_bytes
-        self._tracing = tracing
+        self._sockets, self._tracing = OpenSockets(), tracing
         self._streams = frozenset(stream_paths)
         self._shortcuts = Shortcuts(shortcuts)
 
@@ -143,12 +143,12 @@ class RequestLayer:
         context = accept(headers, client, enter_span() if self._tracing else None)
         scope.setdefault("state", {}).update(request_id=context.request_id, context=context)
         token = enter(context)
-        exchange = SocketExchange(send, context.request_id.encode())
+        exchange = self._sockets.exchange(scope, receive, send, context.request_id)
         try:
             if credential_in_url(scope["query_string"], headers.get(b"host", b""), scope["path"]):
                 await exchange.refuse(scope, 400, _IN_URL)
             else:
-                await self._app(scope, receive, exchange)
+                await self._app(scope, exchange.receive, exchange)
         except WebSocketDisconnect:
             # The caller left while it was listened to: how most sockets end.
             pass
@@ -156,6 +156,7 @@ class RequestLayer:
             get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
             await exchange.fail(scope)
         finally:
+            self._sockets.forget(exchange)
             # Logged when it ends; how long it was open says nothing about how fast we are.
             seconds = time.perf_counter() - started
             self._record(scope, context, exchange.status or CLIENT_CLOSED, seconds, method="GET", timed=False)

@@ -1,5 +1,6 @@
 """WebSockets of a service: who is let in, how others are refused, how each ends, and what is logged."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -12,7 +13,9 @@ from fountain_common.guard import UnguardedOperation
 from fountain_common.requests import current
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import ServiceClient, service_client
+from fountain_common.websocket import SocketExchange
 from starlette.testclient import WebSocketDenialResponse
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 FAILURES = {"forbidden": Forbidden("no"), "away": Unavailable("no"), "broken": RuntimeError("marker")}
@@ -84,6 +87,53 @@ def test_an_open_socket_ends_with_a_code_for_what_was_met(
         with pytest.raises(WebSocketDisconnect) as ended:
             socket.receive_text()
     assert ended.value.code == code
+
+
+@pytest.mark.parametrize("what", [{"subject": "ann"}, {"key_id": "abcdef012345"}])
+def test_a_socket_ends_when_its_caller_is_revoked(client: ServiceClient, what: dict[str, str]) -> None:
+    given = client.bearer("ann", ("admin",), kid_api="abcdef012345")
+    other = client.bearer("bob", ("admin",), kid_api="bcdef0123456")
+    with (
+        client.websocket_connect("/echo", headers=given) as socket,
+        client.websocket_connect("/echo", headers=other) as untouched,
+    ):
+        socket.send_text("hello")
+        socket.receive_text()
+        client.world.secrets_manager.revoke(**what)
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+        assert (ended.value.code, ended.value.reason) == (1008, "The token has been revoked.")
+        untouched.send_text("still here")
+        assert untouched.receive_text().startswith("bob still here")
+
+
+def test_a_socket_ends_with_the_token_that_opened_it(client: ServiceClient) -> None:
+    given = client.bearer("ann", ("admin",), exp=time.time() + 0.3)
+    with client.websocket_connect("/echo", headers=given) as socket:
+        socket.send_text("hello")
+        socket.receive_text()
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+    assert (ended.value.code, ended.value.reason) == (1008, "The token has expired.")
+
+
+async def test_what_a_caller_says_after_its_socket_was_ended_is_not_heard() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.receive", "text": "one more"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    exchange = SocketExchange(receive, send, b"1", lambda _: None)
+    await exchange({"type": "websocket.accept"})
+    assert (await exchange.receive())["type"] == "websocket.receive"
+    await exchange.end("enough")
+    assert (await exchange.receive())["type"] == "websocket.disconnect"
+    with pytest.raises(ConnectionAbortedError):
+        await exchange({"type": "websocket.send", "text": "an answer"})
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
 
 
 def test_a_socket_is_logged_and_counted_once_it_has_ended(

@@ -132,6 +132,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "GATEWAY_URL": "http://gateway-lookup:8000",
         "ISSUER_URL": "https://secrets-manager:8000",
         "PROBE_SECONDS": "3600",
+        "VIGIL_SECONDS": "3600",
         "LOG_LEVEL": "ERROR",
     }
 

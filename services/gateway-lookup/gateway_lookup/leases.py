@@ -230,6 +230,13 @@ def probed(lease: Lease, well: bool) -> Lease:
     return lease if failures == lease.failures else replace(lease, failures=failures)
 
 
+def lost(lease: Lease) -> Lease:
+    """Answer the lease of an instance that takes no connection: it is down at once, until a probe says
+    otherwise.
+    """
+    return replace(lease, failures=FAILURES_UNTIL_DOWN)
+
+
 def sweep(leases: Collection[Lease], now: float, kept_seconds: float = EXPIRED_KEPT_SECONDS) -> Sweep:
     """Find the leases that have run out.
 

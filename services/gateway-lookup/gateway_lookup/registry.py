@@ -3,14 +3,16 @@
 One event loop owns it; nothing here waits. What must survive a restart is written by `service.py` first.
 """
 
-import difflib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway_lookup.leases import Key, Lease, State
 from gateway_lookup.lookups import Document, StaticEntry, document
+from gateway_lookup.near import near
 
+UPSTREAMS = 4
+"""So many instances are named to the edge at once: as long as one of them lives, no request fails."""
 _RANK = {State.UP: 0, State.DRAINING: 1, State.DOWN: 2}
 
 
@@ -29,8 +31,10 @@ class Registry:
     statics: dict[str, StaticEntry] = field(default_factory=dict)
     _services: dict[str, dict[str, Lease]] = field(default_factory=dict)
     _addresses: dict[tuple[str, int], set[Key]] = field(default_factory=dict)
-    _labels: dict[str, str] = field(default_factory=dict)
+    _labels: dict[str, str] | None = None
+    _names: list[str] | None = None
     _documents: dict[str, Document] = field(default_factory=dict)
+    _best: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _turn: Iterator[int] = field(default_factory=itertools.count)
 
     def put(self, lease: Lease) -> None:
@@ -84,7 +88,13 @@ class Registry:
 
     def names(self) -> list[str]:
         """Answer the name of every service that is known in any way, sorted."""
-        return sorted({*self._services, *self.statics, *self.pinned})
+        if self._names is None:
+            self._names = sorted({*self._services, *self.statics, *self.pinned})
+        return self._names
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a service is known in any way."""
+        return name in self._services or name in self.statics or name in self.pinned
 
     def lookup(self, name: str) -> Document | None:
         """Answer the lookup of a service, encoded; None if it is nowhere."""
@@ -96,9 +106,8 @@ class Registry:
         return found
 
     def near(self, name: str) -> list[str]:
-        """Answer at most three known names that look like this one."""
-        reachable = [known for known in self.names() if self.lookup(known)]
-        return difflib.get_close_matches(name, reachable, n=3, cutoff=0.5)
+        """Answer at most three names that look like this one, of services that are somewhere."""
+        return [known for known in near(name, self.names()) if self.lookup(known)]
 
     def service_at(self, label: str) -> str | None:
         """Answer the service that is reached under a subdomain: its own name first, then what it asked for
@@ -106,28 +115,30 @@ class Registry:
         """
         if self.lookup(label) is not None:
             return label
-        if not self._labels:
+        if self._labels is None:
             self._labels = dict(self._claimed_labels())
         return self._labels.get(label)
 
-    def upstreams(self, label: str) -> tuple[str, str] | None:
-        """Answer two URLs for a subdomain, different ones where there are two, each call beginning with the
-        next; None: nobody.
+    def upstreams(self, label: str) -> tuple[str, ...] | None:
+        """Answer some URLs for a subdomain, each call beginning with the next; None: nobody.
+
+        They are of instances that are up. Others are named only where none is: whoever tries several at
+        random would come to them, too.
         """
         name = self.service_at(label)
         if name is None:
             return None
         if name in self.statics and name not in self.pinned:
-            return self.statics[name].url, self.statics[name].url
-        live = self.live(name)
-        if not live:
+            return (self.statics[name].url,)
+        best = self._best.get(name)
+        if best is None:
+            live = self.live(name)
+            best = tuple(lease.claim.url for lease in live if lease.state is live[0].state)
+            self._best[name] = best
+        if not best:
             return None
-        best = [lease for lease in live if lease.state is live[0].state]
-        turn = next(self._turn)
-        first = best[turn % len(best)]
-        others = [lease for lease in live if lease is not first]
-        second = best[(turn + 1) % len(best)] if len(best) > 1 else (others or [first])[0]
-        return first.claim.url, second.claim.url
+        turn, count = next(self._turn), len(best)
+        return tuple(best[(turn + step) % count] for step in range(min(UPSTREAMS, count)))
 
     def _claimed_labels(self) -> Iterator[tuple[str, str]]:
         for lease in self.leases.values():
@@ -146,7 +157,9 @@ class Registry:
     def _changed(self, name: str) -> None:
         self.revision += 1
         self._documents.pop(name, None)
-        self._labels = {}
+        self._best.pop(name, None)
+        self._names = None
+        self._labels = None
 
 
 def restore(registry: Registry, leases: Iterable[Lease], statics: Iterable[StaticEntry]) -> None:

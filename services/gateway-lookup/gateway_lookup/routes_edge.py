@@ -1,5 +1,6 @@
 """`/internal`: what Caddy asks, and nobody else gets to see."""
 
+import itertools
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -14,19 +15,19 @@ from gateway_lookup.pages import not_found_page, page_headers
 router = APIRouter(dependencies=[Depends(edge_only)], include_in_schema=False)
 
 Host = Annotated[str, Query(max_length=255)]
-UPSTREAM, OTHER_UPSTREAM = "X-Fountain-Upstream", "X-Fountain-Upstream-2"
+UPSTREAMS = tuple(f"X-Fountain-Upstream{suffix}" for suffix in ("", "-2", "-3", "-4"))
 
 
 @router.get("/internal/route")
 async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
-    """Answer two upstreams for a Host header, `host:port` each, the second for when the first cannot be
-    reached.
+    """Answer four upstreams for a Host header, `host:port` each: who cannot reach one tries another. Where
+    there are fewer instances, they repeat.
     """
     label = gateway.label_of(host)
     found = gateway.registry.upstreams(label) if label else None
     if found is not None and all(url.startswith("http://") for url in found):
-        first, second = (urlsplit(url).netloc for url in found)
-        return Response(headers={UPSTREAM: _with_port(first), OTHER_UPSTREAM: _with_port(second)})
+        places = [_with_port(urlsplit(url).netloc) for url in found]
+        return Response(headers=dict(zip(UPSTREAMS, itertools.cycle(places), strict=False)))
     near = gateway.registry.near(label) if label else []
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(

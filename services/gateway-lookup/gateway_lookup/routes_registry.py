@@ -1,5 +1,6 @@
 """`/registry`: instances come and go by themselves; an admin adds what cannot."""
 
+import bisect
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -49,10 +50,11 @@ async def list_registry(
     """Answer every service with its instances, expired ones included, by name. For those who run the
     platform.
     """
-    names = [name for name in gateway.registry.names() if cursor is None or name > cursor]
-    page = names[:limit]
+    names = gateway.registry.names()
+    begin = 0 if cursor is None else bisect.bisect_right(names, cursor)
+    page = names[begin : begin + limit]
     items = [_entry(gateway.registry, name, gateway.monotonic()) for name in page]
-    return RegistryPage(items=items, next=page[-1] if len(names) > limit else None)
+    return RegistryPage(items=items, next=page[-1] if len(names) > begin + limit else None)
 
 
 @router.get(
@@ -66,7 +68,7 @@ async def get_registry_entry(_: Reader, name: ServiceName, gateway: GatewayDep) 
     """Answer a service's instances with their generations and leases, its static entry and its pinned
     address.
     """
-    if name not in gateway.registry.names():
+    if not gateway.registry.knows(name):
         raise NotFound(f"Nothing is registered for {name}.", near=gateway.registry.near(name))
     return _entry(gateway.registry, name, gateway.monotonic())
 

@@ -165,6 +165,12 @@ class Gateway:
         if held is not None and not held.expired:
             self.registry.put(leases.probed(held, well))
 
+    def lost(self, key: Key) -> None:
+        """Take note that an instance takes no connection."""
+        held = self.registry.leases.get(key)
+        if held is not None and not held.expired:
+            self.registry.put(leases.lost(held))
+
     async def put_static(self, entry: StaticEntry, *, create: bool) -> None:
         """Add or replace a static entry.
 

@@ -38,6 +38,10 @@ class GatewaySettings(ServiceSettings):
     """How often the gateway looks for leases that have run out, in seconds."""
     probe_seconds: float = Field(default=5, gt=0)
     """How often the gateway asks every instance how it is, in seconds."""
+    vigil_seconds: float = Field(default=1, gt=0)
+    """How often the gateway begins to watch the instances that have come, by a connection to each, in
+    seconds.
+    """
     describe_seconds: float = Field(default=60, gt=0)
     """How often the gateway fetches the OpenAPI document of every service, in seconds."""
 

@@ -12,6 +12,7 @@ from gateway_lookup.fetch import Fetcher
 from gateway_lookup.leases import Lease
 from gateway_lookup.observations import Observations, read_health, read_openapi
 from gateway_lookup.service import Gateway
+from gateway_lookup.vigil import Vigil
 
 AT_ONCE = 32
 PROBES_PER_SECOND = 200
@@ -19,7 +20,7 @@ PROBES_PER_SECOND = 200
 
 
 class Watcher:
-    """Runs three loops while the gateway runs; a failure in one round is logged and the next round comes.
+    """Runs its loops while the gateway runs; a failure in one round is logged and the next round comes.
 
     Args:
         gateway: the registry.
@@ -29,6 +30,7 @@ class Watcher:
 
     def __init__(self, gateway: Gateway, fetcher: Fetcher, seen: Observations) -> None:
         self._gateway, self._fetcher, self._seen = gateway, fetcher, seen
+        self._vigil = Vigil(gateway, self._probe)
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._met: set[tuple[str, str]] = set()
@@ -41,6 +43,7 @@ class Watcher:
             ("probe", settings.probe_seconds, self.probe_all),
             ("describe", settings.describe_seconds, self.describe_all),
             ("welcome", settings.sweep_seconds, self.welcome),
+            ("vigil", settings.vigil_seconds, self._vigil.follow),
         )
         self._tasks = [asyncio.create_task(_repeat(*each), name=each[0]) for each in rounds]
 
@@ -51,6 +54,7 @@ class Watcher:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await self._vigil.stop()
         await self._fetcher.close()
 
     async def sweep(self) -> None:

@@ -44,6 +44,8 @@ class Gateways:
             RUNTIME="local", DATA_DIR=data, IDENTITY_DIR=data, GATEWAY_URL="http://gateway-lookup:8000"
         )
         self.settings(ISSUER_URL="https://secrets-manager:8000")
+        # Most instances in these tests are names of ports where nobody is.
+        self.settings(VIGIL_SECONDS="600")
         self.settings(HTTP_PORT="8080", HTTPS_PORT="8443", PROBE_SECONDS="60", SWEEP_SECONDS="0.1")
 
     def settings(self, **values: object) -> None:

@@ -234,17 +234,36 @@ def test_the_registry_is_listed_by_name_in_pages(as_: As) -> None:
     assert reader("GET", "/registry/nobody").status_code == 404
 
 
-def test_the_edge_is_told_two_upstreams_and_takes_turns(as_: As, client: ServiceClient) -> None:
+def told(client: ServiceClient, host: str = "shop.fountain.localhost") -> list[str]:
+    answer = client.get("/internal/route", params={"host": host})
+    assert answer.status_code == 200
+    return [answer.headers[f"x-fountain-upstream{suffix}"] for suffix in ("", "-2", "-3", "-4")]
+
+
+def test_the_edge_is_told_four_upstreams_which_take_turns(as_: As, client: ServiceClient) -> None:
+    places = [f"127.0.0.1:{port}" for port in range(9000, 9006)]
+    for number in range(6):
+        as_("shop").register("shop", 9000 + number, f"{number:032x}", hosts=["store"])
+    answers = [told(client, "shop.fountain.localhost:8443") for _ in range(6)]
+    assert {answer[0] for answer in answers} == set(places)
+    assert all(len(set(answer)) == 4 for answer in answers)
+    assert set(told(client, "store.fountain.localhost")) <= set(places)
+
+
+def test_fewer_instances_than_four_repeat(as_: As, client: ServiceClient) -> None:
     shop = as_("shop")
-    shop.register("shop", 9000, hosts=["store"])
+    shop.register("shop", 9000)
+    assert told(client) == ["127.0.0.1:9000"] * 4
     shop.register("shop", 9001, OTHER)
-    answers = [
-        client.get("/internal/route", params={"host": "shop.fountain.localhost:8443"}) for _ in range(4)
-    ]
-    pairs = [(a.headers["x-fountain-upstream"], a.headers["x-fountain-upstream-2"]) for a in answers]
-    assert {frozenset(pair) for pair in pairs} == {frozenset({"127.0.0.1:9000", "127.0.0.1:9001"})}
-    assert len(set(pairs)) == 2
-    assert client.get("/internal/route", params={"host": "store.fountain.localhost"}).status_code == 200
+    assert sorted(told(client)) == ["127.0.0.1:9000"] * 2 + ["127.0.0.1:9001"] * 2
+
+
+def test_the_edge_is_sent_to_one_that_drains_only_when_none_is_up(as_: As, client: ServiceClient) -> None:
+    shop = as_("shop")
+    shop.register("shop", 9000, status="draining")
+    assert set(told(client)) == {"127.0.0.1:9000"}
+    shop.register("shop", 9001, OTHER)
+    assert set(told(client)) == {"127.0.0.1:9001"}
 
 
 @pytest.mark.parametrize(
