@@ -19,11 +19,11 @@ from sbom import document
 SECRET = re.compile(
     rb"fnt_[a-z0-9]{12,16}_[A-Za-z0-9_-]{43}"
     rb"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{48}"
-    rb"|\beyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}"
+    rb"|\beyJ(?:hbGciOiJ[FS]|0eXAi|raWQi)[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}"
     rb"|\b(?:AKIA[0-9A-Z]{16}|gh[opsu]_[A-Za-z0-9]{36}|xox[abp]-[0-9A-Za-z-]{24,})\b"
     rb"|\n(?:extra-)?index-url\s*=\s*\S+://"
 )
-"""API keys, private keys, tokens, and the address of a package index."""
+"""API keys, private keys, tokens that a private key has signed, and the address of a package index."""
 LEFT_OVER = re.compile(
     r"(.*/)?(\.[a-z]*_?history|\.netrc|\.pypirc|\.npmrc|\.git|\.env|id_(rsa|ed25519)|pip\.conf)"
     r"|(root|home/.*|app)/\.(cache|config|ssh|docker)(/.*)?"
