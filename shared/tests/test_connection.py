@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fountain_common.connection import ABORT, BreakableProtocol
+from fountain_common.connection import ABORT, BreakableProtocol, JoiningTransport
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -33,3 +33,67 @@ async def test_it_is_broken_off_at_once_and_not_finished() -> None:
         writer.close()
         server.should_exit = True
         await serving
+
+
+class Wire:
+    """A transport that remembers what was written to it, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.writes.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+def joining() -> tuple[Wire, Any]:
+    wire = Wire()
+    return wire, JoiningTransport(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+
+
+async def test_head_and_body_leave_together() -> None:
+    wire, transport = joining()
+    transport.write(b"head, ")
+    transport.write(b"body")
+    assert wire.writes == [b"head, body"]
+
+
+async def test_a_head_whose_body_takes_its_time_leaves_at_the_end_of_the_turn() -> None:
+    wire, transport = joining()
+    transport.write(b"head")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"head"]
+    transport.write(b"body")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"head", b"body"]
+
+
+async def test_a_large_body_is_not_copied_and_stays_behind_its_head() -> None:
+    wire, transport = joining()
+    large = bytes(100_000)
+    transport.write(b"head")
+    transport.write(large)
+    assert wire.writes[0] == b"head"
+    assert wire.writes[1] is large
+
+
+async def test_what_was_written_is_sent_before_it_closes_and_never_after() -> None:
+    wire, transport = joining()
+    transport.write(b"last words")
+    transport.close()
+    assert wire.writes == [b"last words"]
+    assert wire.closed
+    wire, transport = joining()
+    transport.write(b"never sent")
+    transport.abort()
+    await asyncio.sleep(0)
+    assert wire.writes == []

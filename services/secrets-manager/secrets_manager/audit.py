@@ -18,22 +18,20 @@ from fountain_common.logging import get_logger
 from fountain_common.requests import RequestContext
 from fountain_common.tokens import Caller
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.orm import Session
 
-from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
+from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head
+from secrets_manager.audit_statements import row, statements
 from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 SELF: Final = "secrets-manager"
 _MAX_TEXT: Final = 200
 _BATCH: Final = 500
 _HASH_CHARACTERS: Final = 16
-# On the tables themselves: the mapper's way of inserting costs several times what the database does.
 _HEAD: Final = cast("Table", AuditHeadRow.__table__)
-_INSERT: Final = insert(cast("Table", AuditRow.__table__))
 _READ_HEAD: Final = select(_HEAD.c.seq, _HEAD.c.hash, _HEAD.c.mac)
 _FIRST_HEAD: Final = insert(_HEAD)
-_MOVE_HEAD: Final = update(_HEAD).values({name: bindparam(name) for name in ("seq", "hash", "mac")})
 
 Who = Caller | str | None
 """Who did it: a caller, the name of one who has no token yet, or None for the secrets manager itself."""
@@ -64,6 +62,8 @@ class Audit:
         self._db, self._clock = db, clock
         self._hash_key = hmac.digest(key, b"values", hashlib.sha256)
         self.chain = ChainKey(hmac.digest(key, b"chain", hashlib.sha256))
+        self._sql = statements(sqlite=db.is_sqlite)
+        self._newest: Head | None = None
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._written = Counter(
@@ -169,37 +169,41 @@ class Audit:
                 _settle(batch, None)
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        # The head that was written here last need not be read again, if it still is the one in the database.
+        if self._newest is not None and self._follow(connection, self._newest, entries):
+            return
         head = self._head(connection)
-        rows: list[dict[str, Any]] = []
+        if not head.seq:
+            values = {"seq": 0, "hash": GENESIS, "mac": self.chain.head_mac(head)}
+            connection.execute(_FIRST_HEAD, {"id": 1, **values})
+        if not self._follow(connection, head, entries):
+            raise TamperedAuditError("the audit's head was altered")
+
+    def _follow(self, connection: Connection, head: Head, entries: Sequence[Entry]) -> bool:
+        """Write behind this head, and tell whether it is the one in the database."""
+        behind, rows = head, []
         for entry in entries:
             record = self.chain.append(head, entry)
-            rows.append(_columns(record))
+            rows.append(row(record))
             head = Head(record.seq, record.hash)
-        connection.execute(_INSERT, rows)
-        values = {"seq": head.seq, "hash": head.hash, "mac": self.chain.head_mac(head)}
-        if connection.execute(_MOVE_HEAD, values).rowcount == 0:
-            connection.execute(_FIRST_HEAD, {"id": 1, **values})
+        values = (head.seq, head.hash, self.chain.head_mac(head), behind.seq, behind.hash)
+        if connection.exec_driver_sql(self._sql.move_head, values).rowcount == 0:
+            return False
+        connection.exec_driver_sql(self._sql.insert, rows)
+        # Where the transaction is undone, this is no head of the database, and the next write reads that.
+        self._newest = head
+        return True
 
     def _head(self, connection: Connection) -> Head:
-        row = connection.execute(_READ_HEAD).one_or_none()
-        if row is None:
+        found = connection.execute(_READ_HEAD).one_or_none()
+        if found is None:
             if connection.execute(select(AuditRow.seq).limit(1)).first() is not None:
                 raise TamperedAuditError("the audit has records and no head")
             return Head(0, GENESIS)
-        head = Head(row.seq, row.hash)
-        if not hmac.compare_digest(row.mac, self.chain.head_mac(head)):
+        head = Head(found.seq, found.hash)
+        if not hmac.compare_digest(found.mac, self.chain.head_mac(head)):
             raise TamperedAuditError("the audit's head was altered")
         return head
-
-
-def _columns(record: Record) -> dict[str, Any]:
-    return {
-        "seq": record.seq,
-        **record.entry._asdict(),
-        "previous": record.previous,
-        "hash": record.hash,
-        "mac": record.mac,
-    }
 
 
 def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exception | None) -> None:
