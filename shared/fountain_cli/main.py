@@ -9,6 +9,7 @@ from rich.text import Text
 from fountain_cli.commands import (
     audit,
     catalog,
+    check,
     events,
     identities,
     keeper,
@@ -49,6 +50,7 @@ lifecycle.register(app)
 login.register(app)
 catalog.register(app)
 services.register(app)
+check.register(app)
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(rotations.app, name="rotations")
 app.add_typer(events.app, name="events")

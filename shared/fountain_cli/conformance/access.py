@@ -1,38 +1,22 @@
 """Rule 3.5: who gets in. Every operation is called without a token, a powerless one, a foreign one."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
-from fountain_cli.conformance.target import Operation, Target
+from fountain_cli.conformance.findings import Found
+from fountain_cli.conformance.missing import NotChecked
+from fountain_cli.conformance.target import Operation, Target, is_public
 
-Found = Iterator[tuple[str, str, str]]
-# What the design names as public, besides what every service has.
-_PUBLIC = {
-    "/",
-    "/health",
-    "/docs",
-    "/openapi.json",
-    "/metrics",
-    "/auth/token",
-    "/.well-known/jwks.json",
-    "/.well-known/oauth-authorization-server",
-    "/.well-known/revocations",
-    "/lookup/{serviceName}",
-    "/apis",
-}
 _CREDENTIALS = ("access_token", "api_key", "token")
 
 
 def without_token(target: Target) -> Found:
     """Nobody gets in without a credential, except where the design says so."""
     for operation in target.operations():
-        if operation.template in _PUBLIC or operation.template.startswith("/docs/"):
-            continue
-        if operation.public:
+        if operation.public and not is_public(operation.template):
             yield operation.place, "is public", "ask for a credential"
-            continue
+    for operation in target.guarded():
         answer = _called(target, operation, None)
         if answer.status_code != 401:
             yield operation.place, f"answers {answer.status_code} without a token", "answer 401"
@@ -47,7 +31,7 @@ def without_token(target: Target) -> Found:
 def forged_token(target: Target) -> Found:
     """A token that nobody signed is none."""
     unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJzdWIiOiJhZG1pbiIsInJvbGVzIjpbImFkbWluIl19."
-    for operation in _guarded(target):
+    for operation in target.guarded():
         for token in (unsigned, "not-a-token"):
             status = _called(target, operation, token).status_code
             if status != 401:
@@ -55,11 +39,20 @@ def forged_token(target: Target) -> Found:
                 break
 
 
+def forged_key(target: Target) -> Found:
+    """An API key that nobody made is none."""
+    forged = {"X-API-Key": f"fnt_{'0' * 12}_{'A' * 43}"}
+    for operation in target.guarded()[:1]:
+        answer = target.ask(operation.method.upper(), operation.path(), headers=forged)
+        if answer.status_code != 401:
+            yield operation.place, f"answers {answer.status_code} to a forged API key", "answer 401"
+
+
 def foreign_token(target: Target) -> Found:
     """A token for another service is refused."""
     if target.tokens.foreign is None:
-        return
-    for operation in _guarded(target):
+        raise NotChecked("no token for another service was given")
+    for operation in target.guarded():
         status = _called(target, operation, target.tokens.foreign).status_code
         if status != 401:
             yield (
@@ -72,8 +65,8 @@ def foreign_token(target: Target) -> Found:
 def powerless_token(target: Target) -> Found:
     """A token without permissions is known and gets nowhere."""
     if target.tokens.powerless is None:
-        return
-    for operation in _guarded(target):
+        raise NotChecked("no token without permissions was given")
+    for operation in target.guarded():
         answer = _called(target, operation, target.tokens.powerless)
         if answer.status_code != 403:
             said = f"answers {answer.status_code} to a token without permissions"
@@ -88,12 +81,6 @@ def credentials_in_urls(target: Target) -> Found:
         status = target.ask("GET", f"/health?{name}=abcdef").status_code
         if status != 400:
             yield f"GET /health?{name}=", f"answers {status}", "refuse credentials in URLs with 400"
-
-
-def _guarded(target: Target) -> Iterator[Operation]:
-    for operation in target.operations():
-        if not operation.public and operation.template not in _PUBLIC:
-            yield operation
 
 
 def _called(target: Target, operation: Operation, token: str | None) -> httpx2.Response:

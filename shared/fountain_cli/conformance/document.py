@@ -1,12 +1,11 @@
-"""Rules 3.4 and 3.6: what the OpenAPI document says, by an independent validator and by our limits."""
+"""Rule 3.4: what the OpenAPI document says, by an independent validator and by our limits."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
+from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.target import Operation, Target
 
-Found = Iterator[tuple[str, str, str]]
 _CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 _MOST = 10
 _TEXT, _PARAMETER_TEXT = 300, 700
@@ -76,9 +75,7 @@ def declared_errors(target: Target) -> Found:
             "declares no security scheme",
             "declare the bearer token and the API key",
         )
-    for operation in target.operations():
-        if operation.public:
-            continue
+    for operation in target.guarded():
         if not (operation.spec.get("security") or target.openapi.get("security")):
             yield operation.place, "does not say which credential it needs", "declare its security"
         yield from _undeclared(target, operation)
@@ -96,13 +93,3 @@ def _undeclared(target: Target, operation: Operation) -> Found:
                 f"declares {status} in another form",
                 "declare it as application/problem+json",
             )
-
-
-def receives_notifications(target: Target) -> Found:
-    """`POST /notifications` is there, and needs a token."""
-    for operation in target.operations():
-        if (operation.method, operation.template) == ("post", "/notifications"):
-            if operation.spec.get("operationId") not in ("receiveNotification", "publishNotification"):
-                yield operation.place, "has another operationId", "name it receiveNotification"
-            return
-    yield "POST /notifications", "is not there", "receive events, operationId receiveNotification"

@@ -1,9 +1,13 @@
-"""A rule, and what was found against it."""
+"""A rule, what was found against it, and where it could not be checked: a rule is never kept unseen."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from fountain_cli.conformance.missing import NotChecked
 from fountain_cli.conformance.target import Target
+
+Found = Iterator[tuple[str, str, str]]
+"""Place, problem and remedy of each finding."""
 
 
 @dataclass(frozen=True, order=True)
@@ -17,13 +21,38 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of a rule: it is kept where nothing was found and it was checked."""
+
+    rule: str
+    title: str
+    findings: tuple[Finding, ...] = ()
+    not_checked: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was checked and nothing was found."""
+        return not self.findings and not self.not_checked
+
+
+@dataclass(frozen=True)
 class Rule:
-    """A rule by its number in the design, what it asks for in a line, and how it is checked."""
+    """A rule by its number in the design, what it asks for in a line, and how it is checked.
+
+    `examine` gives what it finds, and raises `NotChecked` where something is missing that it needs.
+    """
 
     number: str
     title: str
-    examine: Callable[[Target], Iterable[tuple[str, str, str]]]
+    examine: Callable[[Target], Found]
 
-    def findings(self, target: Target) -> list[Finding]:
-        """Check the rule; `examine` gives place, problem and remedy for each finding."""
-        return [Finding(self.number, *found) for found in self.examine(target)]
+    def outcome(self, target: Target) -> Outcome:
+        """Check the rule."""
+        found: list[Finding] = []
+        reason = ""
+        try:
+            for place, problem, remedy in self.examine(target):
+                found.append(Finding(self.number, place, problem, remedy))
+        except NotChecked as missing:
+            reason = str(missing)
+        return Outcome(self.number, self.title, tuple(found), reason)

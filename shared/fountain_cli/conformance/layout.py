@@ -1,8 +1,8 @@
 """Where the sources are at hand: the same files with the same jobs in every service (design, section 2)."""
 
-from pathlib import Path
-
-from fountain_cli.conformance.findings import Finding
+from fountain_cli.conformance.findings import Found
+from fountain_cli.conformance.missing import NotChecked
+from fountain_cli.conformance.target import Target
 
 _NEEDED = (
     "requirements.in",
@@ -12,24 +12,23 @@ _NEEDED = (
     "main.py",
     "pytest.ini",
     "README.md",
+    "tests/test_main.py",
 )
-_TESTS = "tests/test_main.py"
 
 
-def misplaced(root: Path, service: str) -> list[Finding]:
-    """What the folder of a service lacks; `root` is the repository."""
-    folder = root / "services" / service
-    package = service.replace("-", "_")
-    found = [
-        Finding("2", f"services/{service}/{name}", "is not there", "add it, as every service has it")
-        for name in (*_NEEDED, _TESTS, f"{package}/__init__.py", f"{package}/settings.py")
-        if not (folder / name).is_file()
-    ]
-    if not _is_wired(root, service):
-        place = f"compose.yaml, service {service}"
-        found.append(Finding("2", place, "is not there", "add it, or make the service with make new-service"))
-    return found
-
-
-def _is_wired(root: Path, service: str) -> bool:
-    return f"\n  {service}:\n" in (root / "compose.yaml").read_text()
+def layout(target: Target) -> Found:
+    """The service's folder has what every service has, and Compose has the service."""
+    name = target.name
+    if target.sources is None or not (target.sources / "services" / name).is_dir():
+        raise NotChecked("its sources are not in this repository")
+    package = name.replace("-", "_")
+    for needed in (*_NEEDED, f"{package}/__init__.py", f"{package}/settings.py"):
+        place = f"services/{name}/{needed}"
+        if not (target.sources / place).is_file():
+            yield place, "is not there", "add it, as every service has it"
+    if f"\n  {name}:\n" not in (target.sources / "compose.yaml").read_text():
+        yield (
+            f"compose.yaml, service {name}",
+            "is not there",
+            "add it, or make the service with make new-service",
+        )

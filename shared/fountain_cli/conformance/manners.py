@@ -1,13 +1,13 @@
 """Rules 3.9 and 3.10: request ids, errors as problems, limits."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
+from fountain_cli.conformance.findings import Found
+from fountain_cli.conformance.missing import NotChecked
 from fountain_cli.conformance.target import Operation, Target
 
-Found = Iterator[tuple[str, str, str]]
 _MEMBERS = ("type", "title", "status", "detail", "instance", "request_id")
 _MARKER = "conformance-marker-7f3a"
 
@@ -37,10 +37,7 @@ def problems(target: Target) -> Found:
 
 def bodies(target: Target) -> Found:
     """An unreadable body is 400, a malformed one 422 without what was sent, an unknown field 422."""
-    token = target.tokens.admin
-    operation = _takes_json(target)
-    if token is None or operation is None:
-        return
+    token, operation = target.admin, takes_json(target)
     place, method, path = operation.place, operation.method.upper(), operation.path()
     json = {"Content-Type": "application/json"}
     broken = target.ask(method, path, token=token, content=b'{"a":', headers=json)
@@ -59,9 +56,7 @@ def bodies(target: Target) -> Found:
 
 def limits(target: Target) -> Found:
     """A body over the limit is 413, with and without a Content-Length."""
-    operation = _takes_json(target)
-    if target.tokens.admin is None or operation is None:
-        return
+    token, operation = target.admin, takes_json(target)
     size = 2 * 1024 * 1024
     whole: dict[str, Any] = {"content": b" " * size}
     pieces: dict[str, Any] = {"content": (b" " * 65536 for _ in range(size // 65536))}
@@ -70,25 +65,26 @@ def limits(target: Target) -> Found:
         headers = {"Content-Type": "application/json", "Connection": "close"}
         path, method = operation.path(), operation.method.upper()
         try:
-            status = target.ask(
-                method, path, token=target.tokens.admin, headers=headers, **options
-            ).status_code
+            status = target.ask(method, path, token=token, headers=headers, **options).status_code
         except httpx2.TransportError:
             continue  # refused before all of it was sent, which is as good
         if status != 413:
             yield operation.place, f"answers {status} to {how} of 2 MiB", "answer 413"
 
 
-def _takes_json(target: Target) -> Operation | None:
-    """An operation with a strict JSON body: what is not valid cannot change anything by accident."""
-    for operation in target.operations():
+def takes_json(target: Target) -> Operation:
+    """An operation with a strict JSON body: what is not valid cannot change anything by accident.
+
+    Raises `NotChecked` where there is none.
+    """
+    for operation in target.guarded():
         body = target.resolved(operation.spec.get("requestBody", {}))
         schema = body.get("content", {}).get("application/json", {}).get("schema")
-        if schema is None or operation.public or operation.template == "/auth/token":
+        if schema is None:
             continue
         if target.resolved(schema).get("additionalProperties") is False and body.get("required"):
             return operation
-    return None
+    raise NotChecked("no operation takes a JSON body that allows no unknown field")
 
 
 def _not_a_problem(place: str, answer: httpx2.Response) -> Found:

@@ -1,14 +1,13 @@
 """Rules 3.1 to 3.4: the landing page, health, metrics and the documentation's page."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from html import unescape
 from typing import Any
 
+from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.target import Target
 
-Found = Iterator[tuple[str, str, str]]
 _HEALTH = {
     "service": str,
     "version": str,
@@ -70,18 +69,19 @@ def health(target: Target) -> Found:
 
 def metrics(target: Target) -> Found:
     """`GET /metrics` speaks Prometheus inside, and does not exist at the edge."""
-    answer = target.ask("GET", "/metrics")
     if not target.inside:
-        if answer.status_code != 404:
-            yield "GET /metrics", f"answers {answer.status_code} at the edge", "hide it there"
-        return
+        status = target.ask("GET", "/metrics").status_code
+        if status != 404:
+            yield "GET /metrics", f"answers {status} at the edge", "hide it there"
+    client = target.past_the_edge
+    answer = client.get("/metrics")
     if answer.status_code != 200 or not answer.headers.get("content-type", "").startswith(
         ("text/plain", "application/openmetrics-text")
     ):
         yield "GET /metrics", f"answers {answer.status_code}", "answer 200 in Prometheus' text format"
         return
-    target.ask("GET", "/conformance-probe-path")
-    if "conformance-probe-path" in target.ask("GET", "/metrics").text:
+    client.get("/conformance-probe-path")
+    if "conformance-probe-path" in client.get("/metrics").text:
         yield (
             "GET /metrics",
             "has raw paths as labels",

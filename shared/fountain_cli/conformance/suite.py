@@ -1,12 +1,26 @@
 """The rules in the order of the design."""
 
+from collections.abc import Sequence
+
 import httpx2
 
-from fountain_cli.conformance import access, document, manners, pages
-from fountain_cli.conformance.findings import Finding, Rule
+from fountain_cli.conformance import (
+    access,
+    delivery,
+    document,
+    layout,
+    logs,
+    manners,
+    pages,
+    presence,
+    rotation,
+    secrecy,
+)
+from fountain_cli.conformance.findings import Finding, Outcome, Rule
 from fountain_cli.conformance.target import Target
 
 RULES = (
+    Rule("2", "layout", layout.layout),
     Rule("3.1", "landing page", pages.landing),
     Rule("3.2", "health", pages.health),
     Rule("3.3", "metrics", pages.metrics),
@@ -17,27 +31,42 @@ RULES = (
     Rule("3.4", "documentation page", pages.documentation),
     Rule("3.5", "no entry without a token", access.without_token),
     Rule("3.5", "no entry with a forged token", access.forged_token),
+    Rule("3.5", "no entry with a forged API key", access.forged_key),
     Rule("3.5", "no entry with a token for another service", access.foreign_token),
     Rule("3.5", "no entry without a permission", access.powerless_token),
     Rule("3.5", "no credentials in URLs", access.credentials_in_urls),
-    Rule("3.6", "receives notifications", document.receives_notifications),
+    Rule("3.6", "a place for events", delivery.documented),
+    Rule("3.6", "events received in every form", delivery.received),
+    Rule("3.6", "events from deliverers alone", delivery.deliverers),
+    Rule("3.7", "registered with a lease", presence.registered),
+    Rule("3.7", "deregistered when stopped", presence.deregisters),
+    Rule("3.8", "says that it started", presence.told_of_its_start),
+    Rule("3.8", "says that it stops", presence.told_of_its_stop),
+    Rule("3.8", "says how it is", presence.told_how_it_is),
     Rule("3.9", "request ids", manners.request_ids),
+    Rule("3.9", "logs as JSON", logs.lines),
+    Rule("3.9", "requests in the log", logs.request_lines),
     Rule("3.10", "errors as problems", manners.problems),
     Rule("3.10", "bodies", manners.bodies),
     Rule("3.10", "body limit", manners.limits),
+    Rule("3.11", "errors repeat nothing", secrecy.errors),
+    Rule("3.11", "logs repeat nothing", secrecy.logs),
+    Rule("5", "rotation honoured", rotation.honoured),
+    Rule("3.11", "values stay secret", secrecy.values),
 )
 
 
-def check(target: Target) -> list[Finding]:
-    """Every finding against every rule; a service that does not answer is one finding."""
-    found: list[Finding] = []
-    for rule in RULES:
+def check(target: Target, rules: Sequence[Rule] = RULES) -> list[Outcome]:
+    """What became of every rule; where a service does not answer, that is one finding, and the last."""
+    outcomes: list[Outcome] = []
+    for rule in rules:
         try:
-            found += rule.findings(target)
+            outcomes.append(rule.outcome(target))
         except httpx2.TransportError as error:
             reason = f"does not answer ({type(error).__name__})"
-            found.append(
-                Finding(rule.number, str(target.client.base_url), reason, "start it, or check the address")
-            )
-            break
-    return found
+            where = str(target.client.base_url)
+            away = Finding(rule.number, where, reason, "start it, or check the address")
+            outcomes.append(Outcome(rule.number, rule.title, (away,)))
+            unseen = rules[len(outcomes) :]
+            return outcomes + [Outcome(one.number, one.title, not_checked=reason) for one in unseen]
+    return outcomes

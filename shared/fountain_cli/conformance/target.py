@@ -1,18 +1,42 @@
 """The running service that is checked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 
+from fountain_cli.conformance.missing import NotChecked
+from fountain_cli.conformance.platform import Keeper, Platform
+
+T = TypeVar("T")
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
+# What the design names as public, besides what every service has.
+_PUBLIC = {
+    "/",
+    "/health",
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+    "/auth/token",
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/revocations",
+    "/lookup/{serviceName}",
+    "/apis",
+}
+
+
+def is_public(template: str) -> bool:
+    """Whether the design lets everybody call this path."""
+    return template in _PUBLIC or template.startswith("/docs/")
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Access tokens to try. Where one is None, the checks that need it are left out and said to be."""
+    """Access tokens to try. Where one is None, the rules that need it are not checked, and said not to be."""
 
     admin: str | None = None
     """For this service, with every permission."""
@@ -55,14 +79,59 @@ class Operation:
 
 @dataclass(frozen=True)
 class Target:
-    """A service at an address: its name if it is known, a client whose base URL it is, and tokens.
+    """A service at an address, and as much of what is around it as is within reach.
 
-    `inside` says that it is reached directly and not through the edge, where `/metrics` is hidden.
+    Attributes:
+        client: its base URL is the service's.
+        tokens: to try.
+        inside: it is reached directly and not through the edge, where `/metrics` is hidden.
+        direct: a client past the edge, where there is one besides.
+        name: the service's, where it is known.
+        platform: what it is a part of.
+        keeper: the runtime that has its logs.
+        may_restart: the check may stop it for a moment and start it again.
+        may_rotate: the check may rotate its secret.
+        sources: the repository, if the service's folder is there.
     """
 
     client: httpx2.Client
     tokens: Tokens = field(default_factory=Tokens)
     inside: bool = True
+    direct: httpx2.Client | None = None
+    name: str = ""
+    platform: Platform | None = None
+    keeper: Keeper | None = None
+    may_restart: bool = False
+    may_rotate: bool = False
+    sources: Path | None = None
+    _done: dict[Callable[["Target"], Any], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, story: Callable[["Target"], T]) -> T:
+        """Do something to the service once, however many rules look at what came of it."""
+        if story not in self._done:
+            self._done[story] = story(self)
+        found: T = self._done[story]
+        return found
+
+    @property
+    def past_the_edge(self) -> httpx2.Client:
+        """A client to which nothing is hidden. Raises `NotChecked`."""
+        found = self.client if self.inside else self.direct
+        if found is None:
+            raise NotChecked("the service is reached through the edge alone, which hides /metrics")
+        return found
+
+    @property
+    def admin(self) -> str:
+        """A token with every permission. Raises `NotChecked`."""
+        return self.tokens.admin or _lacking("no token for this service was given")
+
+    @property
+    def surroundings(self) -> Platform:
+        """The platform. Raises `NotChecked`."""
+        if self.platform is None:
+            raise NotChecked("a URL alone does not say which service of which platform it is")
+        return self.platform
 
     def ask(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx2.Response:
         """One request, redirects not followed."""
@@ -80,6 +149,13 @@ class Target:
         except ValueError:
             return {}
         return document if isinstance(document, dict) else {}
+
+    def guarded(self) -> list[Operation]:
+        """Every operation that needs a credential. Raises `NotChecked` where no operation is documented."""
+        documented = list(self.operations())
+        if not documented:
+            raise NotChecked("there is no OpenAPI document that names its operations")
+        return [one for one in documented if not one.public and not is_public(one.template)]
 
     def operations(self) -> Iterator[Operation]:
         """Every operation that the document names."""
@@ -101,3 +177,7 @@ class Target:
             step = step.replace("~1", "/").replace("~0", "~")
             found = found.get(step, {}) if isinstance(found, dict) else {}
         return found if isinstance(found, dict) else {}
+
+
+def _lacking(what: str) -> str:
+    raise NotChecked(what)
