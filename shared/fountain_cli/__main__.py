@@ -2,4 +2,4 @@
 
 from fountain_cli.main import app
 
-app()
+app(prog_name="fountain")

@@ -56,7 +56,8 @@ class Api:
             answer = self._send(ISSUER, "POST", "/auth/token", data=form)
             if answer.status_code != 200:
                 raise _refused(answer, "The Secrets Manager gave no token")
-            self._tokens[resource] = str(answer.json()["access_token"])
+            token = _document(answer, ISSUER)
+            self._tokens[resource] = str(token["access_token"])
         return self._tokens[resource]
 
     def request(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
@@ -73,7 +74,7 @@ class Api:
         answer = self.request(service, method, path, **options)
         if not answer.is_success:
             raise _refused(answer, f"{service} refused")
-        return answer.json() if answer.content else None
+        return _document(answer, service) if answer.content else None
 
     def get(self, service: str, path: str, **params: Any) -> Any:
         """GET; parameters that are None are left out."""
@@ -94,7 +95,19 @@ class Api:
         try:
             return self.client(service).request(method, path, **options)
         except httpx2.HTTPError as error:
-            raise CommandError(f"{service} does not answer: {error}", UNAVAILABLE) from None
+            hint = ""
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                hint = "\nIf its certificates are its own CA's, name that CA's file in FOUNTAIN_CA_FILE."
+            raise CommandError(f"{service} does not answer: {error}{hint}", UNAVAILABLE) from None
+
+
+def _document(answer: httpx2.Response, service: str) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise CommandError(
+            f"What answers for {service} is not the platform: {answer.url} gave no JSON.", UNAVAILABLE
+        ) from None
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
@@ -111,5 +124,7 @@ def _refused(answer: httpx2.Response, what: str) -> CommandError:
     detail = body.get("detail") or body.get("error_description") or body.get("title") or body.get("error")
     for one in body.get("errors") or []:
         detail = f"{detail}\n  {'.'.join(map(str, one.get('loc', [])))}: {one.get('msg')}"
-    status = DENIED if body.get("error") == "invalid_client" else of_http(answer.status_code)
+    status = of_http(answer.status_code)
+    if body.get("error") == "invalid_client":
+        status, detail = DENIED, f"{detail or 'the key is refused.'} Store another with: fountain login"
     return CommandError(f"{what} ({answer.status_code}): {detail or answer.reason_phrase}", status)

@@ -1,19 +1,30 @@
 """Exit statuses of the `fountain` command (after sysexits.h), and the errors that end it."""
 
+from typing import Final
+
 import typer
 
-OK = 0
-FAILED = 1
-"""It was done and the answer is no: a check failed, something is unhealthy."""
-USAGE = 2
-NOT_FOUND = 66
-UNAVAILABLE = 69
-"""The platform, or a part of it, does not answer."""
-CONFLICT = 75
-"""Not now: the state of the thing forbids it; a later try may succeed."""
-DENIED = 77
-REFUSED = 65
-"""The platform understood the request and refused what it says."""
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 65
+NOT_FOUND: Final = 66
+UNAVAILABLE: Final = 69
+CONFLICT: Final = 75
+DENIED: Final = 77
+INTERRUPTED: Final = 130
+
+MEANINGS: Final = {
+    OK: "It was done, and the answer is yes.",
+    FAILED: "It was not done; or it was, and the answer is no: a check failed, something is not healthy.",
+    USAGE: "The command was misspelt; nothing was sent.",
+    REFUSED: "What was given is refused: a name, a value, a file.",
+    NOT_FOUND: "There is no such thing.",
+    UNAVAILABLE: "The platform, or a part of it, does not answer.",
+    CONFLICT: "Not now: the state of the thing forbids it, or it did not end in time. Later it may succeed.",
+    DENIED: "No key, a wrong one, or one that may not do this.",
+    INTERRUPTED: "Interrupted by Ctrl-C.",
+}
 
 
 class CommandError(Exception):

@@ -5,7 +5,7 @@ Results go to standard output, everything said along the way to standard error: 
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,16 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fountain_cli import moments
+
 # A pipe has no width of its own; eighty columns would cut what is in it.
 out = Console(width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
 
-_GOOD = ("healthy", "up", "active", "retired", "uses")
-_UNDER_WAY = ("staged", "draining", "degraded", "accepts")
-_OVER = ("superseded", "aborted")
-_BAD = ("overdue", "down", "unhealthy", "unreachable", "expired", "late")
+_GOOD = ("healthy", "up", "active", "retired", "uses", "enabled", "allowed", "delivered")
+_UNDER_WAY = ("staged", "draining", "degraded", "accepts", "pending")
+_OVER = ("superseded", "aborted", "revoked", "disabled", "dropped")
+_BAD = ("overdue", "down", "unhealthy", "unreachable", "expired", "late", "denied", "dead")
 _COLOURS = {
     **dict.fromkeys(_GOOD, "green"),
     **dict.fromkeys(_UNDER_WAY, "yellow"),
@@ -37,14 +39,36 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print a table; words with a meaning get their colour."""
-    shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        shown.add_column(column)
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> None:
+    """Print a table; words with a meaning get their colour.
+
+    Args:
+        columns: the headings.
+        rows: the cells.
+        whole: columns that are not broken into lines, so that what is in them can be copied.
+    """
+    shown = grid(columns, whole=whole)
     for row in rows:
         shown.add_row(*(word(cell) for cell in row))
-    out.print(shown)
+    if shown.row_count:
+        out.print(shown)
+    else:
+        say("There are none.")
+
+
+def grid(columns: Sequence[str], *, title: str | None = None, whole: Collection[str] = ()) -> Table:
+    """Answer an empty table; nothing in it is ever cut off."""
+    shown = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for column in columns:
+        shown.add_column(column, overflow="fold", no_wrap=column in whole)
+    return shown
 
 
 def word(value: object) -> Text:
@@ -59,18 +83,12 @@ def fields(pairs: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
     width = max((len(name) for name in pairs), default=0)
     for name, value in pairs.items():
-        out.print(Text(f"{name:<{width}}  ", style="bold") + word(value))
+        out.print(Text.assemble((f"{name:<{width}}", "bold"), "  ", word(value)), soft_wrap=True)
 
 
 def moment(value: Any) -> str:
-    """Answer a moment (unix seconds, or RFC 3339) in local time, to the second."""
-    if value in (None, ""):
-        return ""
-    if isinstance(value, int | float):
-        then = datetime.fromtimestamp(value, UTC)
-    else:
-        then = datetime.fromisoformat(str(value))
-    return then.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Answer a moment (unix seconds, or RFC 3339) in local time."""
+    return moments.shown(value, datetime.now(UTC))
 
 
 def size(count: int) -> str:
@@ -85,4 +103,4 @@ def size(count: int) -> str:
 
 def say(message: str) -> None:
     """Tell the person something that is not the result."""
-    err.print(Text(message))
+    err.print(Text(message), soft_wrap=True)

@@ -1,7 +1,7 @@
 """A backup on its way between a file of this person and the program beside the database.
 
-It goes through the program's pipes: so it needs no folder that both can write to, belongs to who asked for it,
-and is under its name only when all of it is there.
+It goes through the pipes of the program: so it needs no folder that both can write to, belongs to whoever
+asked for it, and is under its name only when all of it is there.
 """
 
 import hashlib

@@ -66,7 +66,8 @@ async def restore(
     for name, path in stores.items():
         if path.exists():
             raise NotEmptyError(
-                f"There is a store of {name} at {path} already. Move it away, and restore again."
+                f"There is a store of {name} at {path} already, and a restore goes onto an empty machine. "
+                "Move it away, or, if all keys and data may go, run: fountain down --remove"
             )
     own = stores[backup.OWN_STORE]
     own.parent.mkdir(parents=True, exist_ok=True)

@@ -5,21 +5,30 @@ from typing import Annotated
 import typer
 
 from fountain_cli.api import ISSUER
+from fountain_cli.arguments import Limit
 from fountain_cli.connection import connect
 from fountain_cli.exits import FAILED, leave
-from fountain_cli.screen import AsJson, as_json, fields, moment, say, table
+from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
+from fountain_cli.teaching import command
 
 app = typer.Typer(help="The audit: who did what, and whether the record is whole.", no_args_is_help=True)
 
 
-@app.command("list")
+@command(
+    app,
+    "list",
+    examples=[
+        "fountain audit list --target secrets/example-consumer",
+        "fountain audit list --outcome denied",
+    ],
+)
 def list_(
     json: AsJson = False,
     caller: Annotated[str | None, typer.Option(help="Only by this identity.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, as secrets:read.")] = None,
     target: Annotated[str | None, typer.Option(help="Only on this, as secrets/notification.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allowed or denied.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List records, the newest first."""
     wanted = {"caller": caller, "action": action, "target": target, "outcome": outcome}
@@ -40,13 +49,16 @@ def list_(
         )
         for one in found
     ]
-    table(("record", "when", "who", "what", "on", "outcome", "from"), rows)
+    table(("record", "when", "who", "what", "on", "outcome", "from"), rows, whole=("record", "when"))
 
 
-@app.command()
+@command(app, examples=["fountain audit verify"])
 def verify(json: AsJson = False) -> None:
-    """Go over the whole chain; exit status 1 if a record was changed, removed or put in."""
-    with connect() as api:
+    """Go over the whole chain of the audit.
+
+    The exit status is 1 if a record was changed, removed, put in or cut off; what was found is named.
+    """
+    with connect() as api, err.status("Going over every record"):
         found = api.get(ISSUER, "/audit/verify")
     if json:
         as_json(found)

@@ -1,23 +1,25 @@
 """`fountain status`, `services`, `lookup`: what runs, where, and how it is."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import httpx2
 import typer
 
 from fountain_cli.api import Api
+from fountain_cli.arguments import Service
 from fountain_cli.connection import connect
 from fountain_cli.exits import FAILED, leave
 from fountain_cli.screen import AsJson, as_json, fields, table
+from fountain_cli.teaching import command
 
 _CORE = ("secrets-manager", "gateway-lookup", "notification", "example-consumer")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(status)
-    app.command()(services)
-    app.command()(lookup)
+    command(app, examples=["fountain status"])(status)
+    command(app, examples=["fountain services"])(services)
+    command(app, examples=["fountain lookup notification"])(lookup)
 
 
 def _health(api: Api, service: str) -> dict[str, Any]:
@@ -31,7 +33,10 @@ def _health(api: Api, service: str) -> dict[str, Any]:
 
 
 def status(json: AsJson = False) -> None:
-    """Show the health of every service; exit status 1 if one is not healthy."""
+    """Show the health of every service.
+
+    The exit status is 1 if one is not healthy. One that is degraded misses a peer and does its own job.
+    """
     with connect() as api:
         names = [*_CORE]
         catalog = api.request("gateway-lookup", "GET", "/registry")
@@ -89,8 +94,8 @@ def services(json: AsJson = False) -> None:
     table(("service", "version", "status", "address", "instance"), rows)
 
 
-def lookup(service: Annotated[str, typer.Argument(help="The service's name.")], json: AsJson = False) -> None:
-    """Say where a service is."""
+def lookup(service: Service, json: AsJson = False) -> None:
+    """Say where a service is, and each of its instances."""
     with connect() as api:
         found = api.get("gateway-lookup", f"/lookup/{service}")
     if json:
@@ -100,4 +105,4 @@ def lookup(service: Annotated[str, typer.Argument(help="The service's name.")], 
     rows = [
         (each["instance_id"], each["url"], each.get("version"), each["status"]) for each in found["instances"]
     ]
-    table(("instance", "address", "version", "status"), rows)
+    table(("instance", "address", "version", "status"), rows, whole=("instance",))

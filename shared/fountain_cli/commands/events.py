@@ -3,18 +3,24 @@
 import json as jsonlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx2
 import typer
 from rich.text import Text
 
+from fountain_cli import moments
 from fountain_cli.api import Api
+from fountain_cli.arguments import Subscription
 from fountain_cli.connection import connect
-from fountain_cli.exits import USAGE, CommandError
+from fountain_cli.exits import USAGE, CommandError, of_http
 from fountain_cli.screen import AsJson, as_json, moment, out, say
+from fountain_cli.teaching import command
 
-app = typer.Typer(help="Events: read them as they happen, publish your own.", no_args_is_help=True)
+app = typer.Typer(
+    help="Events: read them as they happen, publish your own, replay past ones.", no_args_is_help=True
+)
 _NOTIFICATION = "notification"
 _RECONNECT_SECONDS = 1.0
 
@@ -32,7 +38,10 @@ def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple
     ) as answer:
         if answer.status_code != 200:
             answer.read()
-            raise CommandError(f"The stream was refused ({answer.status_code}): {answer.text[:300]}")
+            raise CommandError(
+                f"The stream was refused ({answer.status_code}): {answer.text[:300]}",
+                of_http(answer.status_code),
+            )
         kind, event_id, data = "event", "", ""
         for line in answer.iter_lines():
             name, _, value = line.partition(":")
@@ -48,15 +57,21 @@ def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple
                 kind, event_id, data = "event", "", ""
 
 
-@app.command()
+@command(app, examples=["fountain events tail", "fountain events tail --type 'secret.*'"])
 def tail(
     json: AsJson = False,
     type_: Annotated[str | None, typer.Option("--type", help="Only these: secret.* or service.>")] = None,
-    after: Annotated[str | None, typer.Option(help="Begin after this stream id.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="EPOCH-POSITION", help="Begin after this id of the stream.")
+    ] = None,
 ) -> None:
-    """Show events as they happen, until interrupted. A lost connection is taken up where it ended."""
+    """Show events as they happen, until interrupted. A lost connection is taken up where it ended.
+
+    With --json each line is an event (CloudEvents 1.0). If events are missing, that is said.
+    """
     last = after
     with connect() as api:
+        say("Waiting for events; Ctrl-C ends it.")
         while True:
             try:
                 for kind, arrival in arrivals(api, type_, last):
@@ -83,11 +98,11 @@ def _show(kind: str, content: dict[str, Any], json: bool) -> None:
         out.print(line, soft_wrap=True)
 
 
-@app.command()
+@command(app, examples=["fountain events publish link.created --subject links/7 --data '{\"by\": 7}'"])
 def publish(
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="A dotted type, such as link.created.")],
     subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
-    data: Annotated[str | None, typer.Option(help="A JSON object.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="JSON", help="What it says.")] = None,
     json: AsJson = False,
 ) -> None:
     """Publish an event."""
@@ -104,3 +119,52 @@ def publish(
         as_json(found)
     else:
         say(f"Event {found['id']} is stored at position {found['position']}.")
+
+
+@command(
+    app,
+    examples=[
+        "fountain events replay audit-copy --since 2h --dry-run",
+        "fountain events replay audit-copy --after 1200",
+        "fountain events replay audit-copy --missing",
+    ],
+)
+def replay(
+    subscription: Subscription,
+    after: Annotated[
+        int | None, typer.Option(min=0, metavar="POSITION", help="Those behind this position.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="Those since then: 30m, 2h, 7d ago, or 2026-01-31T12:00."),
+    ] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Those that were given up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Have past events delivered to a subscription again, in order, with the ids that they had."""
+    if (after is not None) + (since is not None) + missing != 1:
+        raise CommandError("Say which events: one of --after, --since and --missing.", USAGE)
+    body: dict[str, Any] = {"dry_run": dry_run}
+    if after is not None:
+        body["after"] = after
+    elif since is not None:
+        body["since"] = _since(since)
+    else:
+        body["missing"] = True
+    with connect() as api:
+        found = api.call(_NOTIFICATION, "POST", f"/subscriptions/{subscription}/replay", json=body)
+    if json:
+        as_json(found)
+        return
+    events = f"{found['count']} event{'' if found['count'] == 1 else 's'}"
+    say(f"{events} would be delivered again." if dry_run else f"{events} will be delivered again.")
+
+
+def _since(raw: str) -> str:
+    try:
+        return moments.parse(raw, datetime.now(UTC)).isoformat()
+    except (ValueError, OverflowError):
+        raise CommandError(
+            f"--since {raw!r} is no moment: write 30m, 2h or 7d ago, or 2026-01-31T12:00.", USAGE
+        ) from None

@@ -7,19 +7,34 @@ import typer
 
 from fountain_cli import keys
 from fountain_cli.api import ISSUER
-from fountain_cli.exits import CONFLICT, FAILED, REFUSED, CommandError, leave
+from fountain_cli.connection import remote_domain
+from fountain_cli.exits import CONFLICT, FAILED, REFUSED, USAGE, CommandError, leave
 from fountain_cli.passphrase import passphrase
 from fountain_cli.screen import AsJson, as_json, err, say, size
-from fountain_cli.stack import choice
+from fountain_cli.stack import ComposeStack, LocalStack, choice
+from fountain_cli.teaching import command
 from fountain_cli.transfer import bring, fetch
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(backup)
-    app.command()(restore)
-    app.command("recover-admin")(recover_admin)
-    app.command()(rekey)
+    dated = 'fountain backup --to "$(date +%F).backup"'
+    command(app, examples=[dated, f"{dated} < passphrase-file"])(backup)
+    command(app, examples=["fountain restore --from 2026-01-31.backup"])(restore)
+    command(app, "recover-admin", examples=["fountain recover-admin"])(recover_admin)
+    command(app, examples=["fountain rekey"])(rekey)
+
+
+def _stack() -> ComposeStack | LocalStack:
+    """Answer the platform on this machine, whether it runs or not; never another one than is meant."""
+    stack = choice.running_or_next()
+    if (domain := remote_domain()) and domain != stack.domain:
+        raise CommandError(
+            f"FOUNTAIN_DOMAIN is {domain}, and the platform here is {stack.domain}. "
+            "This is done on the machine that has the databases.",
+            USAGE,
+        )
+    return stack
 
 
 def backup(
@@ -32,10 +47,6 @@ def backup(
 
     The key ring and the databases of all services are in it. It opens with the passphrase alone, which is
     asked for, or is the first line of standard input.
-
-        fountain backup --to "$(date +%F).backup"
-
-        fountain backup --to "$(date +%F).backup" < passphrase-file
     """
     to = to.expanduser().absolute()
     if to.exists():
@@ -43,7 +54,7 @@ def backup(
     if not to.parent.is_dir():
         raise CommandError(f"There is no folder {to.parent}. Make it first.", REFUSED)
     secret = passphrase(twice=True)
-    errand = choice.running_or_next().errand("backup", "--to", "-", stores=True, terminal=False)
+    errand = _stack().errand("backup", "--to", "-", stores=True, terminal=False)
     try:
         with err.status("Backing up") as status:
             found = fetch(errand, secret, to, lambda done: status.update(f"Backing up: {size(done)}"))
@@ -64,10 +75,8 @@ def restore(
 
     Nothing is overwritten. Afterwards there is a new epoch, there are new signing keys, and every API key is
     disabled until an administrator enables it again; a new one of the administrator is made.
-
-        fountain restore --from 2026-01-31.backup
     """
-    stack = choice.running_or_next()
+    stack = _stack()
     if stack.running():
         raise CommandError(
             "The platform runs. A restore goes onto an empty machine: stop it with fountain down, or, if all "
@@ -101,17 +110,13 @@ def recover_admin() -> None:
     """Make a new administrator's key into its volume, where the last one is lost.
 
     The platform may run meanwhile. Revoke the lost key afterwards.
-
-        fountain recover-admin
     """
-    raise leave(FAILED if choice.running_or_next().errand("recover-admin").run() else 0)
+    raise leave(FAILED if _stack().errand("recover-admin").run() else 0)
 
 
 def rekey() -> None:
     """Replace the key-encryption key, while the Secrets Manager is stopped.
 
     Every data key is wrapped anew. While it runs, POST /key-encryption-key/rotate does the same.
-
-        fountain rekey
     """
-    raise leave(FAILED if choice.running_or_next().errand("rekey").run() else 0)
+    raise leave(FAILED if _stack().errand("rekey").run() else 0)

@@ -6,53 +6,63 @@ from typing import Annotated
 import typer
 
 from fountain_cli import keys
-from fountain_cli.api import ISSUER
-from fountain_cli.connection import connect, here, issuer, remote_domain
+from fountain_cli.api import Api
+from fountain_cli.connection import connect, place
 from fountain_cli.exits import NOT_FOUND, USAGE, CommandError
-from fountain_cli.screen import say
+from fountain_cli.screen import AsJson, as_json, say
+from fountain_cli.teaching import command
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(token)
-    app.command()(login)
-    app.command()(logout)
+    command(app, examples=["fountain token", "fountain token example-consumer"])(token)
+    remote = "FOUNTAIN_DOMAIN=fountain.example fountain login"
+    command(app, examples=[remote, f"{remote} < key-file"])(login)
+    command(app, examples=["fountain logout"])(logout)
 
 
 def token(
     service: Annotated[
         str | None, typer.Argument(help="The service that it is for; else the platform's own.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
-    """Print an access token, and nothing else."""
+    """Print an access token, and nothing else.
+
+    It is for the platform's own services, or for the one that is named, and ends after 15 minutes.
+    """
     with connect() as api:
-        sys.stdout.write(api.token(service) + "\n")
-
-
-def _issuer() -> str:
-    domain = remote_domain()
-    return issuer(domain) if domain else here().url(ISSUER)
+        found = api.token(service)
+    if json:
+        as_json({"access_token": found, "token_type": "Bearer", "service": service})
+    else:
+        sys.stdout.write(found + "\n")
 
 
 def login() -> None:
-    """Keep an API key for this platform; it is asked for, or read from standard input."""
-    place = _issuer()
+    """Keep an API key for a platform.
+
+    The key is asked for, or read from standard input. It is tried first, and then kept for that issuer
+    alone: no other is ever sent it. FOUNTAIN_DOMAIN names the platform; without it, it is the one on this
+    machine.
+    """
+    where = place()
     key = (
-        typer.prompt(f"API key for {place}", hide_input=True, err=True)
+        typer.prompt(f"API key for {where.issuer}", hide_input=True, err=True)
         if sys.stdin.isatty()
         else sys.stdin.read()
-    )
-    if not key.strip().startswith("fnt_"):
+    ).strip()
+    if not key.startswith("fnt_") or not key.isascii() or not key.isprintable():
         raise CommandError("That is no API key: one begins with fnt_.", USAGE)
-    keys.store(place, key.strip())
-    with connect() as api:
+    with Api(key, where.open_client) as api:
         api.token()
-    say(f"The key for {place} works and is kept.")
+    keys.store(where.issuer, key)
+    say(f"The key for {where.issuer} works and is kept.")
 
 
 def logout() -> None:
-    """Forget the API key for this platform."""
-    place = _issuer()
-    if not keys.forget(place):
-        raise CommandError(f"No key is kept for {place}.", NOT_FOUND)
-    say(f"The key for {place} is forgotten here. It stays valid until it is revoked.")
+    """Forget the API key for a platform. It stays valid until it is revoked."""
+    issuer = place().issuer
+    if not keys.forget(issuer):
+        raise CommandError(f"No key is kept for {issuer}.", NOT_FOUND)
+    say(f"The key for {issuer} is forgotten here. It stays valid until it is revoked.")

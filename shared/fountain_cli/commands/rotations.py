@@ -1,5 +1,6 @@
 """`fountain rotations`: how far a rotation is, and who keeps it waiting."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -9,27 +10,27 @@ from rich.live import Live
 from rich.table import Table
 
 from fountain_cli.api import ISSUER, Api
+from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
-from fountain_cli.exits import CONFLICT, FAILED, OK, leave
-from fountain_cli.screen import AsJson, as_json, moment, out, table, word
+from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, CommandError, leave
+from fountain_cli.screen import AsJson, as_json, err, grid, moment, out, table, word
+from fountain_cli.teaching import command
 
 app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True)
-_Rotation = Annotated[str, typer.Argument(help="The rotation's id.")]
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDED = frozenset({"retired", "aborted", "superseded"})
 _PAUSE_SECONDS = 0.25
 
 
-@app.command("list")
+@command(app, "list", examples=["fountain rotations list --service example-consumer"])
 def list_(
     json: AsJson = False,
     service: Annotated[str | None, typer.Option(help="Only this service's.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List rotations, the newest first."""
     with connect() as api:
-        found = [
-            one for one in api.pages(ISSUER, "/rotations", limit) if service in (None, one["service_name"])
-        ]
+        found = list(api.pages(ISSUER, "/rotations", limit, service_name=service))
     if json:
         as_json(found)
         return
@@ -40,16 +41,29 @@ def list_(
             one["version"],
             state(one),
             moment(one["created_at"]),
-            one.get("reason"),
         )
         for one in found
     ]
-    table(("rotation", "service", "version", "state", "began", "reason"), rows)
+    table(("rotation", "service", "v", "state", "began"), rows, whole=("rotation", "state"))
 
 
 def state(rotation: dict[str, Any]) -> str:
     """Answer the state as people say it."""
     return "overdue" if rotation.get("overdue") else str(rotation["state"])
+
+
+def identified(api: Api, rotation: str) -> str:
+    """Answer the id of a rotation that is named by itself, or by its service.
+
+    Raises:
+        CommandError: the service has had none.
+    """
+    if _ID.fullmatch(rotation):
+        return rotation
+    newest = next(api.pages(ISSUER, "/rotations", 1, service_name=rotation), None)
+    if newest is None:
+        raise CommandError(f"{rotation} is not the id of a rotation, nor a service that had one.", NOT_FOUND)
+    return str(newest["rotation_id"])
 
 
 def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str, Any]]:
@@ -66,9 +80,7 @@ def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str
 def picture(rotation: dict[str, Any]) -> Table:
     """Answer a rotation as a table of its holders."""
     title = f"{rotation['service_name']} version {rotation['version']}: {state(rotation)}"
-    shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in ("instance", "identity", "accepts", "uses", "late"):
-        shown.add_column(column)
+    shown = grid(("instance", "identity", "accepts", "uses", "late"), title=title)
     for holder in rotation.get("holders", []):
         accepts, uses = (f"version {holder[phase]}" for phase in ("accepts", "uses"))
         late = "late" if holder.get("late") else ""
@@ -76,17 +88,23 @@ def picture(rotation: dict[str, Any]) -> Table:
     return shown
 
 
-@app.command()
+@command(app, examples=["fountain rotations watch example-consumer"])
 def watch(
-    rotation: _Rotation,
+    rotation: Rotation,
     json: AsJson = False,
     timeout: Annotated[float, typer.Option(min=0, help="Give up after so many seconds.")] = 3600,
 ) -> None:
-    """Follow a rotation until it has ended; exit status 0 if it retired the old version."""
+    """Follow a rotation until it has ended: who accepts the new version, and who uses it.
+
+    The exit status is 0 if the old version was retired, 1 if the rotation was given up, 75 if it had not
+    ended in time.
+    """
     last: dict[str, Any] = {}
     with connect() as api:
+        rotation = identified(api, rotation)
         if json:
-            *_, last = followed(api, rotation, timeout=timeout)
+            with err.status("Waiting until the rotation has ended"):
+                *_, last = followed(api, rotation, timeout=timeout)
             as_json(last)
         else:
             with Live(console=out, auto_refresh=False) as live:
@@ -97,20 +115,20 @@ def watch(
 
 def _act(rotation: str, action: str, json: bool) -> None:
     with connect() as api:
-        found = api.call(ISSUER, "POST", f"/rotations/{rotation}/{action}")
+        found = api.call(ISSUER, "POST", f"/rotations/{identified(api, rotation)}/{action}")
     if json:
         as_json(found)
     else:
         out.print(picture(found))
 
 
-@app.command()
-def force(rotation: _Rotation, json: AsJson = False) -> None:
+@command(app, examples=["fountain rotations force example-consumer"])
+def force(rotation: Rotation, json: AsJson = False) -> None:
     """Go on without those who are late; their requests may fail."""
     _act(rotation, "force", json)
 
 
-@app.command()
-def abort(rotation: _Rotation, json: AsJson = False) -> None:
-    """Give a rotation up; the previous version stays."""
+@command(app, examples=["fountain rotations abort example-consumer"])
+def abort(rotation: Rotation, json: AsJson = False) -> None:
+    """Give a rotation up while it is staged; the previous version stays."""
     _act(rotation, "abort", json)

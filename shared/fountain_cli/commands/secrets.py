@@ -4,18 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
+from fountain_cli import values
 from fountain_cli.api import ISSUER
+from fountain_cli.arguments import Limit, Service
 from fountain_cli.connection import connect
 from fountain_cli.exits import USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, fields, moment, say, table
+from fountain_cli.teaching import command
 
 app = typer.Typer(help="Secrets of services, and new values for them.", no_args_is_help=True)
-_Service = Annotated[str, typer.Argument(help="The service's name.")]
 _HIDDEN = "(hidden; --show prints it)"
 
 
-@app.command("list")
-def list_(json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 1000) -> None:
+@command(app, "list", examples=["fountain secrets list"])
+def list_(json: AsJson = False, limit: Limit = 1000) -> None:
     """List which services have secrets; no values."""
     with connect() as api:
         found = list(api.pages(ISSUER, "/secrets", limit))
@@ -26,9 +28,9 @@ def list_(json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 100
     table(("service", "version", "state", "changed"), rows)
 
 
-@app.command()
+@command(app, examples=["fountain secrets get stories", "fountain secrets get stories --show"])
 def get(
-    service: _Service,
+    service: Service,
     json: AsJson = False,
     show: Annotated[bool, typer.Option("--show", help="Print the values.")] = False,
     version: Annotated[
@@ -46,33 +48,60 @@ def get(
     table(("version", "state"), [(one["version"], one["state"]) for one in found.get("versions", [])])
 
 
-@app.command()
-def create(service: _Service, json: AsJson = False) -> None:
-    """Make the first secrets of a service; their values are generated."""
+@command(
+    app,
+    examples=[
+        "fountain secrets create stories",
+        "fountain secrets create stories --ask SMTP_PASSWORD",
+        "fountain secrets create stories --stdin < values.json",
+    ],
+)
+def create(
+    service: Service,
+    json: AsJson = False,
+    ask: Annotated[list[str] | None, values.ASK] = None,
+    stdin: Annotated[bool, values.STDIN] = False,
+) -> None:
+    """Make the first secrets of a service. JWT_SECRET and DB_PASSWORD are generated, others may be given.
+
+    Values are asked for or read from standard input: as an argument they would be seen by others.
+    """
+    body = values.given(ask or (), stdin=stdin)
     with connect() as api:
-        found = api.call(ISSUER, "POST", f"/secrets/{service}", json={})
+        found = api.call(ISSUER, "POST", f"/secrets/{service}", json=body)
     if json:
-        as_json(found)
+        as_json({**found, "secrets": sorted(found["secrets"])})  # nobody asked to see their values
     else:
         say(f"{service} has {', '.join(found['secrets'])} in version {found['version']}.")
 
 
-@app.command()
+@command(
+    app,
+    examples=[
+        "fountain secrets rotate stories",
+        "fountain secrets rotate stories --key DATA_KEY",
+        "fountain secrets rotate stories --ask SMTP_PASSWORD",
+    ],
+)
 def rotate(
-    service: _Service,
+    service: Service,
     json: AsJson = False,
     key: Annotated[list[str] | None, typer.Option("--key", help="Only this key; may be repeated.")] = None,
-    ask: Annotated[list[str] | None, typer.Option("--ask", help="Ask for this key's new value.")] = None,
+    ask: Annotated[list[str] | None, values.ASK] = None,
+    stdin: Annotated[bool, values.STDIN] = False,
     immediate: Annotated[bool, typer.Option(help="Do not wait for the holders; requests may fail.")] = False,
 ) -> None:
-    """Give a service new secrets. Holders accept the new version before anyone uses it."""
-    if key and ask:
-        raise CommandError("Use --key for generated values or --ask for given ones, not both.", USAGE)
+    """Give a service new secrets. Every instance accepts the new version before anyone uses it.
+
+    Generated values are made anew, and those that are asked for are given; others stay.
+    """
+    if key and (ask or stdin):
+        raise CommandError(
+            "Use --key for generated values, --ask or --stdin for given ones, not both.", USAGE
+        )
     body: dict[str, Any] = {"keys": key} if key else {}
-    if ask:
-        body["newSecrets"] = {
-            name: typer.prompt(f"New value of {name}", hide_input=True, err=True) for name in ask
-        }
+    if new := values.given(ask or (), stdin=stdin):
+        body["newSecrets"] = new
     if immediate:
         body["immediate"] = True
     with connect() as api:
@@ -82,11 +111,11 @@ def rotate(
         as_json(found)
     else:
         say(f"{service}: version {found['version']} is {found['state']}.")
-        say(f"Follow it: fountain rotations watch {found['rotation_id']}")
+        say(f"Follow it: fountain rotations watch {service}")
 
 
-@app.command()
-def history(service: _Service, json: AsJson = False) -> None:
+@command(app, examples=["fountain secrets history stories"])
+def history(service: Service, json: AsJson = False) -> None:
     """List the versions of a service's secrets; no values."""
     with connect() as api:
         found = list(api.pages(ISSUER, f"/secrets/{service}/versions", 1000))
