@@ -14,6 +14,7 @@ from notification.dispatcher import Dispatcher
 from notification.housekeeping import Housekeeping
 from notification.lease import WriterLease
 from notification.log import EventLog
+from notification.mark import MarkFile
 from notification.metrics import DeliveryMetrics, LogMetrics, StreamMetrics
 from notification.sender import Guard
 from notification.settings import Settings
@@ -37,7 +38,7 @@ class Board:
     def __init__(self, settings: Settings, metrics: Metrics, guard: Guard | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.effective_database_url, password=settings.database_password)
-        self.log = EventLog(self.database)
+        self.log = EventLog(self.database, mark=MarkFile(settings.data_dir))
         self.metrics = LogMetrics.of(metrics.registry)
         self._platform: Platform | None = None
         self.streams = Streams(

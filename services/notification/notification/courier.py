@@ -136,6 +136,7 @@ class Courier:
             try:
                 if self._reload:
                     self._reload = False
+                    self._lanes.expect()
                     name = self.subscription.name
                     found = await self._database.read(
                         partial(queue.heads, subscription=name, limit=self._max_lanes), long=True
@@ -220,6 +221,7 @@ class Courier:
             status_code=answer.status or None,
             error=verdict.error[:255] if verdict.error else None,
             answer=answer.body,
+            owner=self.subscription.owner,
         )
         self._metrics.attempts.labels(verdict.status if verdict.status != "pending" else "failed").inc()
         if answer.status in _UNABLE:

@@ -240,7 +240,7 @@ class Dispatcher:
                 "owner": subscription.owner,
                 "reason": subscription.disabled_reason,
             }
-            key = f"disabled-{subscription.name}-{subscription.updated_at:.6f}"
+            key = f"disabled-{subscription.name}-{subscription.disabled_at or 0:.6f}"
             try:
                 await events.publish("subscription.disabled", subscription.name, data, idempotency_key=key)
             except Problem as problem:
@@ -249,5 +249,5 @@ class Dispatcher:
                 self.announce_soon()
                 return
             await self._database.write(
-                partial(note_announced, name=subscription.name, updated_at=subscription.updated_at)
+                partial(note_announced, name=subscription.name, disabled_at=subscription.disabled_at)
             )

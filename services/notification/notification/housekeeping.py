@@ -1,5 +1,5 @@
 """What is done in the background: data that has expired is erased, what is too old is removed, queues are
-measured.
+measured, and it is remembered how far the log has come.
 """
 
 import asyncio
@@ -11,20 +11,22 @@ from fountain_common.logging import get_logger
 
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
+from notification.repository import event_types
 from notification.repository_deliveries import queues
 from notification.repository_retention import (
     erase_expired,
-    event_types,
     has_expired,
     prune_deliveries,
     removable,
     remove,
+    span_of,
 )
-from notification.retention import cuts
+from notification.retention import Cut, cuts
 from notification.settings import Settings
 
 PORTION = 500
 ERASE_SECONDS = 1.0
+REMEMBER_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
 DAY_SECONDS = 86400.0
 
@@ -48,6 +50,7 @@ class Housekeeping:
         """Begin."""
         chores = (
             (self.erase, ERASE_SECONDS),
+            (self._log.remember, REMEMBER_SECONDS),
             (self.measure, MEASURE_SECONDS),
             (self.clean, self._settings.retention_interval_seconds),
         )
@@ -81,24 +84,30 @@ class Housekeeping:
         total = 0
         types = await self._database.read(event_types, long=True)
         for cut in cuts(types, self._settings.retention, self._log.now()):
-            while True:
-                find = partial(removable, cut=cut, retained=self._settings.retained_per_type, limit=PORTION)
-                gone = await self._database.read(find, long=True)
-                if not gone.positions:
-                    break
-                # Before it happens, so that no reader finds events gone and is not told.
-                self._log.note_removed(gone.type, max(gone.positions))
-                removed = await self._database.write(partial(remove, gone=gone))
-                # What was kept after all, for a subscription that came meanwhile, stays in memory too.
-                self._log.forget(removed)
-                total += len(removed)
-                if not removed:
-                    break
+            total += await self._clean_type(cut)
         before = self._log.now() - self._settings.delivery_retention_days * DAY_SECONDS
         while await self._database.write(partial(prune_deliveries, before=before, limit=PORTION)):
             pass
         if total:
             get_logger().info("events_removed", count=total)
+        return total
+
+    async def _clean_type(self, cut: Cut) -> int:
+        span = await self._database.read(
+            partial(span_of, cut=cut, retained=self._settings.retained_per_type), long=True
+        )
+        total, behind = 0, 0
+        while span is not None:
+            find = partial(removable, span=span, behind=behind, limit=PORTION)
+            positions = await self._database.read(find, long=True)
+            if not positions:
+                break
+            # Before it happens, so that no reader finds events gone and is not told.
+            self._log.note_removed(span.type, positions[-1])
+            removed = await self._database.write(partial(remove, type_=span.type, positions=positions))
+            # What was kept after all, for a subscription that came meanwhile, stays in memory too.
+            self._log.forget(removed)
+            total, behind = total + len(removed), positions[-1]
         return total
 
     async def measure(self) -> None:

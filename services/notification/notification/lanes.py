@@ -35,18 +35,31 @@ class Lanes:
         self._heads: dict[str, Head] = {}
         self._busy: set[str] = set()
         self._due: list[tuple[float, int, str]] = []
+        self._changed: set[str] | None = None
 
     def __len__(self) -> int:
         return len(self._heads) + len(self._busy)
 
+    def expect(self) -> None:
+        """Note from now on which lanes change: heads are being looked up that `replace` will be given."""
+        self._changed = set()
+
     def replace(self, heads: Iterable[Head]) -> None:
-        """Take these heads for those held; lanes that are under way keep their place until `finish`."""
+        """Take these heads for those held; lanes that are under way keep their place until `finish`.
+
+        Those that changed since `expect` stay as they are: what was looked up may be from before that.
+        """
+        changed, self._changed = self._changed or set(), None
+        newer = [head for subject, head in self._heads.items() if subject in changed]
+        found = [head for head in heads if head.subject not in changed]
         self._heads, self._due = {}, []
-        for head in heads:
+        for head in (*newer, *found):
             self.offer(head)
 
     def offer(self, head: Head) -> None:
         """Add a delivery: it becomes its lane's head unless an earlier event is that, or is under way."""
+        if self._changed is not None:
+            self._changed.add(head.subject)
         if head.subject in self._busy:
             return
         held = self._heads.get(head.subject)
@@ -66,6 +79,8 @@ class Lanes:
     def finish(self, subject: str, head: Head | None) -> None:
         """End what was under way in a lane; `head` is what comes next in it."""
         self._busy.discard(subject)
+        if self._changed is not None:
+            self._changed.add(subject)
         if head is not None:
             self.offer(head)
 

@@ -7,21 +7,32 @@ there is, and positions grow in the order in which readers see them.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fountain_common.db import Database
 from fountain_common.errors import Conflict, Unavailable
 from fountain_common.gathering import gathered
+from fountain_common.logging import get_logger
 
 from notification.event import Draft, Stored
 from notification.filters import Filter
-from notification.repository import Outcome, events_after, load_state, newest_events, store
+from notification.mark import Mark, MarkFile, contradicts
+from notification.repository import (
+    Outcome,
+    begin_epoch,
+    event_types,
+    load_state,
+    newest_events,
+    store,
+)
+from notification.repository_search import events_after
 from notification.tail import MAX_EVENTS, Tail
 
 MAX_WAITING = 8192
 MAX_GROUP = 512
+MAX_TYPES = 512
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +48,7 @@ class EventLog:
     Args:
         database: is migrated already.
         clock: unix seconds.
+        mark: remembers how far the log had come; without it an older database is taken for the newest.
 
     Attributes:
         epoch: names this history of the log.
@@ -44,28 +56,58 @@ class EventLog:
         tail: the newest events.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._clock = database, clock
+    def __init__(
+        self, database: Database, *, clock: Callable[[], float] = time.time, mark: MarkFile | None = None
+    ) -> None:
+        self._database, self._clock, self._mark = database, clock, mark
+        self._marked: Mark | None = None
         self.epoch = ""
         self.latest = 0
         self.tail = Tail()
         self._removed: dict[str, int] = {}
+        self._types: set[str] = set()
         self._waiting: list[_Waiting] = []
         self._appending: asyncio.Task[None] | None = None
+        self._closed = False
         self._listeners: list[Callable[[Sequence[Stored]], None]] = []
 
     def now(self) -> float:
         """Answer the time by which events are stored, in unix seconds."""
         return self._clock()
 
+    @property
+    def types(self) -> Collection[str] | None:
+        """All types that there are or were; None if they are too many to be remembered."""
+        return frozenset(self._types) if len(self._types) <= MAX_TYPES else None
+
     async def open(self) -> None:
         """Read where the log ends, and its newest events."""
         state = await self._database.write(load_state)
+        types = await self._database.read(partial(event_types, limit=MAX_TYPES + 1), long=True)
+        self._types = set(types)
         newest = await self._database.read(lambda session: newest_events(session, MAX_EVENTS // 2))
         self.epoch, self.latest, self._removed = state.epoch, state.last_position, dict(state.removed_through)
+        await self._compare()
         complete = len(newest) < MAX_EVENTS // 2
         self.tail = Tail(0 if complete else newest[0].position - 1)
         self.tail.extend(newest)
+
+    async def _compare(self) -> None:
+        if self._mark is None:
+            return
+        self._marked = await asyncio.to_thread(self._mark.read)
+        if contradicts(self._marked, self.epoch, self.latest, alone=self._database.is_sqlite):
+            self.epoch = await self._database.write(begin_epoch)
+            # An earlier state, or a database that was brought here without its mark.
+            get_logger().warning("log_begins_a_new_epoch", epoch=self.epoch, latest=self.latest)
+        await self.remember()
+
+    async def remember(self) -> None:
+        """Write down how far the log has come, if it has come farther."""
+        mark = Mark(self.epoch, self.latest)
+        if self._mark is not None and mark != self._marked:
+            await asyncio.to_thread(self._mark.write, mark)
+            self._marked = mark
 
     def on_append(self, listener: Callable[[Sequence[Stored]], None]) -> None:
         """Have this called with each group of events, in the event loop, once they are durable; it must be
@@ -80,6 +122,8 @@ class EventLog:
             Conflict: another event is stored under its id or key.
             Unavailable: it was not stored.
         """
+        if self._closed:
+            raise Unavailable("This service is stopping; the event was not stored.")
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("Too many events wait to be stored; try again.")
         entry = _Waiting(draft, asyncio.get_running_loop().create_future())
@@ -130,6 +174,8 @@ class EventLog:
             return
         self.tail.extend(fresh)
         self.latest = fresh[-1].position
+        if len(self._types) <= MAX_TYPES:
+            self._types.update(event.type for event in fresh)
         for listener in self._listeners:
             listener(fresh)
 
@@ -143,8 +189,9 @@ class EventLog:
         if recent is not None:
             found = [event for event in recent if wanted.accepts(event)]
         else:
+            types = self.types
             found = await self._database.read(
-                lambda session: events_after(session, position, wanted, limit, through=latest), long=True
+                lambda session: events_after(session, position, wanted, limit, latest, types), long=True
             )
         if len(found) > limit or (recent is None and len(found) == limit):
             found = found[:limit]
@@ -174,6 +221,9 @@ class EventLog:
             self.tail.replace(event)
 
     async def close(self) -> None:
-        """Store what waits."""
+        """Store what waits, and take nothing more."""
+        self._closed = True
         if self._appending is not None:
             await asyncio.gather(self._appending, return_exceptions=True)
+        if self.epoch:
+            await self.remember()

@@ -59,6 +59,7 @@ events = Table(
     ),
     Index("ix_events_newest", "type", "subject", "recipient", "position"),
     Index("ix_events_type", "type", "position"),
+    Index("ix_events_source", "source", "position"),
     Index("ix_events_expires_at", "expires_at", sqlite_where=_EXPIRING, postgresql_where=_EXPIRING),
 )
 """The log. `body` is the CloudEvent as it is sent, encoded once."""
@@ -82,6 +83,7 @@ subscriptions = Table(
     Column("options", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("disabled_reason", String(255)),
+    Column("disabled_at", Float),
     Column("had", _Id, nullable=False),
     Column("missed_through", _Id, nullable=False),
     Column("announced", Boolean, nullable=False),
@@ -93,7 +95,8 @@ subscriptions = Table(
     Column("updated_at", Float, nullable=False),
 )
 """Who wants what. Events up to the position `had` have become deliveries; the secrets are sealed.
-`announced` is False from when it was disabled until everybody has been told."""
+`disabled_at` is when it was disabled for its failures; from then on `announced` is False until everybody has
+been told."""
 
 deliveries = Table(
     "deliveries",
@@ -125,7 +128,8 @@ attempts = Table(
     Column("status_code", Integer),
     Column("error", String(255)),
     Column("answer", LargeBinary, nullable=False),
+    Column("owner", String(255), nullable=False, server_default=""),
     Index("ix_attempts_delivery", "delivery"),
     Index("ix_attempts_at", "at"),
 )
-"""What was tried, and what came back."""
+"""What was tried, and what came back. `owner` had the subscription then: the answer is for him."""

@@ -3,16 +3,16 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, insert, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from notification.event import Draft, Stored
-from notification.filters import Filter, literal_prefix
 from notification.models import events, log_state, removals
 
-_COLUMNS = (
+COLUMNS = (
     events.c.position,
     events.c.id,
     events.c.source,
@@ -55,6 +55,13 @@ def load_state(session: Session) -> State:
         session.execute(insert(log_state).values(id=1, epoch=epoch, last_position=last))
     gone = session.execute(select(removals.c.type, removals.c.through)).all()
     return State(epoch, last, dict(map(tuple, gone)))
+
+
+def begin_epoch(session: Session) -> str:
+    """Give this history of the log another name, so that nobody resumes in it where he was in another."""
+    epoch = secrets.token_hex(8)
+    session.execute(update(log_state).values(epoch=epoch))
+    return epoch
 
 
 def store(connection: Connection, drafts: Sequence[Draft], now: float) -> list[Outcome]:
@@ -109,28 +116,29 @@ def _row(event: Stored, draft: Draft) -> dict[str, Any]:
 
 
 def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], tuple[Stored, bytes]]:
-    names = [(draft.id, draft.source) for draft in drafts if not draft.made_id]
-    keys = [(draft.source, draft.key) for draft in drafts if draft.key]
+    """Answer what is stored already under the ids and keys of drafts, with its fingerprint."""
+    asked: dict[tuple[str, Column[Any]], list[str]] = {}
+    for draft in drafts:
+        if not draft.made_id:
+            asked.setdefault((draft.source, events.c.id), []).append(draft.id)
+        if draft.key:
+            asked.setdefault((draft.source, events.c.key), []).append(draft.key)
     found: dict[tuple[str, ...], tuple[Stored, bytes]] = {}
-    for condition in _any_of(names, keys):
-        for row in connection.execute(select(*_COLUMNS, events.c.fingerprint, events.c.key).where(condition)):
-            entry = (_stored(row), row.fingerprint)
+    # Publisher by publisher: for a list of pairs SQLite would read all events instead of an index.
+    for (source, column), values in asked.items():
+        query = select(*COLUMNS, events.c.fingerprint, events.c.key).where(
+            events.c.source == source, column.in_(values)
+        )
+        for row in connection.execute(query):
+            entry = (stored(row), row.fingerprint)
             found[row.id, row.source] = entry
             if row.key:
                 found[row.source, "key", row.key] = entry
     return found
 
 
-def _any_of(names: list[tuple[str, str]], keys: list[tuple[str, str]]) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if names:
-        conditions.append(tuple_(events.c.id, events.c.source).in_(names))
-    if keys:
-        conditions.append(and_(tuple_(events.c.source, events.c.key).in_(keys), events.c.key.is_not(None)))
-    return conditions
-
-
-def _stored(row: Any) -> Stored:
+def stored(row: Any) -> Stored:
+    """Answer the event of a row with `COLUMNS`."""
     return Stored(
         row.position,
         row.id,
@@ -144,76 +152,56 @@ def _stored(row: Any) -> Stored:
     )
 
 
-def events_after(
-    session: Session, position: int, wanted: Filter, limit: int, through: int | None = None
-) -> list[Stored]:
-    """Answer the next events behind a position that a filter accepts, at most `limit`, none behind
-    `through`.
-    """
-    found: list[Stored] = []
-    condition = _where(wanted)
-    while len(found) < limit:
-        query = select(*_COLUMNS).where(events.c.position > position, *condition)
-        if through is not None:
-            query = query.where(events.c.position <= through)
-        rows = session.execute(query.order_by(events.c.position).limit(limit)).all()
-        found += [event for event in map(_stored, rows) if wanted.accepts(event)]
-        if len(rows) < limit:
-            break
-        position = rows[-1].position
-    return found[:limit]
-
-
 def newest_events(session: Session, limit: int) -> list[Stored]:
     """Answer the newest events, oldest first."""
-    rows = session.execute(select(*_COLUMNS).order_by(events.c.position.desc()).limit(limit)).all()
-    return [_stored(row) for row in reversed(rows)]
+    rows = session.execute(select(*COLUMNS).order_by(events.c.position.desc()).limit(limit)).all()
+    return [stored(row) for row in reversed(rows)]
 
 
 def event_by_id(session: Session, id_: str, reader: str, source: str | None = None) -> Stored | None:
     """Answer the event of that id which the reader may see; of several publishers', the first that was
     stored.
     """
-    query = select(*_COLUMNS).where(events.c.id == id_, _visible(reader))
+    query = select(*COLUMNS).where(events.c.id == id_, visible(reader))
     if source is not None:
         query = query.where(events.c.source == source)
     row = session.execute(query.order_by(events.c.position).limit(1)).first()
-    return None if row is None else _stored(row)
+    return None if row is None else stored(row)
 
 
 def event_at(session: Session, position: int) -> Stored | None:
     """Answer the event at a position."""
-    row = session.execute(select(*_COLUMNS).where(events.c.position == position)).first()
-    return None if row is None else _stored(row)
+    row = session.execute(select(*COLUMNS).where(events.c.position == position)).first()
+    return None if row is None else stored(row)
 
 
 def retained_event(session: Session, type_: str, subject: str | None, reader: str) -> Stored | None:
     """Answer the newest event of a type, and of a subject if one is named, that the reader may see."""
-    query = select(*_COLUMNS).where(events.c.type == type_, _visible(reader))
-    if subject is not None:
-        query = query.where(events.c.subject == subject)
-    row = session.execute(query.order_by(events.c.position.desc()).limit(1)).first()
-    return None if row is None else _stored(row)
+    query = select(*COLUMNS).where(events.c.type == type_).order_by(events.c.position.desc()).limit(1)
+    if subject is None:
+        queries = [query.where(visible(reader))]
+    else:
+        # Each is one step in an index, however many events there are of the type.
+        about = query.where(events.c.subject == subject)
+        queries = [about.where(events.c.recipient == recipient) for recipient in ("", reader)]
+    rows = [row for each in queries if (row := session.execute(each).first()) is not None]
+    return stored(max(rows, key=attrgetter("position"))) if rows else None
 
 
-def _visible(reader: str) -> ColumnElement[bool]:
+def event_types(session: Session, limit: int | None = None) -> list[str]:
+    """Answer the types that there are, at most `limit`, by stepping from one to the next in the index."""
+    found: list[str] = []
+    while limit is None or len(found) < limit:
+        query = select(func.min(events.c.type))
+        if found:
+            query = query.where(events.c.type > found[-1])
+        following = session.execute(query).scalar()
+        if following is None:
+            break
+        found.append(following)
+    return found
+
+
+def visible(reader: str) -> ColumnElement[bool]:
+    """Answer the condition that an event is for everybody, or for this reader."""
     return or_(events.c.recipient == "", events.c.recipient == reader)
-
-
-def _where(wanted: Filter) -> list[ColumnElement[bool]]:
-    """Answer what the database can decide; the rest of a pattern is decided by `Filter.accepts`."""
-    conditions: list[ColumnElement[bool]] = [_visible(wanted.reader)]
-    if wanted.source is not None:
-        conditions.append(events.c.source == wanted.source)
-    if wanted.subject is not None:
-        conditions.append(events.c.subject == wanted.subject)
-    if wanted.patterns:
-        conditions.append(or_(false(), *map(_type_condition, wanted.patterns)))
-    return conditions
-
-
-def _type_condition(pattern: str) -> ColumnElement[bool]:
-    prefix = literal_prefix(pattern)
-    if prefix == pattern:
-        return events.c.type == pattern
-    return events.c.type.startswith(prefix, autoescape=True)

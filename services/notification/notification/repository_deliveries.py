@@ -39,6 +39,7 @@ class Attempt:
         status_code: of the answer.
         error: why it failed; None if it did not.
         answer: the beginning of what the receiver said.
+        owner: of the subscription at that time; the answer is for him alone.
     """
 
     at: float
@@ -46,6 +47,7 @@ class Attempt:
     status_code: int | None
     error: str | None
     answer: bytes
+    owner: str = ""
 
 
 def enqueue(
@@ -162,6 +164,7 @@ def record(
                 status_code=attempt.status_code,
                 error=attempt.error,
                 answer=attempt.answer,
+                owner=attempt.owner,
             )
         )
 
@@ -188,7 +191,7 @@ def _attempts_of(session: Session, ids: Iterable[int]) -> dict[int, list[Attempt
     found: dict[int, list[Attempt]] = {}
     query = select(attempts).where(attempts.c.delivery.in_(list(ids))).order_by(attempts.c.id)
     for row in session.execute(query):
-        entry = Attempt(row.at, row.latency_ms, row.status_code, row.error, row.answer)
+        entry = Attempt(row.at, row.latency_ms, row.status_code, row.error, row.answer, row.owner)
         found.setdefault(row.delivery, []).append(entry)
     return found
 
@@ -236,21 +239,18 @@ class Queue:
 
 
 def queues(session: Session) -> list[Queue]:
-    """Answer how each subscription stands."""
-    found: dict[str, list[Any]] = {
-        name: [0, 0, None] for (name,) in session.execute(select(subscriptions.c.name))
-    }
-    query = (
-        select(
-            deliveries.c.subscription, deliveries.c.status, func.count(), func.min(deliveries.c.created_at)
-        )
-        .where(deliveries.c.status.in_(("pending", "dead")))
-        .group_by(deliveries.c.subscription, deliveries.c.status)
+    """Answer how each subscription stands. What is delivered is not read, however much that is."""
+    names = session.execute(select(subscriptions.c.name)).scalars().all()
+    return [
+        Queue(name, waiting[0], _standing(session, name, "dead")[0], waiting[1])
+        for name in names
+        for waiting in (_standing(session, name, "pending"),)
+    ]
+
+
+def _standing(session: Session, subscription: str, status: str) -> tuple[int, float | None]:
+    query = select(func.count(), func.min(deliveries.c.created_at)).where(
+        deliveries.c.subscription == subscription, deliveries.c.status == status
     )
-    for name, status, count, oldest in session.execute(query):
-        entry = found.setdefault(name, [0, 0, None])
-        if status == "pending":
-            entry[0], entry[2] = count, oldest
-        else:
-            entry[1] = count
-    return [Queue(name, *entry) for name, entry in found.items()]
+    count, oldest = session.execute(query).one()
+    return count, oldest

@@ -1,12 +1,14 @@
 """Finding past events for a replay."""
 
+from collections.abc import Collection
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from notification.filters import Filter
 from notification.models import events
-from notification.repository import events_after
 from notification.repository_deliveries import Due
+from notification.repository_search import events_after
 
 _BATCH = 1000
 
@@ -21,8 +23,10 @@ def position_before(session: Session, moment: float) -> int:
         session: any.
         moment: unix seconds.
     """
-    low, high = session.execute(select(func.min(events.c.position), func.max(events.c.position))).one()
-    if low is None:
+    # Two questions: put as one, SQLite would read all positions to answer it.
+    low = session.execute(select(func.min(events.c.position))).scalar()
+    high = session.execute(select(func.max(events.c.position))).scalar()
+    if low is None or high is None:
         return 0
     low -= 1
     while low < high:
@@ -40,11 +44,15 @@ def position_before(session: Session, moment: float) -> int:
     return int(low)
 
 
-def events_since(session: Session, position: int, wanted: Filter, through: int) -> list[Due]:
-    """Answer all events behind a position that a filter accepts, none behind `through`."""
+def events_since(
+    session: Session, position: int, wanted: Filter, through: int, types: Collection[str] | None
+) -> list[Due]:
+    """Answer all events behind a position that a filter accepts, none behind `through`; `types` as for
+    `events_after`.
+    """
     found: list[Due] = []
     while True:
-        batch = events_after(session, position, wanted, _BATCH, through=through)
+        batch = events_after(session, position, wanted, _BATCH, through, types)
         found += [Due(event.position, event.subject) for event in batch]
         if len(batch) < _BATCH:
             return found

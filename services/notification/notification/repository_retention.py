@@ -1,5 +1,6 @@
 """Finding what may go, and removing it in portions that hold up nobody for long."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
@@ -16,43 +17,48 @@ from notification.rows import changed
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """What is to be removed of one type."""
+class Span:
+    """Where in the log events of a type may go.
+
+    Attributes:
+        type: the type.
+        through: the newest position that is too old, or too much.
+        kept_from: before it even the newest event of a subject may go; None if all of those stay.
+    """
 
     type: str
-    positions: list[int]
+    through: int
+    kept_from: int | None
 
 
-def event_types(session: Session) -> list[str]:
-    """Answer the types that there are, by stepping from one to the next in the index."""
-    found: list[str] = []
-    while True:
-        query = select(func.min(events.c.type))
-        if found:
-            query = query.where(events.c.type > found[-1])
-        following = session.execute(query).scalar()
-        if following is None:
-            return found
-        found.append(following)
-
-
-def removable(session: Session, cut: Cut, retained: int, limit: int) -> Gone:
-    """Answer events of a type that may go, the oldest first: too old or too many, not retained, and had by
-    everybody.
+def span_of(session: Session, cut: Cut, retained: int) -> Span | None:
+    """Answer where events of a type may go; None if all of them stay. It reads the whole index of the type:
+    once is enough, since what is stored meanwhile is newer.
 
     Args:
         session: any.
         cut: how long and how many are kept.
         retained: of so many subjects the newest event stays; of more, those longest silent go.
-        limit: at most so many.
     """
     through = max(position_before(session, cut.stored_before), _overflow(session, cut.type, cut.count))
-    conditions = [events.c.type == cut.type, events.c.position <= through, *_had_by_everybody(session)]
+    oldest = session.execute(select(func.min(events.c.position)).where(events.c.type == cut.type)).scalar()
+    if oldest is None or oldest > through:
+        return None
+    return Span(cut.type, through, _retained_from(session, cut.type, retained))
+
+
+def removable(session: Session, span: Span, behind: int, limit: int) -> list[int]:
+    """Answer the next positions behind one that may go, at most `limit`: not retained, and had by
+    everybody.
+    """
+    conditions = [events.c.type == span.type, events.c.position > behind, events.c.position <= span.through]
+    conditions += _had_by_everybody(session)
     superseded = _superseded()
-    kept_from = _retained_from(session, cut.type, retained)
-    conditions.append(superseded if kept_from is None else or_(superseded, events.c.position < kept_from))
+    conditions.append(
+        superseded if span.kept_from is None else or_(superseded, events.c.position < span.kept_from)
+    )
     query = select(events.c.position).where(*conditions).order_by(events.c.position).limit(limit)
-    return Gone(cut.type, list(session.execute(query).scalars()))
+    return list(session.execute(query).scalars())
 
 
 def _overflow(session: Session, type_: str, count: int | None) -> int:
@@ -104,18 +110,18 @@ def _had_by_everybody(session: Session) -> list[ColumnElement[bool]]:
     return [~waiting] if had is None else [~waiting, events.c.position <= had]
 
 
-def remove(session: Session, gone: Gone) -> list[int]:
-    """Remove events, and note up to where; answers the positions that went.
+def remove(session: Session, type_: str, positions: Sequence[int]) -> list[int]:
+    """Remove events of a type, and note up to where; answers the positions that went.
 
     What a subscription has not had is judged again, in the transaction that removes.
     """
-    fit = select(events.c.position).where(events.c.position.in_(gone.positions), *_had_by_everybody(session))
+    fit = select(events.c.position).where(events.c.position.in_(positions), *_had_by_everybody(session))
     removed = list(session.execute(fit).scalars())
     if not removed:
         return []
     session.execute(delete(events).where(events.c.position.in_(removed)))
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(removals).values(type=gone.type, through=max(removed))
+    statement = dialect.insert(removals).values(type=type_, through=max(removed))
     farther = {"through": statement.excluded.through}
     session.execute(
         statement.on_conflict_do_update(

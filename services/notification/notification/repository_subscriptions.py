@@ -29,6 +29,7 @@ def _subscription(row: Row[Any]) -> Subscription:
         previous_until=row.previous_until,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        disabled_at=row.disabled_at,
     )
 
 
@@ -57,13 +58,23 @@ def add_subscription(session: Session, subscription: Subscription) -> None:
 
 
 def change_subscription(session: Session, subscription: Subscription) -> None:
-    """Store what a subscription is to be now; what it has had is left as it is."""
+    """Store what a subscription is to be now; what it has had is left as it is.
+
+    That it was disabled is told even so, unless it is enabled again.
+    """
     values = _values(subscription)
     del values["had"], values["name"]
+    if subscription.enabled:
+        values["announced"] = True
+    session.execute(update(subscriptions).where(subscriptions.c.name == subscription.name).values(**values))
+
+
+def replace_secret(session: Session, name: str, sealed: bytes, until: float, now: float) -> None:
+    """Store a new signing secret beside the one before, which signs until then too."""
     session.execute(
         update(subscriptions)
-        .where(subscriptions.c.name == subscription.name)
-        .values(**values, announced=True)
+        .where(subscriptions.c.name == name)
+        .values(secret=sealed, previous_secret=subscriptions.c.secret, previous_until=until, updated_at=now)
     )
 
 
@@ -82,7 +93,7 @@ def disable_subscription(session: Session, name: str, reason: str, now: float) -
     result = session.execute(
         update(subscriptions)
         .where(subscriptions.c.name == name, subscriptions.c.enabled)
-        .values(enabled=False, disabled_reason=reason, announced=False, updated_at=now)
+        .values(enabled=False, disabled_reason=reason, disabled_at=now, announced=False, updated_at=now)
     )
     return bool(changed(result))
 
@@ -94,11 +105,11 @@ def unannounced(session: Session) -> list[Subscription]:
     ]
 
 
-def note_announced(session: Session, name: str, updated_at: float) -> None:
-    """Note that everybody has been told, unless the subscription has changed since."""
+def note_announced(session: Session, name: str, disabled_at: float | None) -> None:
+    """Note that everybody has been told, unless the subscription was disabled again since."""
     session.execute(
         update(subscriptions)
-        .where(subscriptions.c.name == name, subscriptions.c.updated_at == updated_at)
+        .where(subscriptions.c.name == name, subscriptions.c.disabled_at == disabled_at)
         .values(announced=True)
     )
 

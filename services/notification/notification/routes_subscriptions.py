@@ -42,7 +42,7 @@ async def put_subscription(
     name: Name, body: SubscriptionIn, caller: SubscriptionWriter, request: Request, response: Response
 ) -> SubscriptionWithSecret:
     """Make a subscription, which gets what is published from now on; 201 with its signing secret, once. Or
-    change it: 200, and it goes on where it was.
+    change it: 200, and it goes on where it was. It becomes an admin's own when he changes its receiver.
     """
     put = await board_of(request).subscriptions.put(caller, name, _wish(body))
     response.status_code = 201 if put.secret is not None else 200

@@ -147,7 +147,9 @@ class AttemptOut(BaseModel):
     latency_ms: float
     status_code: int | None = Field(description="Of the answer; null if there was none.")
     error: str | None = Field(description="Why it failed; null if it did not.")
-    answer: str | None = Field(description="The first 2 KB of what the receiver said; for the owner alone.")
+    answer: str | None = Field(
+        description="The first 2 KB of what the receiver said; for the owner at that time alone."
+    )
 
 
 class DeliveryOut(BaseModel):

@@ -47,7 +47,7 @@ class Subscription:
 
     Attributes:
         name: unique.
-        owner: the identity that put it; it alone sees what receivers answer.
+        owner: the identity that put it, or changed its receiver last; it alone sees what is answered then.
         types: patterns.
         service, callback_url: one of the two says where events go.
         enabled: whether events are delivered.
@@ -57,6 +57,7 @@ class Subscription:
         failing_since: unix seconds of the first failure behind the last success.
         secret, previous_secret: sealed.
         previous_until: unix seconds until when the previous secret signs too.
+        disabled_at: unix seconds at which it was disabled for its failures.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Subscription:
     previous_until: float | None
     created_at: float
     updated_at: float
+    disabled_at: float | None = None
 
     @property
     def reader(self) -> str:

@@ -79,9 +79,11 @@ class Subscriptions:
         return await self._database.read(lambda session: store.list_subscriptions(session, behind, limit))
 
     async def put(self, caller: Caller, name: str, wish: Wish) -> Put:
-        """Make a subscription, or make it what the caller wishes; it is the caller's from then on.
+        """Make a subscription, or make it what the caller wishes.
 
-        A new one gets what is published from now on; one that is there goes on where it was.
+        A new one is the caller's and gets what is published from now on; one that is there goes on where it
+        was. An admin who changes another's leaves it to its owner, unless he gives it another receiver: that
+        one must not get what only the owner may see, so it becomes the admin's.
 
         Raises:
             Unprocessable: the callback URL may not be called; says why.
@@ -131,15 +133,16 @@ class Subscriptions:
     def _change(
         self, before: Subscription, caller: Caller, wish: Wish, now: float, session: Session
     ) -> Subscription:
+        same_receiver = (wish.service, wish.callback_url) == (before.service, before.callback_url)
         changed = replace(
             before,
-            owner=caller.subject,
+            owner=before.owner if same_receiver else caller.subject,
             types=wish.types,
             service=wish.service,
             callback_url=wish.callback_url,
             options=wish.options,
             enabled=wish.enabled,
-            disabled_reason=None if wish.enabled else "It was put disabled.",
+            disabled_reason=None if wish.enabled else before.disabled_reason or "It was put disabled.",
             failing_since=None,
             updated_at=now,
         )
@@ -179,18 +182,9 @@ class Subscriptions:
         _require_owner(caller, await self.get(name))
         secret, now = new_secret(), self._clock()
         sealed, until = self._seal(name, secret), now + OVERLAP_SECONDS
-
-        def write(session: Session) -> None:
-            held = store.subscription_named(session, name)
-            if held is not None:
-                store.change_subscription(
-                    session,
-                    replace(
-                        held, secret=sealed, previous_secret=held.secret, previous_until=until, updated_at=now
-                    ),
-                )
-
-        await self._database.write(write)
+        await self._database.write(
+            partial(store.replace_secret, name=name, sealed=sealed, until=until, now=now)
+        )
         await self._dispatcher.changed(name)
         return secret, until
 
@@ -228,7 +222,7 @@ class Subscriptions:
                 return queue.dead_letters(session, name)
             start = after if after is not None else position_before(session, since or 0.0)
             # What it has not had yet comes by itself.
-            return events_since(session, start, subscription.filter, through=_had(session, name))
+            return events_since(session, start, subscription.filter, _had(session, name), self._log.types)
 
         due = await self._database.read(collect, long=True)
         if not dry_run:

@@ -17,6 +17,7 @@ from notification.housekeeping import Housekeeping
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
 from notification.models import subscriptions
+from notification.repository_search import events_after
 from notification.repository_subscriptions import add_subscription, note_had
 from notification.settings import Settings
 from notification.subscription import Options, Subscription
@@ -44,7 +45,7 @@ class House:
         return event.position
 
     async def left(self) -> list[int]:
-        found = await self.database.read(lambda session: repository.events_after(session, 0, ALL, 1000))
+        found = await self.database.read(lambda session: events_after(session, 0, ALL, 1000))
         remembered, _ = await self.log.after(0, ALL, 1000)
         assert [event.position for event in remembered] == [event.position for event in found]
         return [event.position for event in found]

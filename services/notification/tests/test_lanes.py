@@ -57,6 +57,20 @@ def test_what_is_under_way_outlives_a_look_at_the_database() -> None:
     assert len(lanes) == 2
 
 
+def test_what_changed_during_a_look_at_the_database_is_neither_lost_nor_delivered_again() -> None:
+    lanes = Lanes()
+    lanes.offer(head(1, "done"))
+    lanes.take(0)
+    lanes.expect()
+    found = [head(1, "done"), head(2, "waits"), head(3, "later", due=0)]
+    lanes.finish("done", None)
+    lanes.offer(head(4, "came"))
+    lanes.offer(head(3, "later", due=50))
+    lanes.replace(found)
+    assert [lanes.take(0), lanes.take(0), lanes.take(0)] == [head(2, "waits"), head(4, "came"), None]
+    assert lanes.next_due() == 50
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), unique_by=lambda item: item[0]))
 def test_within_a_subject_the_order_is_that_of_the_log(events: list[tuple[int, str]]) -> None:
     waiting: dict[str, list[int]] = {}
