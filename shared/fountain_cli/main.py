@@ -23,6 +23,7 @@ from fountain_cli.commands import (
 from fountain_cli.exits import FAILED, CommandError
 from fountain_cli.screen import err
 from fountain_cli.stack import StackError
+from fountain_cli.teaching import statuses
 
 
 class _Fountain(typer.Typer):
@@ -34,7 +35,7 @@ class _Fountain(typer.Typer):
         except CommandError as error:
             err.print(Text(str(error), style="red"), soft_wrap=True)
             sys.exit(error.status)
-        except StackError as error:
+        except (StackError, FileNotFoundError) as error:  # nothing here, or no such file
             err.print(Text(str(error), style="red"), soft_wrap=True)
             sys.exit(FAILED)
 
@@ -42,6 +43,7 @@ class _Fountain(typer.Typer):
 app = _Fountain(
     name="fountain",
     help="Operates the platform: services, secrets, rotations, events.",
+    epilog=statuses(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -20,6 +20,7 @@ from fountain_cli.exits import FAILED, NOT_FOUND, USAGE, CommandError, leave
 from fountain_cli.screen import AsJson, as_json, say, table
 from fountain_cli.stack import ComposeStack, LocalStack, StackError, edge
 from fountain_cli.stack.layout import repository
+from fountain_cli.teaching import command
 
 # Nobody serves it, so that the token for it is worth nothing to the service that is shown it.
 _ELSEWHERE = "conformance-elsewhere"
@@ -29,7 +30,12 @@ _Report = dict[str, list[Outcome]]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(check)
+    examples = [
+        "fountain check --all",
+        "fountain check stories --rotate --restart",
+        "fountain check https://stories.example --as stories",
+    ]
+    command(app, examples=examples)(check)
 
 
 def check(

@@ -1,30 +1,37 @@
 """`fountain new` and `fountain upgrade`: a service from the template."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from fountain_cli.exits import FAILED, REFUSED, CommandError, leave
-from fountain_cli.scaffold import NotMade, make_service, upgrade_service
-from fountain_cli.screen import out, say
+from fountain_cli.screen import AsJson, as_json, out, say
 from fountain_cli.stack.layout import repository
+from fountain_cli.teaching import command
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(new)
-    app.command()(upgrade)
+    command(app, examples=["fountain new stories --description 'What people tell.'"])(new)
+    command(app, examples=["fountain upgrade stories"])(upgrade)
 
 
 def new(
     name: Annotated[str, typer.Argument(help="In kebab case, as its subdomain will be: stories.")],
     description: Annotated[str, typer.Option(help="What it does, in a sentence.")] = "",
+    json: AsJson = False,
 ) -> None:
     """Make a service from the template and wire it into the platform; nothing is left to edit."""
+    from fountain_cli.scaffold import NotMade, make_service  # takes half a second, which no other needs
+
     try:
         written = make_service(repository(), name, description=description)
     except NotMade as reason:
         raise CommandError(str(reason), REFUSED) from None
+    if json:
+        as_json({"service": name, "written": [str(path) for path in written]})
+        return
     if not written:
         say(f"services/{name} is there already; nothing was changed.")
         return
@@ -33,17 +40,29 @@ def new(
     say(f"\nmake test service={name}   tests it alone\nmake up                 starts it with the platform")
 
 
-def upgrade(name: Annotated[str, typer.Argument(help="A service from the template.")]) -> None:
-    """Bring what has changed in the template to a service; ends with 1 where conflicts are left."""
+def upgrade(
+    name: Annotated[str, typer.Argument(help="A service from the template.")], json: AsJson = False
+) -> None:
+    """Bring what has changed in the template to a service. The exit status is 1 where conflicts are left."""
+    from fountain_cli.scaffold import NotMade, upgrade_service
+
     try:
         done = upgrade_service(repository(), name)
     except NotMade as reason:
         raise CommandError(str(reason), REFUSED) from None
-    for path in done.changed:
-        out.print(f"  merged    services/{name}/{path}", highlight=False)
-    for path in done.conflicts:
-        out.print(f"  conflict  services/{name}/{path}", highlight=False)
-    if not done.changed and not done.conflicts:
-        say(f"services/{name} is up to date.")
+    if json:
+        paths = {"merged": done.changed, "conflicts": done.conflicts}
+        as_json({"service": name, **{kind: [str(path) for path in found] for kind, found in paths.items()}})
+    else:
+        _show(name, done.changed, done.conflicts)
     if done.conflicts:
         raise leave(FAILED)
+
+
+def _show(name: str, merged: Iterable[object], conflicts: Iterable[object]) -> None:
+    lines = [f"  merged    services/{name}/{path}" for path in merged]
+    lines += [f"  conflict  services/{name}/{path}" for path in conflicts]
+    for line in lines:
+        out.print(line, highlight=False)
+    if not lines:
+        say(f"services/{name} is up to date.")
