@@ -13,8 +13,8 @@ help: ## Show this list
 $(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
 	@scripts/venv.sh
 
-up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers)
-	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale))
+up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too)
+	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe)
 
 down: $(ready) ## Stop the platform; keys and data stay
 	@$(fountain) down

@@ -12,6 +12,7 @@ from fountain_cli.demo.story import Story
 from fountain_cli.exits import FAILED, OK, USAGE, CommandError, leave
 from fountain_cli.screen import err, out, say
 from fountain_cli.stack import ComposeStack, LocalStack, choice
+from fountain_cli.teaching import command
 from fountain_cli.trust import install
 
 _Scale = Annotated[
@@ -21,11 +22,11 @@ _Scale = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(up)
-    app.command()(down)
-    app.command()(logs)
-    app.command()(trust)
-    app.command()(demo)
+    command(app, examples=["fountain up", "fountain up --scale example-consumer=3"])(up)
+    command(app, examples=["fountain down"])(down)
+    command(app, examples=["fountain logs notification"])(logs)
+    command(app, examples=["fountain trust"])(trust)
+    command(app, examples=["fountain demo"])(demo)
 
 
 def _replicas(scale: list[str]) -> dict[str, int]:
@@ -50,9 +51,10 @@ def _replicas(scale: list[str]) -> dict[str, int]:
 def up(
     scale: _Scale = None,
     dev: Annotated[bool, typer.Option("--dev", help="Hot reload, service ports on loopback.")] = False,
+    observe: Annotated[bool, typer.Option("--observe", help="With Prometheus, on loopback.")] = False,
 ) -> None:
     """Start the platform and wait until all of it is well."""
-    stack = choice.to_start(_replicas(scale or []), dev=dev)
+    stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe)
     where = "in containers" if stack.runtime == "docker" else "as local processes"
     say(f"Starting the platform {where} ...")
     began = time.monotonic()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fountain_cli.stack.compose import ComposeStack, project_name
 from fountain_cli.stack.face import StackError
+from fountain_cli.stack.images import PROMETHEUS, PUBLIC_PROMETHEUS
 from fountain_cli.stack.layout import repository, services
 from fountain_cli.stack.local import LocalStack
 from fountain_cli.stack.ports import Ports
@@ -41,21 +42,32 @@ def engine_answers() -> bool:
     return True
 
 
-def to_start(replicas: Mapping[str, int], *, dev: bool = False) -> ComposeStack | LocalStack:
+def to_start(
+    replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False
+) -> ComposeStack | LocalStack:
     """Answer the stack that `up` starts: containers where an engine answers, else local processes.
+
+    Args:
+        replicas: how many of a service, where that is not one.
+        dev: with hot reload; in containers alone.
+        observe: with Prometheus; in containers alone.
 
     Raises:
         StackError: containers are asked for and no engine answers.
     """
     engine = engine_answers()
-    runtime = forced(os.environ) or ("docker" if engine or dev else "local")
+    runtime = forced(os.environ) or ("docker" if engine or dev or observe else "local")
+    if runtime == "local" and observe:
+        raise StackError("Prometheus runs beside containers alone: docs/deploy.md says how to run your own.")
     if runtime == "local":
         single = {service.name: 1 for service in services(repository())}
         return LocalStack(replicas={**single, **replicas})
     if not engine:
         raise StackError("No Docker engine with Compose answers. Start it, or use FOUNTAIN_RUNTIME=local.")
-    files = ("compose.yaml", "compose.dev.yaml") if dev else ("compose.yaml",)
-    return ComposeStack(replicas=replicas, files=files)
+    more = [name for name, wanted in (("dev", dev), ("observability", observe)) if wanted]
+    files = ("compose.yaml", *(f"compose.{name}.yaml" for name in more))
+    images = {PROMETHEUS: os.environ.get(PROMETHEUS) or PUBLIC_PROMETHEUS} if observe else {}
+    return ComposeStack(replicas=replicas, files=files, settings=images)
 
 
 def running_or_next() -> ComposeStack | LocalStack:

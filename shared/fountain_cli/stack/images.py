@@ -11,6 +11,11 @@ from fountain_cli.stack.state import State
 PUBLIC = {"PYTHON_IMAGE": "python:3.13-slim", "CADDY_IMAGE": "caddy:2"}
 LOCAL = {"PYTHON_IMAGE": "fountain-base/python:3.13", "CADDY_IMAGE": "fountain-base/caddy:2"}
 """Their names where `make base-images` made them."""
+PROMETHEUS, PUBLIC_PROMETHEUS, LOCAL_PROMETHEUS = (
+    "PROMETHEUS_IMAGE",
+    "prom/prometheus:v2.55.1",
+    "fountain-base/prometheus:2",
+)
 _PULL_SECONDS = 300
 
 
@@ -18,11 +23,27 @@ def build_environment(root: Path, state: State, environment: Mapping[str, str]) 
     """Answer the Compose file's variables that a build needs, and make what they name.
 
     The base images are those that the environment names; else the public ones; else, where they can be
-    neither found nor pulled, those that this machine makes.
+    neither found nor pulled, those that this machine makes. Prometheus is made only where the environment
+    names an image for it.
 
     Raises:
         StackError: the base images cannot be made.
     """
+    build = _services(root, state, environment)
+    return build | _prometheus(root, environment) if environment.get(PROMETHEUS) else build
+
+
+def _prometheus(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    if _present(environment[PROMETHEUS]):
+        return {}
+    if not _present(LOCAL_PROMETHEUS):
+        if _pull(environment[PROMETHEUS]):
+            return {}
+        _script(root, "base-images.sh", "--missing", "prometheus")
+    return {PROMETHEUS: LOCAL_PROMETHEUS}
+
+
+def _services(root: Path, state: State, environment: Mapping[str, str]) -> dict[str, str]:
     folder = state.folder / "build"
     state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _script(root, "build-secrets.sh", str(folder))
@@ -34,7 +55,7 @@ def build_environment(root: Path, state: State, environment: Mapping[str, str]) 
         return build | LOCAL
     if all(_present(image) or _pull(image) for image in wanted.values()):
         return build | wanted
-    _script(root, "base-images.sh", "--missing")
+    _script(root, "base-images.sh", "--missing", "python", "caddy")
     return build | LOCAL
 
 
