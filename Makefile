@@ -1,6 +1,6 @@
 # The platform's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: bench help new-service up down logs token status demo dev trust test fuzz check format lock sbom licences base-images clean
+.PHONY: bench chaos help new-service up down logs token status demo dev trust test fuzz check format lock sbom licences base-images clean
 SHELL := /bin/bash
 
 python := .venv/bin/python
@@ -42,6 +42,9 @@ test: $(ready) ## Run every suite that this machine can run (only=unit: one kind
 
 fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed=7: the same again)
 	@$(python) -m pytest -p no:cacheprovider tests/fuzz --examples $(or $(examples),25) --fuzz-seed $(or $(seed),random)
+
+chaos: $(ready) ## Break every part at random, and look whether anything was lost (minutes=10 seed=7 runtime=local)
+	@$(python) -m chaos --minutes $(or $(minutes),10) $(if $(seed),--seed $(seed)) $(if $(runtime),--runtime $(runtime))
 
 check: $(ready) ## Lint, types, Compose, Caddy, Dockerfiles, migrations, locked requirements
 	@scripts/check.sh

@@ -145,6 +145,7 @@ class ComposeStack:
         except StackError as error:
             raise StackError(f"{error}\n{self._unwell()}") from None
         chosen = {name: self._environment[name] for name in _CHOICES if self._environment.get(name)}
+        chosen["FOUNTAIN_DOMAIN"] = self.domain  # what a later command's environment says is not what runs
         self.state.remember(self.project, chosen)
 
     def _unwell(self) -> str:
@@ -189,13 +190,30 @@ class ComposeStack:
         if not wait_until(died, 15):
             raise StackError(f"The container of {service} did not die.")
 
-    def halt(self, service: str) -> None:
-        """Stop all containers of one service in good order and leave them stopped."""
-        self._run("stop", service)
+    def halt(self, service: str, replica: int | None = None) -> None:
+        """Stop one or all containers of a service in good order and leave them stopped."""
+        self._docker("stop", service, replica)
 
-    def resume(self, service: str) -> None:
+    def resume(self, service: str, replica: int | None = None) -> None:
         """Start again what `halt` stopped, without waiting for it to be healthy."""
-        self._run("start", service)
+        self._docker("start", service, replica)
+
+    def freeze(self, service: str, replica: int = 0) -> None:
+        """Let one container stand still until `thaw`."""
+        self._docker("pause", service, replica)
+
+    def thaw(self, service: str, replica: int = 0) -> None:
+        """Let a container go on."""
+        if self._containers(service)[replica]["State"]["Paused"]:
+            self._docker("unpause", service, replica)
+
+    def _docker(self, verb: str, service: str, replica: int | None) -> None:
+        """Do something to one or all containers of a service, as they are: none is made or removed."""
+        found = self._containers(service)
+        ids = [one["Id"] for one in (found if replica is None else [found[replica]])]
+        done = subprocess.run(["docker", verb, *ids], check=False, capture_output=True, text=True)  # noqa: S603, S607
+        if done.returncode:
+            raise StackError(f"`docker {verb}` failed for {service}.\n{done.stderr}".rstrip())
 
     # Looking at it
 
@@ -229,6 +247,11 @@ class ComposeStack:
         networks = self._containers(service)[replica]["NetworkSettings"]["Networks"]
         address = next(iter(networks.values()))["IPAddress"]
         return f"{'https' if service == 'secrets-manager' else 'http'}://{address}:8000"
+
+    def host(self) -> str:
+        """Answer the address at which the services reach this machine: the near end of their network."""
+        networks = self._containers(EDGE)[0]["NetworkSettings"]["Networks"]
+        return str(next(iter(networks.values()))["Gateway"])
 
     def ca(self) -> Path:
         """Answer a file with the CA of the edge, read from its volume."""

@@ -50,11 +50,17 @@ class Stack(Protocol):
     def kill(self, service: str, replica: int = 0) -> None:
         """Kill one process (SIGKILL), as a crash would; the runtime starts it again. `caddy` is the edge."""
 
-    def halt(self, service: str) -> None:
-        """Stop all processes of one service in good order (SIGTERM) and leave them stopped."""
+    def halt(self, service: str, replica: int | None = None) -> None:
+        """Stop one or all processes of a service in good order (SIGTERM) and leave them stopped."""
 
-    def resume(self, service: str) -> None:
+    def resume(self, service: str, replica: int | None = None) -> None:
         """Start again what `halt` stopped, without waiting for it to be healthy."""
+
+    def freeze(self, service: str, replica: int = 0) -> None:
+        """Let one process stand still, its connections open and unanswered, until `thaw`."""
+
+    def thaw(self, service: str, replica: int = 0) -> None:
+        """Let a process go on; one that is not frozen does not notice."""
 
     def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
         """Wait until this service, or everything, is healthy; the deadline is in seconds."""
@@ -67,6 +73,9 @@ class Stack(Protocol):
 
     def address(self, service: str, replica: int = 0) -> str:
         """Answer the URL of one process itself, past the edge."""
+
+    def host(self) -> str:
+        """Answer the address at which the services reach this machine."""
 
     def ca(self) -> Path:
         """Answer a file with the CA of the edge."""

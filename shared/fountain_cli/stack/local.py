@@ -1,5 +1,6 @@
 """The platform as local processes, kept by supervisor (design, section 9)."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -181,20 +182,38 @@ class LocalStack:
 
     def kill(self, service: str, replica: int = 0) -> None:
         """Kill one process at once; the manager starts it again."""
-        pid = int(self._supervisor.processes()[self._names(service)[replica]]["pid"])
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+        if pid := self._signal(service, replica, signal.SIGKILL):
             wait_until(lambda: not _alive(pid), 10)
 
-    def halt(self, service: str) -> None:
-        """Stop all processes of one service in good order and leave them stopped."""
-        self._stop_together(self._names(service))
+    def halt(self, service: str, replica: int | None = None) -> None:
+        """Stop one or all processes of a service in good order and leave them stopped."""
+        self._stop_together(self._chosen(service, replica))
 
-    def resume(self, service: str) -> None:
+    def resume(self, service: str, replica: int | None = None) -> None:
         """Start again what `halt` stopped, without waiting for it to be healthy."""
-        for name in self._names(service):
+        for name in self._chosen(service, replica):
             if self._supervisor.processes()[name]["statename"] != "RUNNING":
                 self._supervisor.call("startProcess", name, False)
+
+    def _chosen(self, service: str, replica: int | None) -> list[str]:
+        names = self._names(service)
+        return names if replica is None else [names[replica]]
+
+    def freeze(self, service: str, replica: int = 0) -> None:
+        """Let one process stand still until `thaw`."""
+        self._signal(service, replica, signal.SIGSTOP)
+
+    def thaw(self, service: str, replica: int = 0) -> None:
+        """Let a process go on."""
+        self._signal(service, replica, signal.SIGCONT)
+
+    def _signal(self, service: str, replica: int, number: signal.Signals) -> int:
+        """Send a signal to one process and answer its pid; 0 if it does not run now."""
+        pid = int(self._supervisor.processes()[self._names(service)[replica]]["pid"])
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return pid
 
     # Looking at it
 
@@ -229,6 +248,10 @@ class LocalStack:
         """Answer the URL of one process itself, past the edge."""
         scheme = "https" if self._plan.service(service).tls else "http"
         return f"{scheme}://127.0.0.1:{self._plan.processes[service][replica]}"
+
+    def host(self) -> str:
+        """Answer the address at which the services reach this machine."""
+        return "127.0.0.1"
 
     def ca(self) -> Path:
         """Answer the file with the CA of the edge."""

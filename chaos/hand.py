@@ -1,0 +1,68 @@
+"""The hand that breaks parts as the schedule says, and lets go of all of them in the end."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from chaos.history import Trouble
+from chaos.scene import Scene
+from chaos.schedule import Disturbance, Kind, Part
+
+
+class Hand:
+    """Breaks parts and mends them.
+
+    Args:
+        scene: what is broken.
+        say: is told of each disturbance as it begins.
+    """
+
+    def __init__(self, scene: Scene, say: Callable[[str], None]) -> None:
+        self._scene, self._stack, self._say = scene, scene.stack, say
+        self._turns: defaultdict[Part, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def follow(self, schedule: Sequence[Disturbance]) -> None:
+        """Do all of it, each at its time."""
+        start = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for one in schedule:
+                await asyncio.sleep(max(0.0, start + one.at - time.monotonic()))
+                group.create_task(self._disturb(one), name=str(one))
+
+    async def _disturb(self, one: Disturbance) -> None:
+        async with self._turns[one.part]:
+            trouble = Trouble(one.part, one.kind, time.time())
+            self._scene.history.troubles.append(trouble)
+            self._scene.forget(one.part)
+            self._say(str(one))
+            try:
+                await self._break(one)
+            except Exception as error:  # noqa: BLE001 - what a runtime refuses is written down; the run goes on
+                trouble.note = f"{type(error).__name__}: {error}"
+                self._say(f"  {one} went wrong: {trouble.note}")
+            trouble.ended = time.time()
+
+    async def _break(self, one: Disturbance) -> None:
+        service, replica = one.part.service, one.part.replica
+        match one.kind:
+            case Kind.KILL:
+                await asyncio.to_thread(self._stack.kill, service, replica)
+            case Kind.STOP | Kind.RESTART:
+                await asyncio.to_thread(self._stack.halt, service, replica)
+                try:
+                    await asyncio.sleep(one.seconds)
+                finally:
+                    await asyncio.to_thread(self._stack.resume, service, replica)
+            case Kind.PAUSE:
+                await asyncio.to_thread(self._stack.freeze, service, replica)
+                try:
+                    await asyncio.sleep(one.seconds)
+                finally:
+                    await asyncio.to_thread(self._stack.thaw, service, replica)
+
+    def let_go(self) -> None:
+        """Mend everything that a run which was broken off may have left: nothing stays frozen or stopped."""
+        for part in self._scene.parts:
+            self._stack.thaw(part.service, part.replica)
+            self._stack.resume(part.service, part.replica)

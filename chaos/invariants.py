@@ -1,0 +1,208 @@
+"""What must be true once everything is whole again (pure): each rule answers what violates it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.history import Acknowledged, NewVersion, Opening, Received, Request, RotationSeen, Trouble
+from chaos.judging import RECOVERY_SECONDS, Tally, too_little
+
+ENDED = ("retired", "aborted", "superseded")
+OPENED = 307
+GONE = 410
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must not be.
+
+    Attributes:
+        rule: the invariant, in a few words.
+        detail: what was seen.
+        services: whose logs tell more.
+    """
+
+    rule: str
+    detail: str
+    services: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.detail}"
+
+
+def received(acknowledged: Iterable[Acknowledged], events: Iterable[Received], by: str) -> list[Violation]:
+    """Every event that was acknowledged has come."""
+    keys = {event.key for event in events}
+    return [
+        Violation(
+            "every acknowledged publish was received",
+            f"{one.key} ({one.via}) did not reach the {by}",
+            ("notification",),
+        )
+        for one in acknowledged
+        if one.key not in keys
+    ]
+
+
+def in_order(events: Iterable[Received], by: str, *, by_subject: bool) -> list[Violation]:
+    """What comes for the first time comes after everything earlier: of its subject, or of all."""
+    newest: defaultdict[str, int] = defaultdict(int)
+    seen: set[str] = set()
+    found = []
+    for event in events:
+        if event.key in seen:
+            continue
+        seen.add(event.key)
+        lane = event.subject if by_subject else ""
+        if event.position <= newest[lane]:
+            found.append(
+                Violation(
+                    "events come in order",
+                    f"the {by} got {event.key} at position {event.position} after {newest[lane]}",
+                    ("notification",),
+                )
+            )
+        newest[lane] = max(newest[lane], event.position)
+    return found
+
+
+def stored_once(events: Iterable[Received]) -> list[Violation]:
+    """However often one publish was sent with its Idempotency-Key, it is one event."""
+    keys: defaultdict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event.number:
+            keys[event.number].add(event.key)
+    return [
+        Violation("a repeated publish is one event", f"{number} was stored as {len(ids)}", ("notification",))
+        for number, ids in keys.items()
+        if len(ids) > 1
+    ]
+
+
+def nothing_missed(gaps: int) -> list[Violation]:
+    """A stream that is resumed in time is never told that events are gone."""
+    rule = "a stream that resumes loses nothing"
+    return [Violation(rule, f"{gaps} times it was told of a gap", ("notification",))] if gaps else []
+
+
+def genuine(forged: int) -> list[Violation]:
+    """Every delivery carries a signature that fits."""
+    rule = "deliveries are signed"
+    return [Violation(rule, f"{forged} had no signature that fits", ("notification",))] if forged else []
+
+
+def rotations_ended(rotations: Iterable[RotationSeen]) -> list[Violation]:
+    """Every rotation has ended, or says for whom it waits."""
+    found = []
+    for one in rotations:
+        explained = one.state == "overdue" and (one.reason or one.late)
+        if one.state not in ENDED and not explained:
+            waiting = f"waiting for {', '.join(one.late)}" if one.late else "waiting for nobody"
+            found.append(
+                Violation(
+                    "every rotation ends, or says why not",
+                    f"{one.service} version {one.version} ({one.rotation_id}) is {one.state}, {waiting}",
+                    ("secrets-manager", one.service),
+                )
+            )
+    return found
+
+
+def on_the_newest(holds: Mapping[str, int | None], active: int) -> list[Violation]:
+    """Every instance of the consumer uses the active version; None is one that did not say."""
+    return [
+        Violation(
+            "every consumer is on the newest version",
+            f"{where} is on {version}, the newest is {active}",
+            ("example-consumer", "secrets-manager"),
+        )
+        for where, version in holds.items()
+        if version != active
+    ]
+
+
+def audit_whole(report: Mapping[str, Any]) -> list[Violation]:
+    """The audit verifies, against its anchor in the event log too."""
+    rule = "the audit chain is whole"
+    if not report.get("intact"):
+        return [Violation(rule, f"{report.get('findings') or report}", ("secrets-manager",))]
+    if report.get("event_log") == "unreachable":
+        return [Violation(rule, "its anchor in the event log could not be read", ("secrets-manager",))]
+    return []
+
+
+def versions_kept(
+    acknowledged: Iterable[NewVersion],
+    listed: Mapping[str, Iterable[int]],
+    active: Mapping[str, NewVersion],
+) -> list[Violation]:
+    """Every version that a rotation gave is listed, and the active one opens with the values given."""
+    rule = "no secret version is lost"
+    given = {(one.service, one.version): one.fingerprint for one in acknowledged}
+    known = {service: set(versions) for service, versions in listed.items()}
+    found = [
+        Violation(rule, f"{service} version {version} was given and is not listed", ("secrets-manager",))
+        for service, version in given
+        if version not in known.get(service, ())
+    ]
+    for service in sorted({service for service, _ in given}):
+        now = active.get(service)
+        if now is None:
+            found.append(
+                Violation(rule, f"the active secret of {service} does not open", ("secrets-manager",))
+            )
+        elif given.get((service, now.version), now.fingerprint) != now.fingerprint:
+            found.append(
+                Violation(
+                    rule,
+                    f"{service} version {now.version} has other values than were given",
+                    ("secrets-manager",),
+                )
+            )
+    return found
+
+
+def links_open(openings: Iterable[Opening], retired: Mapping[int, float]) -> list[Violation]:
+    """A link opens everywhere until the version that signed it is retired.
+
+    Args:
+        openings: who asked where, and what the answer was.
+        retired: when which version was retired, in unix seconds.
+    """
+    return [
+        Violation(
+            "every link opens while its version is not retired",
+            f"{one.where} answered {one.status} to a link of version {one.version}",
+            ("example-consumer", "secrets-manager"),
+        )
+        for one in openings
+        if one.status != OPENED
+        and not (one.status == GONE and one.version in retired and retired[one.version] <= one.ended)
+    ]
+
+
+def requests_answered(tallies: Mapping[str, Tally]) -> list[Violation]:
+    """No idempotent request failed that had a healthy instance to go to, and enough could be judged."""
+    failed = [request for tally in tallies.values() for request in tally.failed]
+    rule = "no idempotent request fails that had a healthy instance to go to"
+    return [
+        *(Violation(rule, f"{one.kind} at {one.began:.2f}: {one.failure}", _services(one)) for one in failed),
+        *(Violation("enough was judged", said) for said in too_little(tallies)),
+    ]
+
+
+def _services(request: Request) -> tuple[str, ...]:
+    return tuple(need if isinstance(need, str) else need.service for need in request.needs)
+
+
+def recovered(troubles: Sequence[Trouble]) -> list[Violation]:
+    """Whoever was broken is well again soon after it was let go, by itself."""
+    found = []
+    for one in troubles:
+        seconds = one.seconds
+        if seconds is None or seconds > RECOVERY_SECONDS:
+            took = "never" if seconds is None else f"after {seconds:.0f} s"
+            detail = f"{one.part} was well {took} after a {one.kind}"
+            found.append(Violation("every part recovers", detail, (one.part.service,)))
+    return found
