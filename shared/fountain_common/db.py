@@ -6,6 +6,7 @@ reads run in threads.
 """
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 _READ_THREADS = 8
 _BUSY_MS = 5000
+_ROOM_BYTES = 1 << 20
+"""With less, small writes may still find a place in the log, and the next larger one does not."""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -139,14 +142,26 @@ class Database:
         return self._writer.listen(topic, callback)
 
     async def check(self) -> None:
-        """Raise when the database cannot be read or has stopped taking writes; a health check."""
+        """Raise when the database cannot be read or does not take writes; a health check.
+
+        It writes only after a write has failed, until one succeeds: whoever asks for health costs a read.
+        """
         await self.read(lambda session: session.execute(text("SELECT 1")))
         if self._writer.closed:
             raise Unavailable("The database is closed.")
+        if self._writer.in_doubt:
+            await self.check_writable()
 
     async def check_writable(self) -> None:
-        """Raise when a write cannot be committed."""
-        await self.write(lambda session: session.execute(text("SELECT 1")))
+        """Raise when a write does not reach the disk, or the next could not for want of room."""
+        if self.is_sqlite and self.url.database and _room(self.url.database) < _ROOM_BYTES:
+            raise Unavailable("The disk of the database is full; make room.")
+        await self.write(self._touch)
+
+    def _touch(self, session: Session) -> None:
+        self._writer.in_doubt = False  # before the commit, which may say otherwise
+        # A number in the file's header that nobody else uses, or of a transaction: either is written for it.
+        session.execute(text("PRAGMA user_version = 0" if self.is_sqlite else "SELECT txid_current()"))
 
     def migrate(self, scripts: Path | str) -> None:
         """Bring the schema to the newest of the Alembic migrations in this folder; a start's first act."""
@@ -207,6 +222,10 @@ def _driver(url: URL) -> URL:
     if url.get_backend_name() in ("postgres", "postgresql") and url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     return url
+
+
+def _room(database: str) -> int:
+    return shutil.disk_usage(Path(database).parent).free
 
 
 def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:

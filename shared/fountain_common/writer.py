@@ -60,6 +60,7 @@ class _Write:
     rows: bool = False
     result: Any = None
     error: BaseException | None = None
+    outage: bool = False
     topics: set[str] = field(default_factory=set)
 
     def settle(self) -> None:
@@ -87,6 +88,8 @@ class Writer:
         self._gate = threading.Lock()
         self._listeners: dict[str, list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]]] = {}
         self.closed = False
+        # The database itself has failed at a write, and nobody has looked since whether it takes one again.
+        self.in_doubt = False
 
     async def submit(self, fn: Callable[[Session], T]) -> T:
         """Answer what `fn` answers, once it is durable."""
@@ -202,6 +205,7 @@ class Writer:
             by_loop.setdefault(write.loop, []).append(write)
             if write.error is None:
                 topics |= write.topics
+            self.in_doubt |= write.outage
         for loop, writes in by_loop.items():
             with suppress(RuntimeError):  # its loop has ended; nobody waits there any more
                 loop.call_soon_threadsafe(_settle_all, writes)
@@ -224,7 +228,7 @@ def _run_one(connection: Connection, write: _Write, *, alone: bool) -> None:
             _require_transaction(connection)
         if is_outage(error):
             get_logger().error("database_write_failed", exc_info=error)
-            error = _unavailable(error)
+            error, write.outage = _unavailable(error), True
         write.error = error
 
 
@@ -252,7 +256,7 @@ def _unavailable(error: BaseException) -> Unavailable:
 def _fail(batch: list[_Write], error: BaseException) -> None:
     get_logger().error("database_commit_failed", writes=len(batch), exc_info=error)
     for write in batch:
-        write.error = _unavailable(error)
+        write.error, write.outage = _unavailable(error), True
 
 
 def _settle_all(writes: list[_Write]) -> None:

@@ -124,6 +124,32 @@ async def test_a_locked_database_is_unavailable_and_then_available(tmp_path: Pat
     await db.close()
 
 
+async def test_a_database_that_refused_a_write_is_not_well_until_one_is_taken_again(
+    tmp_path: Path,
+) -> None:
+    db = Database(f"sqlite:///{tmp_path}/locked.db", busy_ms=20)
+    Base.metadata.create_all(db.engine)
+    blocker = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    await db.check()  # nobody has wanted to write
+    with pytest.raises(Unavailable):
+        await db.write(adding("a"))
+    with pytest.raises(Unavailable):
+        await db.check()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    await db.check()
+    await db.close()
+
+
+async def test_a_mistake_of_a_caller_does_not_make_the_database_unwell(orders: Database) -> None:
+    await orders.write(adding("a"))
+    with pytest.raises(IntegrityError):
+        await orders.write(adding("a"))
+    assert not orders._writer.in_doubt
+    await orders.check()
+
+
 async def test_a_full_disk_is_unavailable_for_all_and_keeps_nothing_half(orders: Database) -> None:
     pages = await orders.read(lambda session: session.scalar(text("PRAGMA page_count")))
 
