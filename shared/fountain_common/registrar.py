@@ -21,6 +21,20 @@ LEASE_HEADER = "X-Fountain-Lease"
 _LEASE_LOST = frozenset({403, 404, 409, 410, 412})
 
 
+def pause(registered: bool, failures: int, renew_seconds: float, luck: float) -> float:
+    """Answer the seconds until the next renewal, or until the next try of one that failed (pure).
+
+    Args:
+        registered: whether the last one succeeded.
+        failures: how many have failed in a row since the first that did.
+        renew_seconds: how often the registry wants to hear of us.
+        luck: from 0 to 1, another at each call: it keeps a thousand instances from coming at one moment.
+    """
+    if registered:
+        return renew_seconds * (0.8 + 0.2 * luck)
+    return min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures, 10)) * (0.5 + 0.5 * luck)
+
+
 class LeaseLostError(Exception):
     """The registry does not honour our lease (any more)."""
 
@@ -143,10 +157,8 @@ class Registrar:
     async def _keep(self) -> None:
         failures = 0
         while True:
-            pause = self._renew_seconds
-            if not self.registered:
-                pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures, 10))
-            await asyncio.sleep(pause * (0.8 + 0.2 * random.random()))  # noqa: S311 - spreads load
+            luck = random.random()  # noqa: S311 - spreads load
+            await asyncio.sleep(pause(self.registered, failures, self._renew_seconds, luck))
             await self._renew()
             failures = 0 if self.registered else failures + 1
 

@@ -1,12 +1,15 @@
 """The lease of an instance."""
 
 import asyncio
+import heapq
+import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from fountain_common.errors import Unavailable
-from fountain_common.registrar import LeaseLostError, Registrar
+from fountain_common.registrar import LeaseLostError, Registrar, pause
 from fountain_common.testing import FakeClock
 
 
@@ -115,3 +118,34 @@ async def test_a_registry_that_never_answers_holds_up_neither_start_nor_stop(reg
     async with asyncio.timeout(3):
         await registrar.start()
         await registrar.stop()
+
+
+def arrivals(instances: int, away: float, together: bool) -> list[tuple[float, int]]:
+    """Answer when whose renewals reach a registry that comes back after `away` seconds, in its first ten.
+
+    Its instances have all been started at once, or at any time before.
+    """
+    luck = random.Random(1)
+    due = [(0.0 if together else luck.uniform(0, 10), number) for number in range(instances)]
+    heapq.heapify(due)
+    registered, failures, found = [not together] * instances, [0] * instances, []
+    while due[0][0] < away + 10:
+        now, number = heapq.heappop(due)
+        back = now >= away
+        if back:
+            found.append((now - away, number))
+        failures[number] = 0 if back or registered[number] else failures[number] + 1
+        registered[number] = back
+        heapq.heappush(due, (now + pause(back, failures[number], 10.0, luck.random()), number))
+    return found
+
+
+@pytest.mark.parametrize("away", [2.0, 10.0, 60.0])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_registry_that_comes_back_is_not_stormed(away: float, together: bool) -> None:
+    came = arrivals(1000, away, together)
+    in_a_tenth = Counter(int(when * 10) for when, _ in came)
+    assert max(in_a_tenth.values()) <= (150 if together else 75)
+    # Everybody within the term of a lease, and hardly anybody twice within one renewal.
+    assert len({number for _, number in came}) == 1000
+    assert len(came) <= 2000

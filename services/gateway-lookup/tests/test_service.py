@@ -169,6 +169,25 @@ def test_a_renewal_writes_nothing(tmp_path: Path) -> None:
     with_gateway(tmp_path, work)
 
 
+def test_after_a_restart_a_thousand_renewals_write_nothing(tmp_path: Path) -> None:
+    claims = [Claim("shop", f"{number:032x}", "shop", "10.0.0.7", 1000 + number) for number in range(1000)]
+    secrets: dict[str, str | None] = {}
+
+    async def first(gateway: Gateway, clock: FakeClock) -> None:
+        granted = await asyncio.gather(*(gateway.register(claim, None) for claim in claims))
+        secrets.update((one.lease.claim.instance, one.secret) for one in granted)
+
+    async def second(gateway: Gateway, clock: FakeClock) -> None:
+        await gateway.db.close()  # from here on a write would be refused
+        clock.advance(20)
+        for claim in claims:
+            await gateway.register(claim, secrets[claim.instance])
+        assert {lease.expires_at for lease in gateway.registry.live("shop")} == {clock() + 30}
+
+    with_gateway(tmp_path, first)
+    with_gateway(tmp_path, second)
+
+
 def test_a_registration_that_cannot_be_kept_is_not_shown(tmp_path: Path) -> None:
     async def work(gateway: Gateway, clock: FakeClock) -> None:
         await gateway.db.close()
