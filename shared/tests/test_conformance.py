@@ -2,70 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter
+from conformance_service import Edit, Tampering, things
 from fountain_cli.conformance import RULES, Outcome, Target, Tokens, check
-from fountain_common import create_service
-from fountain_common.auth import Caller, requires
-from fountain_common.schemas import StrictModel
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import ServiceClient, service_client
-
-Edit = Callable[[httpx2.Request, httpx2.Response], httpx2.Response]
-router = APIRouter()
-
-
-class Thing(StrictModel):
-    """A thing."""
-
-    name: str
-
-
-class Settings(ServiceSettings):
-    """Of the service under test."""
-
-    service_name: str = "things"
-
-
-@router.put("/things/{name}", summary="Put a thing")
-async def put_thing(name: str, body: Thing, _: Annotated[Caller, requires("things:write")]) -> Thing:
-    """Keep a thing under a name."""
-    return body
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[ServiceClient]:
-    description = "Keeps things & tells of <b>them</b>."
-    app = create_service(
-        Settings(), title="Things", description=description, version="1.2.3", routers=[router]
-    )
-    with service_client(app, roles=None) as client:
+    settings = ServiceSettings(_env_file=None, service_name="things")
+    with service_client(things(settings), roles=None) as client:
         yield client
-
-
-class Tampering(httpx2.BaseTransport):
-    """Passes requests on to the service and changes what comes back."""
-
-    def __init__(self, service: ServiceClient, edit: Edit) -> None:
-        self._service, self._edit = service, edit
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        headers = {name: value for name, value in request.headers.items() if name != "transfer-encoding"}
-        content = request.read()
-        answer = self._service.request(
-            request.method,
-            str(request.url.raw_path, "ascii"),
-            content=content,
-            headers=headers,
-            follow_redirects=False,
-        )
-        edited = self._edit(request, answer)
-        if edited is not answer and "x-request-id" in answer.headers:
-            edited.headers["x-request-id"] = answer.headers["x-request-id"]
-        return edited
 
 
 def by_url(
@@ -331,7 +282,7 @@ BROKEN: dict[str, tuple[str, Edit]] = {
 @pytest.mark.parametrize(("title", "edit"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_rule_is_found_and_named(service: ServiceClient, title: str, edit: Edit) -> None:
     outcomes = by_url(service, edit)
-    # A document that breaks one of our rules may break OpenAPI's own with it: an operationId that is there twice.
+    # A document that breaks one of our rules may break OpenAPI's own with it, as an operationId twice does.
     assert title in broken(outcomes) <= {title, "valid OpenAPI 3.0.3"}
     findings = [finding for outcome in outcomes for finding in outcome.findings]
     assert all(finding.place and finding.problem and finding.remedy for finding in findings)

@@ -6,7 +6,6 @@ from typing import Any
 
 from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.missing import NotChecked
-from fountain_cli.conformance.platform import eventually
 from fountain_cli.conformance.target import Target
 
 _FIELDS = ("timestamp", "level", "service", "instance", "event")
@@ -39,7 +38,7 @@ def request_lines(target: Target) -> Found:
         entries = (_entry(line) for line in written(target).splitlines() if request_id in line)
         return next((entry for entry in entries if entry and entry.get("request_id") == request_id), None)
 
-    entry = eventually(found, _WRITTEN_SECONDS)
+    entry = target.eventually(found, _WRITTEN_SECONDS)
     if entry is None:
         yield _PLACE, "has no line with the id of a request", "log each request with its request_id"
     elif not entry.get("trace_id"):

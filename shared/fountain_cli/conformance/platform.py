@@ -1,15 +1,11 @@
 """What stands around a service that is checked: the platform, asked as an administrator, and the runtime."""
 
-import time
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import httpx2
 
 from fountain_cli.conformance.missing import NotChecked
 
-T = TypeVar("T")
-_PAUSE_SECONDS = 0.1
 _NOT_FOUND = 404
 
 
@@ -100,11 +96,3 @@ class Platform:
             found += page.get("items", [])
             after = page.get("next") if page.get("items") else None
         return found
-
-
-def eventually(look: Callable[[], T], seconds: float) -> T:
-    """Look until the answer is truthy or the time is over; give the last answer back."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()) and time.monotonic() < deadline:
-        time.sleep(_PAUSE_SECONDS)
-    return seen

@@ -7,7 +7,7 @@ from fountain_common.names import PLATFORM
 
 from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.missing import NotChecked
-from fountain_cli.conformance.platform import Platform, eventually
+from fountain_cli.conformance.platform import Platform
 from fountain_cli.conformance.target import Target
 
 # A lease is renewed every 10 seconds, and would end by itself after 30: what goes sooner was taken back.
@@ -45,7 +45,7 @@ def registered(target: Target) -> Found:
     if platform.get("gateway-lookup", f"/lookup/{platform.service}") is None:
         yield f"GET /lookup/{platform.service}", "finds nothing", "register an instance that is healthy"
     before = {lease["instance_id"]: lease["expires_in_seconds"] for lease in leases}
-    late = eventually(lambda: _all_renewed(platform, before), _RENEWED_SECONDS)
+    late = target.eventually(lambda: _all_renewed(platform, before), _RENEWED_SECONDS)
     if not late:
         yield place, "a lease is not renewed", _REGISTER
 
@@ -63,7 +63,7 @@ def deregisters(target: Target) -> Found:
 def told_of_its_start(target: Target) -> Found:
     """The event log has its `service.started`, from itself."""
     platform = target.surroundings
-    event = eventually(lambda: platform.newest("service.started"), _TOLD_SECONDS)
+    event = target.eventually(lambda: platform.newest("service.started"), _TOLD_SECONDS)
     if event is None:
         yield "service.started", "was never published", "publish it, with the service as subject"
     elif event.get("source") != platform.service:
@@ -88,7 +88,7 @@ def told_how_it_is(target: Target) -> Found:
         missed = target.ask("GET", "/health").json().get("degraded")
         return bool(missed) == _last_said_degraded(platform)
 
-    if not eventually(agrees, _TOLD_SECONDS):
+    if not target.eventually(agrees, _TOLD_SECONDS):
         said, health = (
             ("service.degraded", "all is well")
             if _last_said_degraded(platform)
@@ -128,15 +128,17 @@ def _restarted(target: Target) -> Restart:
     position = platform.position()
     keeper.halt(target.name)
     try:
-        eventually(lambda: not platform.instances(), _GONE_SECONDS)
+        target.eventually(lambda: not platform.instances(), _GONE_SECONDS)
         left = tuple(str(one["instance_id"]) for one in platform.instances())
     finally:
         keeper.resume(target.name)
         keeper.wait_healthy(target.name)
-    back = eventually(lambda: {one["instance_id"] for one in platform.instances()} - before, _BACK_SECONDS)
-    eventually(lambda: target.ask("GET", "/health").is_success, _BACK_SECONDS)
+    back = target.eventually(
+        lambda: {one["instance_id"] for one in platform.instances()} - before, _BACK_SECONDS
+    )
+    target.eventually(lambda: target.ask("GET", "/health").is_success, _BACK_SECONDS)
     wanted = {"service.stopping", "service.started"}
-    eventually(lambda: _told(platform, position) >= wanted, _TOLD_SECONDS)
+    target.eventually(lambda: _told(platform, position) >= wanted, _TOLD_SECONDS)
     return Restart(left, _told(platform, position), bool(back))
 
 

@@ -10,7 +10,7 @@ from fountain_common.names import PLATFORM
 
 from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.missing import NotChecked
-from fountain_cli.conformance.platform import Platform, eventually
+from fountain_cli.conformance.platform import Platform
 from fountain_cli.conformance.target import Target
 
 _MANAGER = "secrets-manager"
@@ -100,8 +100,8 @@ def rotated(target: Target) -> Rotation:
             holders = platform.get(_MANAGER, rotation_path)["holders"]
             return all(holder["uses"] >= begun["version"] for holder in holders)
 
-        eventually(lambda: asking(confirmed), _CONFIRMED_SECONDS)
-        eventually(
+        target.eventually(lambda: asking(confirmed), _CONFIRMED_SECONDS)
+        target.eventually(
             lambda: asking(lambda: platform.get(_MANAGER, rotation_path)["state"] == "retired"),
             _RETIRED_SECONDS,
         )

@@ -10,7 +10,6 @@ from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.logs import written
 from fountain_cli.conformance.manners import takes_json
 from fountain_cli.conformance.missing import NotChecked
-from fountain_cli.conformance.platform import eventually
 from fountain_cli.conformance.rotation import rotated
 from fountain_cli.conformance.target import Target
 
@@ -33,7 +32,7 @@ def logs(target: Target) -> Found:
     """No log repeats it either."""
     written(target)
     markers = {place: marker for place, marker, _ in _sent(target)}
-    eventually(lambda: any(marker in written(target) for marker in markers.values()), _WRITTEN_SECONDS)
+    target.eventually(lambda: any(marker in written(target) for marker in markers.values()), _WRITTEN_SECONDS)
     text = written(target)
     for place, marker in markers.items():
         if marker in text:

@@ -1,5 +1,6 @@
 """The running service that is checked."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from fountain_cli.conformance.missing import NotChecked
 from fountain_cli.conformance.platform import Keeper, Platform
 
 T = TypeVar("T")
+_PAUSE_SECONDS = 0.1
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 # What the design names as public, besides what every service has.
 _PUBLIC = {
@@ -92,6 +94,7 @@ class Target:
         may_restart: the check may stop it for a moment and start it again.
         may_rotate: the check may rotate its secret.
         sources: the repository, if the service's folder is there.
+        patience: how much of the usual time is waited for what does not come.
     """
 
     client: httpx2.Client
@@ -104,6 +107,7 @@ class Target:
     may_restart: bool = False
     may_rotate: bool = False
     sources: Path | None = None
+    patience: float = 1.0
     _done: dict[Callable[["Target"], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, story: Callable[["Target"], T]) -> T:
@@ -112,6 +116,13 @@ class Target:
             self._done[story] = story(self)
         found: T = self._done[story]
         return found
+
+    def eventually(self, look: Callable[[], T], seconds: float) -> T:
+        """Look until the answer is truthy or the time is over; give the last answer back."""
+        deadline = time.monotonic() + seconds * self.patience
+        while not (seen := look()) and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
+        return seen
 
     @property
     def past_the_edge(self) -> httpx2.Client:
