@@ -36,6 +36,7 @@ for folder in services/*/; do
 done
 step "types: benchmarks" types . benchmarks
 step "types: scripts" types scripts scripts/*.py
+step "types: chaos" types . chaos/*.py
 step "migrations" "$bin/python" scripts/check_migrations.py
 step "requirements" scripts/lock.sh --check
 step "pins" "$bin/python" scripts/check_pins.py

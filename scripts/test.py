@@ -47,7 +47,7 @@ class Result:
 
 def unit_suites() -> list[Suite]:
     """Answer the suites that need no platform, the largest first so that none is waited for alone."""
-    others = [_ROOT / name for name in ("caddy", "observability", "scripts")]
+    others = [_ROOT / name for name in ("caddy", "chaos", "observability", "scripts")]
     folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), *others]
     found = [folder for folder in folders if (folder / "tests").is_dir()]
     found.sort(

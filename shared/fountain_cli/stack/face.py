@@ -32,7 +32,10 @@ class Stack(Protocol):
 
     runtime: str
     """`docker` or `local`."""
-    domain: str
+
+    @property
+    def domain(self) -> str:
+        """Answer the platform's domain."""
 
     def start(self) -> None:
         """Start everything and wait until all of it is healthy; on a running stack, change what differs.
