@@ -1,0 +1,140 @@
+"""`fountain check URL`: a service that knows nothing of this house's library, over a real connection."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from foreign_service import NAME, Notes
+from fountain_cli.conformance import Outcome, Target, Tokens, check
+from fountain_cli.exits import FAILED, USAGE
+from fountain_cli.main import app
+from fountain_common.testing import TokenMaker
+from typer.testing import CliRunner
+
+MAKER = TokenMaker()
+
+
+@contextmanager
+def running(kind: type[Notes] = Notes) -> Iterator[str]:
+    """Serve it at a free port; answers its URL."""
+    handler = type("Handler", (kind,), {"key": MAKER.key.public_key(), "issuer": MAKER.issuer})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def checked(url: str) -> list[Outcome]:
+    tokens = Tokens(
+        admin=MAKER.token("root", ["admin"], NAME),
+        powerless=MAKER.token("nobody", [], NAME),
+        foreign=MAKER.token("root", ["admin"], "elsewhere"),
+    )
+    with httpx2.Client(base_url=url, timeout=10) as client:
+        return check(Target(client, tokens))
+
+
+def test_a_service_without_the_library_keeps_every_rule_that_can_be_seen() -> None:
+    with running() as url:
+        outcomes = checked(url)
+    assert [finding for outcome in outcomes for finding in outcome.findings] == []
+    assert {outcome.rule for outcome in outcomes if outcome.kept} >= {
+        f"3.{n}" for n in (1, 2, 3, 4, 5, 6, 9, 10)
+    }
+
+
+class LetsEverybodyIn(Notes):
+    def authorise(self, permission: str) -> None:
+        """Nobody is asked."""
+
+
+class TakesForeignTokens(Notes):
+    def authorise(self, permission: str) -> None:
+        if (
+            "eyJ" not in self.headers.get("Authorization", "")
+            or "bGciOiJub25l" in self.headers["Authorization"]
+        ):
+            super().authorise(permission)
+
+
+class SaysLittle(Notes):
+    def health(self) -> dict[str, Any]:
+        return {"status": "UP"}
+
+
+class ReadsEverything(Notes):
+    def _limit(self, size: int) -> None:
+        """There is none."""
+
+
+class TakesNoMessages(Notes):
+    def receive(self) -> tuple[str, str]:
+        kind, text = super().receive()
+        return kind, text.replace("Notification received", "OK")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules"),
+    [
+        (LetsEverybodyIn, {"3.5", "3.6", "3.11"}),
+        (TakesForeignTokens, {"3.5", "3.6"}),
+        (SaysLittle, {"3.2"}),
+        (ReadsEverything, {"3.10"}),
+        (TakesNoMessages, {"3.6"}),
+    ],
+)
+def test_one_that_breaks_a_rule_is_found_out(kind: type[Notes], rules: set[str]) -> None:
+    with running(kind) as url:
+        broken = {finding.rule for outcome in checked(url) for finding in outcome.findings}
+    assert broken
+    assert broken <= rules
+
+
+@pytest.fixture
+def fountain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The command, with a token for the service in a file."""
+    token = tmp_path / "token"
+    token.write_text(MAKER.token("root", ["admin"], NAME) + "\n")
+    monkeypatch.setenv("FOUNTAIN_CHECK_TOKEN_FILE", str(token))
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def test_the_command_says_what_was_kept_and_what_was_not_checked(fountain: Callable[..., Any]) -> None:
+    with running() as url:
+        done = fountain("check", url, "--json")
+        shown = fountain("check", url)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)[url]
+    assert report["findings"] == []
+    missed = {one["title"]: one["why"] for one in report["not_checked"]}
+    assert "registered with a lease" in missed
+    assert "no token without permissions" in missed["no entry without a permission"]
+    assert not missed.keys() & {one["title"] for one in report["kept"]}
+    assert "not checked: 3.7 registered with a lease: " in shown.stderr
+    assert "keeps all" not in shown.stderr
+
+
+def test_the_command_names_rule_place_and_remedy_and_fails(fountain: Callable[..., Any]) -> None:
+    with running(SaysLittle) as url:
+        done = fountain("check", url)
+    assert done.exit_code == FAILED
+    assert "GET /health" in done.stdout
+    assert "3.2" in done.stdout
+    assert "add degraded" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "more", [["--rotate"], ["--restart"], ["--as", "notification"], ["--as", "a", "--restart"]]
+)
+def test_what_a_url_cannot_have_done_is_refused(fountain: Callable[..., Any], more: list[str]) -> None:
+    done = fountain("check", "http://127.0.0.1:1", *more)
+    assert done.exception is not None
+    assert getattr(done.exception, "status", None) == USAGE or done.exit_code == USAGE
