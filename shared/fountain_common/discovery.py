@@ -93,6 +93,11 @@ class Discovery:
         await self.resolve(name)
         return self._entries[name].lookup.instances
 
+    def known(self, name: str) -> int:
+        """Answer how many instances of a service are worth a try, as last heard."""
+        entry = self._entries.get(name)
+        return 0 if entry is None else len(entry.usable)
+
     def failed(self, url: str) -> None:
         """Remember an instance that did not answer, and ask whether it is still there."""
         self._failed[url] = self._monotonic() + FAILED_SECONDS

@@ -20,7 +20,10 @@ from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.issuer import IssuerClient
 from fountain_common.requests import outgoing_headers
 
-ATTEMPTS = 3
+ATTEMPTS, MOST_ATTEMPTS, MORE_SECONDS = 3, 10, 2.0
+"""Where there are more instances, more of them have their turn, unless that takes long: many may have died
+at one moment.
+"""
 PAUSE_SECONDS = 0.05
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _TRY_ANOTHER = frozenset({502, 503, 504})
@@ -109,15 +112,14 @@ class Peers:
             name.lower() == "idempotency-key" for name in headers
         )
         renewed = False
-        attempt = 0
+        attempt, began = 0, self._monotonic()
         while True:
             attempt += 1
-            last = attempt >= ATTEMPTS
             try:
                 response = await self._send(method, service, path, headers, options)
             except httpx2.TransportError as error:
                 unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-                if last or not (unsent or repeatable):
+                if self._is_last(attempt, service, began) or not (unsent or repeatable):
                     raise PeerUnavailable(service, type(error).__name__) from None
                 await self._pause(attempt)
                 continue
@@ -126,7 +128,8 @@ class Peers:
                 attempt -= 1
                 self._tokens.forget(service)
                 continue
-            if response.status_code in _TRY_ANOTHER and repeatable and not last:
+            overloaded = response.status_code in _TRY_ANOTHER
+            if overloaded and repeatable and not self._is_last(attempt, service, began):
                 await self._pause(attempt)
                 continue
             return response
@@ -186,6 +189,12 @@ class Peers:
             self._discovery.failed(url)
             raise PeerUnavailable(service, type(error).__name__) from None
 
+    def _is_last(self, attempt: int, service: str, began: float) -> bool:
+        if attempt < ATTEMPTS:
+            return False
+        in_time = self._monotonic() - began < MORE_SECONDS
+        return not in_time or attempt >= min(MOST_ATTEMPTS, self._discovery.known(service))
+
     async def _credentials(self, service: str) -> dict[str, str]:
         if self._tokens is None:
             return {}
@@ -207,7 +216,7 @@ class Peers:
 
     @staticmethod
     async def _pause(attempt: int) -> None:
-        await asyncio.sleep(PAUSE_SECONDS * attempt * (0.5 + random.random()))  # noqa: S311 - spreads load
+        await asyncio.sleep(PAUSE_SECONDS * min(attempt, ATTEMPTS) * (0.5 + random.random()))  # noqa: S311 - spreads load
 
     async def close(self) -> None:
         """Close the connections."""

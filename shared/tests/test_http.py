@@ -119,6 +119,17 @@ async def test_a_post_that_was_never_sent_is_tried_elsewhere(platform: Platform,
         assert (await platform.peers.post("stories", "/x", json={})).status_code == 200
 
 
+async def test_with_five_of_six_instances_dead_calls_go_to_the_sixth(
+    platform: Platform, world: World
+) -> None:
+    hosts = [f"replica-{number}" for number in range(6)]
+    for host in hosts:
+        world.serve(host, dies(httpx2.ConnectError))
+    world.serve(hosts[-1], lambda request: httpx2.Response(200, json={}))
+    world.gateway.add("stories", *(f"http://{host}:8000" for host in hosts))
+    assert (await platform.peers.post("stories", "/x")).status_code == 200
+
+
 async def test_an_overloaded_instance_is_left_for_another(platform: Platform, replicas: Replicas) -> None:
     replicas.answers["one"] = lambda request: httpx2.Response(503)
     for _ in range(6):
