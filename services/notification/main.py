@@ -12,6 +12,7 @@ from fountain_common.platform import create_platform
 from fountain_common.settings import load
 from notification.board import Board
 from notification.local import LocalFeed, LocalPublisher
+from notification.routes_batches import router as batches_router
 from notification.routes_deliveries import router as deliveries_router
 from notification.routes_events import publishing as publishing_router
 from notification.routes_events import router as events_router
@@ -56,7 +57,14 @@ app = create_service(
     title=TITLE,
     description=DESCRIPTION,
     version=VERSION,
-    routers=[publishing_router, streams_router, events_router, subscriptions_router, deliveries_router],
+    routers=[
+        publishing_router,
+        batches_router,
+        streams_router,
+        events_router,
+        subscriptions_router,
+        deliveries_router,
+    ],
     lifespan=lifespan,
     platform=platform,
     stream_paths=[STREAM_PATH],

@@ -1,7 +1,7 @@
 """The notification service as its own client: it publishes and listens without leaving the process."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -38,6 +38,11 @@ class LocalPublisher:
         stored, _ = await self._board.log.append(draft(body, self._caller, time.time(), idempotency_key))
         answer: dict[str, Any] = orjson.loads(stored.body)
         return answer
+
+    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Store events in their order."""
+        for event in events:
+            await self.publish(dict(event), event["id"])
 
 
 class LocalFeed:

@@ -138,18 +138,8 @@ def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, .
 
 
 def stored(row: Any) -> Stored:
-    """Answer the event of a row with `COLUMNS`."""
-    return Stored(
-        row.position,
-        row.id,
-        row.source,
-        row.type,
-        row.subject,
-        row.recipient,
-        row.stored_at,
-        row.expires_at,
-        row.body,
-    )
+    """Answer the event of a row that begins with `COLUMNS`, which are in the order of its attributes."""
+    return Stored(*row[: len(COLUMNS)])
 
 
 def newest_events(session: Session, limit: int) -> list[Stored]:

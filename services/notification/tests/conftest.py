@@ -71,6 +71,25 @@ class Running:
         assert response.status_code == 201, response.text
         return response.json()
 
+    def subscribe(self, name: str = "hook", **wish: Any) -> dict[str, Any]:
+        """Put a subscription as the tester, to `order.*` and with quick retries unless told otherwise."""
+        body = {"types": ["order.*"], "schedule_seconds": [0, 0.05, 0.1], **wish}
+        with self.client() as client:
+            response = client.put(f"/subscriptions/{name}", json=body)
+        assert response.status_code in (200, 201), response.text
+        return response.json()
+
+    def deliveries(
+        self, name: str = "hook", status: str | None = None, **caller: Any
+    ) -> list[dict[str, Any]]:
+        """Answer a subscription's deliveries, the newest first."""
+        with self.client(**caller) as client:
+            response = client.get(
+                f"/subscriptions/{name}/deliveries", params={"status": status} if status else None
+            )
+        assert response.status_code == 200, response.text
+        return response.json()["items"]
+
     def stop(self) -> None:
         """Stop it."""
         self._server.should_exit = True
