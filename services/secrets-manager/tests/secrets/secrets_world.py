@@ -70,6 +70,7 @@ class World:
     notification_is_up: bool = True
     tell: Callable[[dict[str, Any]], None] | None = None
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+    requests: list["asyncio.Task[httpx2.Response]"] = field(default_factory=list)
 
     def as_(self, token: str) -> httpx2.AsyncClient:
         """A client of this caller."""
@@ -102,6 +103,22 @@ class World:
     async def policy(self, service: str = SERVICE, **fields: Any) -> None:
         answer = await self.admin.put(f"/secrets/{service}/rotation-policy", json=fields)
         assert answer.status_code == 200, answer.text
+
+    async def begin_rotation(self, service: str = SERVICE, token: str = "admin:admin") -> dict[str, Any]:
+        """Begin a rotation that holders keep staged, and return it as it is; the request itself waits on."""
+        before = {one["rotation_id"] for one in await self.rotations(service)}
+        self.requests.append(asyncio.create_task(self.as_(token).post(f"/secrets/{service}/rotate")))
+        async with asyncio.timeout(10):
+            while True:
+                for one in await self.rotations(service):
+                    if one["rotation_id"] not in before:
+                        return one
+                await asyncio.sleep(0.002)
+
+    async def rotations(self, service: str) -> list[dict[str, Any]]:
+        answer = await self.operator.get("/rotations", params={"service_name": service})
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
 
     async def rotation(self, rotation_id: str) -> dict[str, Any]:
         return (await self.operator.get(f"/rotations/{rotation_id}")).json()
@@ -199,5 +216,8 @@ async def world(
             opened(made)
         await stack.enter_async_context(parts.running(publish))
         yield made
+        for request in made.requests:
+            request.cancel()
+        await asyncio.gather(*made.requests, return_exceptions=True)
         for client in made.clients.values():
             await client.aclose()

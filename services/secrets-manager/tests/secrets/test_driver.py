@@ -78,10 +78,8 @@ async def test_an_acknowledgement_that_meets_its_own_expiry_leaves_no_holder_in_
 ) -> None:
     holder = sm.holder(1)
     await holder.read()
-    begun = asyncio.create_task(sm.admin.post(f"/secrets/{SERVICE}/rotate"))
-    async with asyncio.timeout(5):
-        while (await holder.read()).json()["versions"][0]["version"] != 2:
-            await asyncio.sleep(0.005)
+    rotation = (await sm.begin_rotation())["rotation_id"]
+    await holder.read()
     async with busy_writer(sm):
         key = HolderKey(SERVICE, SERVICE, holder.instance_id)
         said = await queued(sm.parts.holders.acknowledge(CALLER, key, 1, uses=False))
@@ -89,7 +87,6 @@ async def test_an_acknowledgement_that_meets_its_own_expiry_leaves_no_holder_in_
         swept = await queued(sm.parts.driver.look())
     await said
     await swept
-    rotation = (await begun).json()["rotation_id"]
     assert (await sm.rotation(rotation))["holders"] == []
     assert (await holder.read()).status_code == 200
     assert [one["instance_id"] for one in (await sm.rotation(rotation))["holders"]] == [holder.instance_id]
@@ -108,7 +105,7 @@ async def test_a_removal_that_failed_leaves_memory_and_database_agreeing(sm: Wor
     broken.clear()
     await driver.look()
     assert (await holder.read()).status_code == 200
-    rotation = (await sm.admin.post(f"/secrets/{SERVICE}/rotate")).json()["rotation_id"]
+    rotation = (await sm.begin_rotation())["rotation_id"]
     assert [one["instance_id"] for one in (await sm.rotation(rotation))["holders"]] == [holder.instance_id]
     sm.clock.advance(95)
     await driver.look()

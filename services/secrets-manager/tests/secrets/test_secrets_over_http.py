@@ -171,7 +171,7 @@ async def test_a_grant_lets_another_identity_read_until_it_is_withdrawn(sm: Worl
     assert [
         one["identity"] for one in (await sm.admin.get(f"/secrets/{SERVICE}/grants")).json()["items"]
     ] == ["action"]
-    rotation = (await sm.operator.post(f"/secrets/{SERVICE}/rotate")).json()
+    rotation = await sm.begin_rotation(token="olga:operator")
     assert rotation["state"] == "staged"
     assert (await sm.admin.delete(f"/secrets/{SERVICE}/grants/action")).status_code == 204
     assert (await sm.rotation(rotation["rotation_id"]))["state"] == "draining"
