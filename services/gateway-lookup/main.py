@@ -44,8 +44,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await gateway.load()
     platform.health.add("database", db.check)
     watcher = Watcher(gateway, Fetcher(platform.connections, identity.ssl_context), seen)
-    publish = app.state.platform.events.publish
-    outbox = OutboxDispatcher(db, publish, registry=platform.metrics.registry)
+    events = app.state.platform.events
+    outbox = OutboxDispatcher(
+        db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
+    )
     await watcher.start()
     await outbox.start()
     try:

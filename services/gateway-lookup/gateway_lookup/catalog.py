@@ -1,6 +1,10 @@
 """The catalogue: every service, as people and programs see it. No address of the inside is in it."""
 
 from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+
+from fountain_common.names import PLATFORM
 
 from gateway_lookup.leases import Lease, State
 from gateway_lookup.observations import Observations
@@ -9,6 +13,8 @@ from gateway_lookup.schemas import Catalog, CatalogLinks, CatalogService
 from gateway_lookup.settings import GatewaySettings
 
 SECTION = 300
+MOST_SHOWN = 500
+"""Nobody reads ten thousand cards, and to make them takes a third of a second from everybody else."""
 
 
 def site(settings: GatewaySettings, name: str = "") -> str:
@@ -41,9 +47,19 @@ class Catalogue:
 
     def catalog(self) -> Catalog:
         """Answer every service, by name."""
-        return Catalog(
-            domain=self._settings.domain, services=[self.service(name) for name in self._registry.names()]
-        )
+        return self._of(self._registry.names())
+
+    def shown(self) -> tuple[Catalog, int]:
+        """Answer what a page has room for, the platform's own among it, and how many more there are."""
+        names = self._registry.names()
+        if len(names) <= MOST_SHOWN:
+            return self._of(names), 0
+        first = [name for name in names if name in PLATFORM]
+        rest = (name for name in names if name not in PLATFORM)
+        return self._of([*first, *islice(rest, MOST_SHOWN - len(first))]), len(names) - MOST_SHOWN
+
+    def _of(self, names: Iterable[str]) -> Catalog:
+        return Catalog(domain=self._settings.domain, services=[self.service(name) for name in names])
 
     def service(self, name: str) -> CatalogService:
         """Answer one service; what it says of itself is cut to a sane length and is text, never markup."""

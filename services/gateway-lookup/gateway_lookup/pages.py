@@ -53,9 +53,9 @@ def page_headers(**more: str) -> dict[str, str]:
 
 
 def portal_page(
-    settings: GatewaySettings, title: str, description: str, version: str, catalog: Catalog
+    settings: GatewaySettings, title: str, description: str, version: str, catalog: Catalog, more: int = 0
 ) -> str:
-    """Answer the portal: the gateway's own landing page with a card for each service."""
+    """Answer the portal: the gateway's own landing page with a card a service; `more` are not shown."""
     texts = {
         "service": settings.service_name,
         "title": title,
@@ -63,7 +63,7 @@ def portal_page(
         "version": version,
         "domain": settings.domain,
     }
-    return _template("portal.html").substitute({**_escaped(texts), "live": _live(catalog.services)})
+    return _template("portal.html").substitute({**_escaped(texts), "live": _live(catalog.services, more)})
 
 
 def apis_page(settings: GatewaySettings, title: str, catalog: Catalog, names: list[str]) -> str:
@@ -111,11 +111,12 @@ def _named(title: str, name: str) -> str:
     return title if title == name else f"{title} ({name})"
 
 
-def _live(services: list[CatalogService]) -> str:
+def _live(services: list[CatalogService], more: int) -> str:
     own = [service for service in services if service.service_name not in PLATFORM]
     platform = [service for service in services if service.service_name in PLATFORM]
     groups = [("Services", own), ("Platform", platform)]
-    return _summary(services) + "".join(_group(name, members) for name, members in groups if members)
+    rest = f'<p class="about">And {more} more, in <code>GET /catalog</code>.</p>' if more else ""
+    return _summary(services) + "".join(_group(name, members) for name, members in groups if members) + rest
 
 
 def _summary(services: list[CatalogService]) -> str:

@@ -29,7 +29,7 @@ async def get_landing_page(
     """
     app = request.app
     page = pages.portal_page(
-        gateway.settings, app.title, app.description, app.version, catalogue.catalog()
+        gateway.settings, app.title, app.description, app.version, *catalogue.shown()
     ).encode()
     etag = f'"{hashlib.blake2b(page, digest_size=12).hexdigest()}"'
     headers = {**pages.page_headers(), "ETag": etag}
