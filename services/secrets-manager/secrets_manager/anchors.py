@@ -105,13 +105,18 @@ class Anchors:
             key_files.write_public(self._path, orjson.dumps(made.document()).decode())
             self._shown = made.head.seq
 
-    def known(self, session: Session) -> list[KnownHead]:
-        """Return the anchors in the database and the one in the file."""
-        rows = session.scalars(select(AuditAnchorRow).order_by(AuditAnchorRow.seq))
-        stored = map(_stored, rows)
-        found = [KnownHead("an anchor", anchor.head, self.genuine(anchor)) for anchor in stored]
+    def known(self, session: Session, after: int, through: int | None) -> list[KnownHead]:
+        """Return the anchors in the database of the records behind `after`; None: of all of them."""
+        query = select(AuditAnchorRow).where(AuditAnchorRow.seq > after).order_by(AuditAnchorRow.seq)
+        if through is not None:
+            query = query.where(AuditAnchorRow.seq <= through)
+        stored = map(_stored, session.scalars(query))
+        return [KnownHead("an anchor", anchor.head, self.genuine(anchor)) for anchor in stored]
+
+    def beside(self) -> list[KnownHead]:
+        """Return the anchor in the file beside the database."""
         content = key_files.read(self._path)
-        return [*found, *self.remembered("the anchor file", content)] if content else found
+        return self.remembered("the anchor file", content) if content else []
 
     def remembered(self, source: str, content: str | bytes) -> list[KnownHead]:
         """Read an anchor that was kept elsewhere; what is not an anchor of ours counts as not genuine."""

@@ -1,4 +1,4 @@
-"""Reading the audit, and verifying it whole."""
+"""Reading the audit."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,13 @@ from fountain_common.db import Database
 from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
-from secrets_manager.anchors import Anchors
-from secrets_manager.audit_chain import ChainKey, Entry, Head, Record
-from secrets_manager.audit_segments import Segments
-from secrets_manager.audit_verify import KnownHead, Report, Verification
-from secrets_manager.models_audit import AuditHeadRow, AuditRow
+from secrets_manager.audit_chain import Entry, Record
+from secrets_manager.models_audit import AuditRow
 
 _CHUNK: Final = 1000
 _ENTRY: Final = tuple(getattr(AuditRow, name) for name in Entry._fields)
-_COLUMNS: Final = (AuditRow.seq, *_ENTRY, AuditRow.previous, AuditRow.hash, AuditRow.mac)
+COLUMNS: Final = (AuditRow.seq, *_ENTRY, AuditRow.previous, AuditRow.hash, AuditRow.mac)
+"""What `record_of` makes a record of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +31,14 @@ class Filter:
 
 
 class AuditReading:
-    """Lists and verifies records."""
+    """Lists records."""
 
-    def __init__(self, db: Database, chain: ChainKey, anchors: Anchors, segments: Segments) -> None:
-        self._db, self._chain, self._anchors, self._segments = db, chain, anchors, segments
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     async def page(self, wanted: Filter, before: int | None, limit: int) -> list[Record]:
         """Return records, newest first, older than position `before`."""
-        query = select(*_COLUMNS).order_by(AuditRow.seq.desc()).limit(limit)
+        query = select(*COLUMNS).order_by(AuditRow.seq.desc()).limit(limit)
         exact = {
             AuditRow.caller: wanted.caller,
             AuditRow.action: wanted.action,
@@ -59,52 +57,24 @@ class AuditReading:
         if before is not None:
             query = query.where(AuditRow.seq < before)
         rows = await self._db.read(lambda session: session.execute(query).all(), long=True)
-        return [_record(row) for row in rows]
-
-    async def verify(self, elsewhere: list[KnownHead]) -> Report:
-        """Go over the whole chain, in one snapshot and off the event loop.
-
-        Args:
-            elsewhere: heads that are remembered outside of this machine, in the event log for example.
-        """
-        return await self._db.read(lambda session: self.verify_in(session, elsewhere), long=True)
-
-    def verify_in(self, session: Session, elsewhere: list[KnownHead]) -> Report:
-        """Do what `verify` does, inside a transaction."""
-        start, sealed = self._segments.known(session)
-        known = [*self._anchors.known(session), *self._head(session), *sealed, *elsewhere]
-        later = [item for item in known if item.head.seq > start.seq or not item.genuine]
-        verification = Verification(self._chain, start, later)
-        query = select(*_COLUMNS).order_by(AuditRow.seq).execution_options(yield_per=_CHUNK)
-        for row in session.execute(query):
-            verification.feed(_record(row))
-        return verification.finish()
+        return [record_of(row) for row in rows]
 
     async def range(self, first: int, last: int) -> AsyncIterator[Record]:
         """Go over some records in order, a few at a time."""
         while first <= last:
             query = (
-                select(*_COLUMNS)
-                .where(AuditRow.seq.between(first, last))
-                .order_by(AuditRow.seq)
-                .limit(_CHUNK)
+                select(*COLUMNS).where(AuditRow.seq.between(first, last)).order_by(AuditRow.seq).limit(_CHUNK)
             )
             rows = await self._db.read(partial(_all, query), long=True)
             if not rows:
                 return
             for row in rows:
-                yield _record(row)
+                yield record_of(row)
             first = rows[-1][0] + 1
 
-    def _head(self, session: Session) -> list[KnownHead]:
-        row = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
-        if row is None:
-            return []
-        head = Head(row.seq, row.hash)
-        return [KnownHead("head", head, genuine=self._chain.head_mac(head) == row.mac)]
 
-
-def _record(row: Row[Any]) -> Record:
+def record_of(row: Row[Any]) -> Record:
+    """Make a record of a row of `COLUMNS`."""
     seq, *entry, previous, digest, mac = tuple(row)
     return Record(seq, Entry(*entry), previous, digest, mac)
 

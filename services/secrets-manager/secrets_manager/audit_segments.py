@@ -119,6 +119,15 @@ class Segments:
 
         return await self._db.write(write)
 
+    async def sealed_through(self) -> int | None:
+        """Return the end of the newest segment; None if there is none."""
+        query = select(func.max(AuditSegmentRow.last))
+        return await self._db.read(lambda session: session.scalar(query))
+
+    def start(self, session: Session) -> Head:
+        """Return where the chain begins."""
+        return self.known(session)[0]
+
     def known(self, session: Session) -> tuple[Head, list[KnownHead]]:
         """Return where the chain begins, and the ends of all later segments."""
         start, known = Head(0, GENESIS), []

@@ -40,7 +40,10 @@ class KnownHead:
 
 @dataclass(slots=True)
 class Report:
-    """What verification found. `intact` is the one word that counts."""
+    """What verification found. `intact` is the one word that counts.
+
+    `next` is where to go on behind; None when the end was reached.
+    """
 
     records: int = 0
     first: int = 0
@@ -48,6 +51,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     more: bool = False
     heads_checked: int = 0
+    next: int | None = None
 
     @property
     def intact(self) -> bool:
@@ -62,19 +66,41 @@ class Verification:
         key: tells genuine records from others.
         start: what the oldest row follows: `Head(0, GENESIS)`, or the end of the last pruned segment.
         known: remembered heads, from the database and from outside of it.
+        broken: the row at the start is not whole itself, so that a link to it says nothing.
     """
 
-    def __init__(self, key: ChainKey, start: Head, known: Iterable[KnownHead]) -> None:
+    def __init__(
+        self, key: ChainKey, start: Head, known: Iterable[KnownHead], *, broken: bool = False
+    ) -> None:
         self._key = key
         self._last = start  # the newest record that was written here, as far as can be told
         self._position = start.seq
         self._known = sorted(known, key=lambda known: known.head.seq)
         self._next_known = 0
-        self._broken = False  # the record before was not whole, so that a link to it says nothing
+        self._compared = 0  # heads that were compared and are not kept any more
+        self._broken = broken  # the record before was not whole, so that a link to it says nothing
         self._forged: Record | None = None
         self._misplaced: list[Record] = []
         self._start = start
         self._report = Report(first=start.seq + 1, head=start)
+
+    @classmethod
+    def behind(cls, key: ChainKey, record: Record, known: Iterable[KnownHead]) -> "Verification":
+        """Begin behind a record that was gone over before."""
+        whole = key.made(record) and record_hash(record.seq, record.entry, record.previous) == record.hash
+        return cls(key, Head(record.seq, record.hash), known, broken=not whole)
+
+    @property
+    def position(self) -> int:
+        """Where the last row lay."""
+        return self._position
+
+    def remember(self, known: Iterable[KnownHead]) -> None:
+        """Take further heads, of rows that are still to come; those that were compared may be forgotten."""
+        here = [one for one in self._known[: self._next_known] if one.head.seq == self._last.seq]
+        self._compared += self._next_known - len(here)
+        ahead = sorted([*self._known[self._next_known :], *known], key=lambda one: one.head.seq)
+        self._known, self._next_known = [*here, *ahead], len(here)
 
     def feed(self, record: Record) -> None:
         """Take the next row."""
@@ -89,7 +115,7 @@ class Verification:
             self._forged = record
             return
         if record_hash(record.seq, record.entry, record.previous) != record.hash:
-            self._misplaced.append(record)
+            self._keep_misplaced(record)
             self._last, self._broken = Head(record.seq, record.hash), True
             return
         if record.previous != self._last.hash and not self._broken:
@@ -97,14 +123,25 @@ class Verification:
         self._last = Head(record.seq, record.hash)
         self._broken = False
 
+    def pause(self, following: Record) -> Report:
+        """Say what was found so far, before this row, behind which it goes on another time."""
+        self._settle_forged(following)
+        self._settle_misplaced()
+        self._report.next = self._position
+        return self._told()
+
     def finish(self) -> Report:
-        """Say what was found."""
+        """Say what was found, at the end."""
         self._settle_forged(None)
         self._settle_misplaced()
         for known in self._known[self._next_known :]:
             self._judge_beyond(known)
+        self._next_known = len(self._known)
+        return self._told()
+
+    def _told(self) -> Report:
         self._report.head = self._last
-        self._report.heads_checked = len(self._known)
+        self._report.heads_checked = self._compared + self._next_known
         self._report.findings.sort(key=lambda finding: (finding.first, finding.kind))
         return self._report
 
@@ -126,8 +163,15 @@ class Verification:
             self._note("edited", forged.seq, forged.seq, "its hash was not made by the secrets manager")
             self._broken = True
 
+    def _keep_misplaced(self, record: Record) -> None:
+        """Keep a row until all places are known where it may have been; so many that memory has an end."""
+        if len(self._misplaced) < _MAX_CANDIDATES:
+            self._misplaced.append(record)
+        else:
+            self._note("edited", record.seq, record.seq, "its content or its place is not what was written")
+
     def _settle_misplaced(self) -> None:
-        candidates = {record.seq for record in self._misplaced[:_MAX_CANDIDATES]}
+        candidates = {record.seq for record in self._misplaced}
         for record in self._misplaced:
             places = candidates | {record.seq - 1, record.seq + 1}
             origin = [

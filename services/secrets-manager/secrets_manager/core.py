@@ -22,6 +22,7 @@ from secrets_manager.anchors import Anchors
 from secrets_manager.audit import Audit
 from secrets_manager.audit_reading import AuditReading
 from secrets_manager.audit_segments import Segments
+from secrets_manager.audit_verify import Report
 from secrets_manager.authentication import Authenticator
 from secrets_manager.identities import Identities
 from secrets_manager.issuance import Issuance
@@ -33,11 +34,13 @@ from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.reconcile import Folders, Reconciler
 from secrets_manager.repository_identities import IdentityRows
 from secrets_manager.row_mac import RowMacs
+from secrets_manager.scrub import Scrub
 from secrets_manager.sealed_columns import SEALED
 from secrets_manager.settings import Settings
 from secrets_manager.signing_key_store import SigningKeys
 from secrets_manager.throttle import FailureThrottle
 from secrets_manager.trust import Authority, Leaf, server_context
+from secrets_manager.verifying import Verifying
 from secrets_manager.writer_lock import WriterLock
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -58,6 +61,7 @@ class Core:
     keyring: Keyring
     audit: Audit
     audit_reading: AuditReading
+    verifying: Verifying
     anchors: Anchors
     segments: Segments
     authority: Authority
@@ -145,7 +149,9 @@ class Core:
         )
         self.anchors = Anchors(self.db, key, self.settings.data_dir, clock=self.clock)
         self.segments = Segments(self.db, self.audit, key, clock=self.clock)
-        self.audit_reading = AuditReading(self.db, self.audit.chain, self.anchors, self.segments)
+        self.audit_reading = AuditReading(self.db)
+        self.verifying = Verifying(self.db, self.audit.chain, self.anchors, self.segments)
+        self._scrub = Scrub(self._look_at_piece, monotonic=time.monotonic)
 
     async def _open_identities(self) -> None:
         self.authority = await self.db.write(
@@ -192,9 +198,8 @@ class Core:
         alarms = Alarms(
             self.db,
             writable=self._audit_is_writable,
-            verified=self._audit_is_intact,
+            verified=self._scrub.intact,
             registry=metrics.registry,
-            monotonic=time.monotonic,
         )
         tasks = [
             asyncio.create_task(self._repeat(alarms.look, _HOUSEKEEPING_SECONDS), name="alarms"),
@@ -216,8 +221,8 @@ class Core:
     async def _audit_is_writable(self) -> None:
         await self.db.write(self.audit.check)
 
-    async def _audit_is_intact(self) -> bool:
-        return (await self.audit_reading.verify([])).intact
+    async def _look_at_piece(self, after: int | None, count: int) -> Report:
+        return await self.verifying.look(after=after, limit=count)
 
     async def _rows_are_genuine(self) -> bool:
         """Go over all identities and keys now and then: a row put in is seen before anybody uses it."""

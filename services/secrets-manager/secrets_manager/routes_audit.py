@@ -18,6 +18,7 @@ from secrets_manager.paging import Cursor, Limit, Page, encode, has_more, number
 router = APIRouter(tags=["audit"])
 
 _TEXT: Final = 200
+_MAX_POSITION: Final = 2**63 - 1
 
 
 class AuditRecord(BaseModel):
@@ -71,6 +72,10 @@ class Verification(BaseModel):
     public_key: str = Field(description="What verifies the anchors' Ed25519 signatures, base64.")
     findings: list[AuditFinding]
     more: bool = Field(description="Whether there are more findings than are listed.")
+    next: int | None = Field(
+        description="Where to go on, as `after`, if `limit` ended it; what is `intact` so far says nothing "
+        "of what comes. null: the end was reached."
+    )
 
 
 @router.get(
@@ -106,13 +111,26 @@ async def list_audit_records(
     "/audit/verify",
     operation_id="verifyAuditChain",
     summary="Verify the audit",
-    responses=problem_responses(503),
+    responses=problem_responses(429, 503),
 )
-async def verify_audit_chain(request: Request, actor: AuditReader, core: TheCore) -> Verification:
-    """Go over the whole chain and its anchors, that in the event log too, and name what was changed."""
+async def verify_audit_chain(
+    request: Request,
+    actor: AuditReader,
+    core: TheCore,
+    after: Annotated[
+        int | None, Query(ge=0, le=_MAX_POSITION, description="Begin behind this record.")
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=_MAX_POSITION, description="How many records at most; all if not given.")
+    ] = None,
+) -> Verification:
+    """Go over the whole chain and its anchors, that in the event log too, and name what was changed.
+
+    A long one in parts: `next` is the `after` of the next part. One at a time; 429 otherwise.
+    """
     event_log, elsewhere = await _from_event_log(request, core)
-    report = await core.audit_reading.verify(elsewhere)
-    detail = {"intact": report.intact, "records": report.records}
+    report = await core.verifying.verify(elsewhere, after=after, limit=limit)
+    detail = {"intact": report.intact, "first": report.first, "records": report.records}
     await core.audit.append(
         caller=actor.who, action="audit:verify", target="audit", detail=detail, request=actor.request
     )
@@ -130,6 +148,7 @@ async def verify_audit_chain(request: Request, actor: AuditReader, core: TheCore
             for item in report.findings
         ],
         more=report.more,
+        next=report.next,
     )
 
 

@@ -72,14 +72,14 @@ async def list_audit_segments(
     operation_id="sealAuditSegment",
     summary="Seal a segment of the audit",
     status_code=201,
-    responses=problem_responses(409, 503),
+    responses=problem_responses(409, 429, 503),
 )
 async def seal_audit_segment(actor: AuditWriter, core: TheCore, body: SealRequest | None = None) -> Segment:
-    """Verify the audit and close what was written since the last segment.
+    """Verify and close what was written since the last segment.
 
-    409 if it is not intact. Needs audit:write.
+    409 if it is not intact; 429 while the audit is being verified. Needs audit:write.
     """
-    report = await core.audit_reading.verify([])
+    report = await core.verifying.verify(after=await core.segments.sealed_through())
     if not report.intact:
         raise Conflict(
             "The audit is not intact, and what is sealed must be. GET /audit/verify names what is wrong."

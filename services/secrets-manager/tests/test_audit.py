@@ -212,3 +212,21 @@ def test_what_is_not_intact_is_not_sealed(running):
     running.as_("admin")
     tamper(running, "UPDATE audit_records SET caller='eve' WHERE seq=3")
     assert running.client.post("/audit/segments", headers=running.as_("admin")).status_code == 409
+
+
+def test_it_is_verified_in_parts(running):
+    admin = running.as_("admin")
+    parts, after = [], None
+    while not parts or after is not None:
+        params = {"limit": 5} | ({} if after is None else {"after": after})
+        answer = running.client.get("/audit/verify", params=params, headers=admin)
+        assert answer.status_code == 200, answer.text
+        parts.append(answer.json())
+        after = parts[-1]["next"]
+        if len(parts) > 3:
+            break  # each part writes a record itself
+    assert [part["records"] for part in parts[:3]] == [5, 5, 5]
+    assert [part["first"] for part in parts[:3]] == [1, 6, 11]
+    assert all(part["intact"] for part in parts)
+    for wrong in ({"limit": 0}, {"after": -1}, {"limit": 2**63}, {"after": "x"}):
+        assert running.client.get("/audit/verify", params=wrong, headers=admin).status_code == 422

@@ -1,6 +1,7 @@
 """`fountain audit`: who did what, and whether the record is whole."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -10,6 +11,8 @@ from fountain_cli.connection import connect
 from fountain_cli.exits import FAILED, leave
 from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
 from fountain_cli.teaching import command
+
+_PART: Final = 100_000
 
 app = typer.Typer(help="The audit: who did what, and whether the record is whole.", no_args_is_help=True)
 
@@ -52,14 +55,42 @@ def list_(
     table(("record", "when", "who", "what", "on", "outcome", "from"), rows, whole=("record", "when"))
 
 
+def in_parts(
+    verify_behind: Callable[[int | None], dict[str, Any]], told: Callable[[int], None]
+) -> dict[str, Any]:
+    """Verify part after part, so that no answer is long in coming, and answer what was found in all of them.
+
+    Args:
+        verify_behind: verifies the part behind a position; None is the beginning.
+        told: hears how many records were gone over.
+    """
+    found = verify_behind(None)
+    while found["next"] is not None:
+        told(found["records"])
+        part = verify_behind(found["next"])
+        found = {
+            **part,
+            "first": found["first"],
+            "records": found["records"] + part["records"],
+            "heads_checked": found["heads_checked"] + part["heads_checked"],
+            "findings": found["findings"] + part["findings"],
+            "more": found["more"] or part["more"],
+            "intact": found["intact"] and part["intact"],
+        }
+    return found
+
+
 @command(app, examples=["fountain audit verify"])
 def verify(json: AsJson = False) -> None:
     """Go over the whole chain of the audit.
 
     The exit status is 1 if a record was changed, removed, put in or cut off; what was found is named.
     """
-    with connect() as api, err.status("Going over every record"):
-        found = api.get(ISSUER, "/audit/verify")
+    with connect() as api, err.status("Going over every record") as status:
+        found = in_parts(
+            lambda after: api.get(ISSUER, "/audit/verify", after=after, limit=_PART),
+            lambda records: status.update(f"Going over every record: {records} so far"),
+        )
     if json:
         as_json(found)
     elif found["intact"]:

@@ -1,0 +1,118 @@
+"""Verifying the audit: a few rows at a time, so that nobody waits for it however long the chain is."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from fountain_common.db import Database
+from fountain_common.errors import TooManyRequests
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from secrets_manager.anchors import Anchors
+from secrets_manager.audit_chain import ChainKey, Head, Record
+from secrets_manager.audit_reading import COLUMNS, record_of
+from secrets_manager.audit_segments import Segments
+from secrets_manager.audit_verify import KnownHead, Report, Verification
+from secrets_manager.models_audit import AuditHeadRow, AuditRow
+
+CHUNK: Final = 250
+"""Rows in one read: a few milliseconds. Longer ones would keep the event loop waiting for the interpreter,
+and the database from clearing its log."""
+_TRIES: Final = 3
+_BUSY: Final = "The audit is being verified already, which reads every record. Ask again when that has ended."
+
+
+class Verifying:
+    """Goes over the chain and everything that remembers its heads."""
+
+    def __init__(self, db: Database, chain: ChainKey, anchors: Anchors, segments: Segments) -> None:
+        self._db, self._chain, self._anchors, self._segments = db, chain, anchors, segments
+        self._busy = False
+
+    async def verify(
+        self, elsewhere: Sequence[KnownHead] = (), *, after: int | None = None, limit: int | None = None
+    ) -> Report:
+        """Do what `look` does, for one caller at a time.
+
+        Raises:
+            TooManyRequests: it is being done already.
+        """
+        if self._busy:
+            raise TooManyRequests(_BUSY, headers={"Retry-After": "10"})
+        self._busy = True
+        try:
+            return await self.look(elsewhere, after=after, limit=limit)
+        finally:
+            self._busy = False
+
+    async def look(
+        self, elsewhere: Sequence[KnownHead] = (), *, after: int | None = None, limit: int | None = None
+    ) -> Report:
+        """Go over the chain, off the event loop.
+
+        Rows that are written meanwhile are gone over too; if some are pruned meanwhile, it begins anew.
+
+        Args:
+            elsewhere: heads that are remembered outside of this machine, in the event log for example.
+            after: the position behind which to begin; None for the beginning of the chain.
+            limit: how many rows at most; None for all. The report says where to go on.
+        """
+        for last in (False,) * (_TRIES - 1) + (True,):
+            begin = await self._db.read(self._segments.start, long=True)
+            report = await self._walk(elsewhere, after, limit)
+            if report.intact or last or begin == await self._db.read(self._segments.start, long=True):
+                return report
+        raise AssertionError  # the last turn answers
+
+    async def _walk(self, elsewhere: Sequence[KnownHead], after: int | None, limit: int | None) -> Report:
+        verification, behind = await self._db.read(
+            lambda session: self._begin(session, elsewhere, after), long=True
+        )
+        done = 0
+        while True:
+            count = CHUNK if limit is None else min(CHUNK, limit - done)
+            following = await self._db.read(partial(self._go_on, verification, behind, count), long=True)
+            if following is None:
+                return verification.finish()
+            behind, done = verification.position, done + count
+            if done == limit:
+                return verification.pause(following)
+
+    def _begin(
+        self, session: Session, elsewhere: Sequence[KnownHead], after: int | None
+    ) -> tuple[Verification, int | None]:
+        """Answer a verification and the position of its first row's predecessor; None: the first there is."""
+        start, sealed = self._segments.known(session)
+        known = [*self._anchors.beside(), *self._head(session), *sealed, *elsewhere]
+        if after is not None and after > start.seq:
+            nearest = select(*COLUMNS).where(AuditRow.seq <= after).order_by(AuditRow.seq.desc()).limit(1)
+            row = session.execute(nearest).one_or_none()
+            if row is not None and row.seq > start.seq:
+                later = [one for one in known if one.head.seq > row.seq]
+                return Verification.behind(self._chain, record_of(row), later), row.seq
+        later = [one for one in known if one.head.seq > start.seq or not one.genuine]
+        return Verification(self._chain, start, later), None
+
+    def _go_on(
+        self, verification: Verification, behind: int | None, count: int, session: Session
+    ) -> Record | None:
+        """Go over the next rows; answers the one behind them, None at the end."""
+        query = select(*COLUMNS).order_by(AuditRow.seq).limit(count + 1)
+        if behind is not None:
+            query = query.where(AuditRow.seq > behind)
+        rows: Sequence[Row[Any]] = session.execute(query).all()
+        records = [record_of(row) for row in rows]
+        following = records.pop() if len(records) > count else None
+        through = records[-1].seq if following is not None else None
+        verification.remember(self._anchors.known(session, verification.position, through))
+        for record in records:
+            verification.feed(record)
+        return following
+
+    def _head(self, session: Session) -> list[KnownHead]:
+        row = session.execute(select(AuditHeadRow.seq, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
+        if row is None:
+            return []
+        head = Head(row.seq, row.hash)
+        return [KnownHead("head", head, genuine=self._chain.head_mac(head) == row.mac)]
