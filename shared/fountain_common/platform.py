@@ -33,6 +33,7 @@ class Platform(Assembly):
         super().__init__(settings, parts)
         self.stopping = asyncio.Event()
         self._stage = "made"
+        self._entering: asyncio.Task[None] | None = None
         self._follow()
 
     def __repr__(self) -> str:
@@ -124,9 +125,21 @@ class Platform(Assembly):
         self._stage = "announced"
         if self.events is not None:
             self.events.ready()
+        if self.secrets is None or self.verifier.able:
+            await self._enter_the_map()
+        else:
+            # Whoever was sent here meanwhile would be refused, although another instance knows its token.
+            self._entering = asyncio.create_task(self._enter_the_map_once_able(), name="registration")
+        await self.news.start()
+
+    async def _enter_the_map(self) -> None:
         if self.registrar is not None:
             await self.registrar.start()
-        await self.news.start()
+
+    async def _enter_the_map_once_able(self) -> None:
+        get_logger().warning("registration_waits", reason="Tokens cannot be verified yet.")
+        await self.verifier.wait_until_able()
+        await self._enter_the_map()
 
     async def drain(self) -> None:
         """Tell everybody that this instance is about to end, while it still serves. Doing it twice does no
@@ -139,6 +152,10 @@ class Platform(Assembly):
             await asyncio.gather(self._leave_the_map(), self.news.stop())
 
     async def _leave_the_map(self) -> None:
+        if self._entering is not None:
+            self._entering.cancel()
+            await asyncio.gather(self._entering, return_exceptions=True)
+            self._entering = None
         if self.registrar is not None:
             await self.registrar.drain()
 

@@ -82,6 +82,7 @@ class TokenVerifier:
         self._fetching_revocations = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._became_able = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<TokenVerifier for {self._audience}, {len(self._verified)} verified>"
@@ -90,6 +91,17 @@ class TokenVerifier:
     def current(self) -> bool:
         """Tell whether the last fetches of keys and revocations succeeded."""
         return self._keys_current and self._revocations_current
+
+    @property
+    def able(self) -> bool:
+        """Tell whether keys and revocations have been had at all, so that tokens can be judged."""
+        return self._keys is not None and self._revocations is not None
+
+    async def wait_until_able(self) -> None:
+        """Return once tokens can be judged."""
+        while not self.able:
+            self._became_able.clear()
+            await self._became_able.wait()
 
     def on_revocation(self, listener: Callable[[], None]) -> None:
         """Call this whenever tokens that were honoured may be so no more: the revocations have changed, or a
@@ -156,7 +168,7 @@ class TokenVerifier:
             return self._read_with_held_keys(token)
         except UnknownKeyError:
             await self._refetch_for_unknown_key()
-        if self._keys is None or self._revocations is None:
+        if not self.able:
             raise Unavailable("Tokens cannot be verified yet: the Secrets Manager has not been reached.")
         return self._read_with_held_keys(token)
 
@@ -195,6 +207,7 @@ class TokenVerifier:
         fingerprints = frozenset((kid, key.public_bytes_raw()) for kid, key in keys.items())
         gone = self._key_ids - fingerprints
         self._keys, self._key_ids = keys, fingerprints
+        self._became_able.set()
         if gone:
             # A key that has gone takes its tokens with it.
             self._honour_less()
@@ -220,12 +233,14 @@ class TokenVerifier:
             self._revocations_current = True
             changed = fetched != self._revocations
             self._revocations = fetched
+            self._became_able.set()
         if changed:
             self._honour_less()
 
     async def start(self, wait_seconds: float = START_SECONDS) -> None:
         """Fetch both, waiting at most so long, and go on fetching in the background."""
         self._fetching_keys, self._fetching_revocations = asyncio.Lock(), asyncio.Lock()
+        self._became_able = asyncio.Event()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await asyncio.gather(self.refresh_keys(), self.refresh_revocations())

@@ -102,6 +102,38 @@ async def test_with_everybody_away_it_starts_says_what_is_missing_and_recovers(
     await platform.stop()
 
 
+@pytest.fixture
+async def booted(platform: Platform, world: World) -> Platform:
+    """It has its secrets and a token; then the Secrets Manager went away, before it gave its signing keys."""
+    assert platform.secrets is not None
+    await platform.secrets.fetch()
+    assert platform.tokens is not None
+    await platform.tokens.token()
+    world.secrets_manager.down = True
+    await platform.start()
+    await platform.announce()
+    return platform
+
+
+async def test_nobody_is_sent_to_an_instance_that_cannot_verify_tokens_yet(
+    booted: Platform, world: World
+) -> None:
+    assert world.gateway.instances == {}
+    world.secrets_manager.down = False
+    await until(lambda: world.gateway.instances)
+    assert booted.verifier.able
+    await booted.stop()
+    assert world.gateway.instances == {}
+
+
+async def test_an_instance_that_ends_before_it_could_verify_tokens_was_never_known(
+    booted: Platform, world: World
+) -> None:
+    await booted.stop()
+    world.secrets_manager.down = False
+    assert world.gateway.instances == {}
+
+
 async def test_what_was_fetched_at_boot_reaches_the_application(
     platform: Platform, world: World, tmp_path: Path
 ) -> None:
