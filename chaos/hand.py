@@ -1,4 +1,4 @@
-"""The hand that breaks parts as the schedule says, and lets go of all of them in the end."""
+"""The hand that breaks parts as the schedule says, and lets go of each whatever happens."""
 
 import asyncio
 import time
@@ -49,20 +49,14 @@ class Hand:
             case Kind.KILL:
                 await asyncio.to_thread(self._stack.kill, service, replica)
             case Kind.STOP | Kind.RESTART:
-                await asyncio.to_thread(self._stack.halt, service, replica)
                 try:
+                    await asyncio.to_thread(self._stack.halt, service, replica)
                     await asyncio.sleep(one.seconds)
                 finally:
                     await asyncio.to_thread(self._stack.resume, service, replica)
             case Kind.PAUSE:
-                await asyncio.to_thread(self._stack.freeze, service, replica)
                 try:
+                    await asyncio.to_thread(self._stack.freeze, service, replica)
                     await asyncio.sleep(one.seconds)
                 finally:
                     await asyncio.to_thread(self._stack.thaw, service, replica)
-
-    def let_go(self) -> None:
-        """Mend everything that a run which was broken off may have left: nothing stays frozen or stopped."""
-        for part in self._scene.parts:
-            self._stack.thaw(part.service, part.replica)
-            self._stack.resume(part.service, part.replica)

@@ -11,7 +11,7 @@ from chaos.history import History, Received
 from chaos.run import Outcome
 from chaos.schedule import Kind
 
-_VIOLATIONS_SHOWN = 20
+_SHOWN_OF_A_RULE = 5
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
@@ -76,10 +76,13 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(_disturbances(said))
     console.print(_requests(said))
     console.print(_rest(said, outcome.history))
-    for one in outcome.violations[:_VIOLATIONS_SHOWN]:
-        console.print(f"[red]violated[/] {one}", highlight=False, markup=True)
-    if len(outcome.violations) > _VIOLATIONS_SHOWN:
-        console.print(f"... and {len(outcome.violations) - _VIOLATIONS_SHOWN} more")
+    for rule, count in Counter(one.rule for one in outcome.violations).items():
+        console.print(f"Violated {count} times: {rule}", style="red", markup=False, highlight=False)
+        for one in [one for one in outcome.violations if one.rule == rule][:_SHOWN_OF_A_RULE]:
+            where = f" [logs of {', '.join(dict.fromkeys(one.services))}]" if one.services else ""
+            console.print(f"  {one.detail}{where}", markup=False, highlight=False)
+    for said_by_runtime in said["could_not_be_done"]:
+        console.print(f"Could not be done: {said_by_runtime}", markup=False, highlight=False)
 
 
 def _table(title: str, *headings: str) -> Table:

@@ -1,10 +1,14 @@
-"""Asks every part how it is, all the time: from this come the times of recovery."""
+"""Asks every part how it is, all the time: from this come the times of recovery.
+
+A part is well when it answers its health check with 200. One that has started anew, and says that it misses
+the Secrets Manager, knows nobody's token yet: it is well once it has had that.
+"""
 
 import asyncio
 import time
 
-from chaos.scene import EDGE_PART, Scene
-from chaos.schedule import Part
+from chaos.scene import EDGE_PART, MANAGER, Scene
+from chaos.schedule import Kind, Part
 
 _CALM_SECONDS = 1.0
 _EAGER_SECONDS = 0.2
@@ -24,16 +28,20 @@ async def _watch(scene: Scene, part: Part) -> None:
         if let_go:
             await scene.locate(part)
         asked = time.time()
-        if await _well(scene, part):
-            for one in let_go:
-                if one.ended is not None and asked >= one.ended:
-                    one.recovered = asked
+        missing = await _missing(scene, part)
+        for one in let_go:
+            blind = one.kind is not Kind.PAUSE and MANAGER in (missing or ())
+            if missing is not None and not blind and one.ended is not None and asked >= one.ended:
+                one.recovered = asked
         await asyncio.sleep(_EAGER_SECONDS if let_go else _CALM_SECONDS)
 
 
-async def _well(scene: Scene, part: Part) -> bool:
-    """Tell whether a part answers its health check with 200; the edge, whether it answers at all."""
+async def _missing(scene: Scene, part: Part) -> list[str] | None:
+    """Answer which peers a part misses; None if it is not well."""
     if part == EDGE_PART:
-        return await scene.ask_edge("health of the edge", _ANSWER_SECONDS) is not None
+        answer = await scene.ask_edge("health of the edge", _ANSWER_SECONDS)
+        return None if answer is None else []
     answer = await scene.ask_part("health", part, "/health", anonymous=True, timeout=_ANSWER_SECONDS)
-    return answer is not None and answer.json().get("service") == part.service
+    if answer is None or answer.json()["service"] != part.service:
+        return None
+    return list(answer.json()["degraded"])

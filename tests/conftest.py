@@ -12,6 +12,8 @@ SETTINGS = {
     "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
     # A rotation waits so long for an instance that was killed.
     "FOUNTAIN_HOLDER_SECONDS": "15",
+    # Those who receive webhooks are on this machine.
+    "FOUNTAIN_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
 }
 
 
@@ -21,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         choices=("local", "compose"),
         help="where the platform runs: as local processes (default) or in containers; may be given twice",
+    )
+    parser.addoption(
+        "--chaos-seed",
+        type=int,
+        default=7,
+        help="which parts are broken when; the same draws the same (default 7)",
     )
 
 
