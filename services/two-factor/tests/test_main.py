@@ -3,60 +3,19 @@
 import json
 import re
 import sqlite3
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
-import time_machine
 from fountain_common.db import Database
 from fountain_common.migrations import differences
-from fountain_common.testing import ServiceClient, World, instance, wait_until
+from fountain_common.testing import ServiceClient
+from people import NOW, SERVICE, confirmed, enrolled, verified
 from two_factor.codes import RECOVERY_CODES
 from two_factor.models import Base
 
-SERVICE = Path(__file__).parents[1]
 MIGRATIONS = SERVICE / "two_factor" / "migrations"
-# The start of the next time step: tokens that are made in real time are good then.
-NOW = (int(time.time()) // 30 + 1) * 30
-SOMEBODY = ("service",)
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceClient]:
-    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
-    with instance(SERVICE, roles=SOMEBODY) as client:
-        yield client
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-def enrolled(client: ServiceClient, username: str = "ada", **more: str) -> pyotp.TOTP:
-    answer = client.post("/factors", json={"username": username, **more})
-    assert answer.status_code == 201, answer.text
-    authenticator = pyotp.parse_uri(answer.json()["otpauth_uri"])
-    assert isinstance(authenticator, pyotp.TOTP)
-    return authenticator
-
-
-def confirmed(client: ServiceClient, username: str = "ada") -> tuple[pyotp.TOTP, list[str]]:
-    authenticator = enrolled(client, username)
-    answer = client.post(f"/factors/{username}/confirm", json={"otp_code": authenticator.at(NOW)})
-    assert answer.status_code == 200, answer.text
-    return authenticator, answer.json()["recovery_codes"]
-
-
-def verified(client: ServiceClient, code: str, username: str = "ada") -> Any:
-    answer = client.post("/auth/verify", json={"username": username, "otp_code": code})
-    assert answer.status_code == 200, answer.text
-    return answer.json()["success"]
 
 
 def test_an_authenticator_app_is_enrolled_confirmed_and_verified(client: ServiceClient, clock: Any) -> None:
@@ -177,9 +136,48 @@ def test_removing_a_factor_voids_the_code_on_its_way(client: ServiceClient, cloc
     assert verified(client, code) is False
 
 
-def test_one_cannot_send_a_code_to_oneself(client: ServiceClient) -> None:
-    for body in ({"username": "ada", "recipient": "tester"}, {"username": "tester"}):
-        assert client.post("/auth/generate", json=body).status_code == 409
+def test_without_a_recipient_a_code_goes_to_the_person_alone(client: ServiceClient) -> None:
+    assert client.post("/auth/generate", json={"username": "ada"}).status_code == 202
+    assert [event["recipient"] for event in client.world.notification.events("otp.generated")] == ["ada"]
+
+
+@pytest.mark.parametrize("roles", [["service"], ["operator"], ["admin"]])
+@pytest.mark.parametrize(
+    ("username", "recipient", "status"),
+    [
+        ("ada", "tester", 409),
+        ("tester", None, 409),
+        ("ada", "grace", 403),
+        ("ada", "mailer2", 403),
+        ("ada@example.org", None, 422),
+        ("ada", "pigeon_post", 422),
+        ("ada", "", 422),
+    ],
+)
+def test_nobody_receives_a_code_for_another_but_a_courier(
+    client: ServiceClient, roles: list[str], username: str, recipient: str | None, status: int
+) -> None:
+    body = {"username": username, "recipient": recipient}
+    answer = client.post("/auth/generate", json=body, headers=client.bearer("tester", roles))
+    assert answer.status_code == status
+    assert client.world.notification.events("otp.generated") == []
+
+
+def test_a_viewer_neither_generates_nor_verifies(client: ServiceClient) -> None:
+    viewer = client.bearer("somebody", ["viewer"])
+    for path, body in (("generate", {}), ("verify", {"otp_code": "000000"})):
+        answer = client.post(f"/auth/{path}", json={"username": "ada", **body}, headers=viewer)
+        assert answer.status_code == 403
+
+
+def test_wrong_codes_at_a_confirmation_and_a_change_lock_too(client: ServiceClient, clock: Any) -> None:
+    enrolled(client)
+    for _ in range(5):
+        assert client.post("/factors/ada/confirm", json={"otp_code": "000000"}).status_code == 422
+    assert client.post("/factors/ada/confirm", json={"otp_code": "000000"}).status_code == 429
+    confirmed(client, "grace")
+    wrong = {"username": "grace", "otp_code": "000000"}
+    assert [client.post("/factors", json=wrong).status_code for _ in range(6)] == [403] * 5 + [429]
 
 
 def test_spellings_of_a_name_are_one_person(client: ServiceClient, clock: Any) -> None:
@@ -192,68 +190,6 @@ def test_what_is_no_name_is_refused(client: ServiceClient, username: str) -> Non
     body = json.dumps({"username": username})
     answer = client.post("/factors", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
-
-
-def test_seeds_are_sealed_and_follow_a_rotation_of_the_data_key(
-    client: ServiceClient, clock: Any, tmp_path: Path
-) -> None:
-    authenticator, _ = confirmed(client)
-
-    def sealed() -> bytes:
-        with sqlite3.connect(tmp_path / "two_factor.db") as db:
-            return bytes(db.execute("SELECT seed FROM factors").fetchone()[0])
-
-    before = sealed()
-    assert authenticator.byte_secret() not in before
-    client.world.secrets_manager.rotate("two-factor", DATA_KEY="another-data-key")
-    wait_until(lambda: sealed()[:9] != before[:9], "sealed anew")
-    clock.shift(30)
-    assert verified(client, authenticator.at(NOW + 30)) is True
-
-
-def stopped_while_the_data_key_is_rotated(world: World) -> None:
-    """Rotate as the real one does when nobody holds the secret: it is through at once, twice over."""
-    for key in ("the second data key", "the third data key"):
-        rotation = world.secrets_manager.stage("two-factor", DATA_KEY=key)
-        rotation.activate()
-        rotation.retire_previous()
-
-
-def test_a_data_key_that_was_rotated_while_the_service_was_stopped_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
-) -> None:
-    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
-    world = World()
-    with instance(SERVICE, world, roles=SOMEBODY) as client:
-        authenticator, _ = confirmed(client)
-        waiting = enrolled(client, "grace")
-    stopped_while_the_data_key_is_rotated(world)
-    with instance(SERVICE, world, roles=SOMEBODY) as client:
-        clock.shift(30)
-        assert verified(client, authenticator.at(NOW + 30)) is True
-        code = {"otp_code": waiting.at(NOW + 30)}
-        assert client.post("/factors/grace/confirm", json=code).status_code == 200
-    # Everything was sealed anew: the earlier versions are needed no more.
-    for version in (1, 2):
-        world.secrets_manager.destroy("two-factor", version)
-    with instance(SERVICE, world, roles=SOMEBODY) as client:
-        clock.shift(30)
-        assert verified(client, authenticator.at(NOW + 60)) is True
-
-
-def test_the_service_starts_although_a_seed_was_sealed_under_a_key_that_is_destroyed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
-) -> None:
-    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
-    world = World()
-    with instance(SERVICE, world, roles=SOMEBODY) as client:
-        confirmed(client)
-    stopped_while_the_data_key_is_rotated(world)
-    world.secrets_manager.destroy("two-factor", 1)
-    with instance(SERVICE, world, roles=SOMEBODY) as client:
-        authenticator, _ = confirmed(client, "grace")
-        clock.shift(30)
-        assert verified(client, authenticator.at(NOW + 30), "grace") is True
 
 
 def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, status
 from fountain_common.errors import problem_responses
 
+from two_factor.couriers import recipient_for
 from two_factor.deps import FactorsDep, MayChange, MayGenerate, MayRead, MayVerify
 from two_factor.schemas import (
     Confirmation,
@@ -19,11 +20,10 @@ from two_factor.schemas import (
     Verification,
     VerificationResult,
 )
-from two_factor.service import recipient_for
 
 router = APIRouter()
 Name = Annotated[Username, Path()]
-LOCKED = problem_responses(429, 503)
+LOCKED = problem_responses(409, 429, 503)
 
 
 @router.post(
@@ -55,7 +55,7 @@ async def get_factor(username: Name, _: MayRead, factors: FactorsDep) -> FactorS
     "/factors/{username}",
     summary="Remove a factor",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(404, 429, 503),
+    responses=problem_responses(404, 409, 429, 503),
     tags=["factors"],
 )
 async def remove_factor(
@@ -68,7 +68,7 @@ async def remove_factor(
 @router.post(
     "/factors/{username}/confirm",
     summary="Confirm an enrolment",
-    responses=problem_responses(404, 429, 503),
+    responses=problem_responses(404, 409, 429, 503),
     tags=["factors"],
 )
 async def confirm_factor(
@@ -103,11 +103,12 @@ async def verify_otp(body: Verification, _: MayVerify, factors: FactorsDep) -> V
 async def generate_otp(
     body: Generation, request: Request, caller: MayGenerate, factors: FactorsDep
 ) -> GeneratedCode:
-    """Make a code that is good once and for minutes, and send it as an event that only the recipient sees.
-    The one who asks never gets it.
+    """Make a code that is good once and for minutes, and send it as an event that only the recipient sees:
+    the person's own identity, or a courier that the settings name. The one who asks never gets it.
     """
-    recipient = recipient_for(body.username, body.recipient, caller.subject)
     platform = request.app.state.platform
+    couriers = platform.settings.otp_couriers.split()
+    recipient = recipient_for(body.username, body.recipient, caller.subject, couriers)
     code, expires_at = await factors.new_one_time_code(body.username, platform.settings.one_time_code_seconds)
     await platform.events.publish(
         "otp.generated",

@@ -73,7 +73,7 @@ class Generation(StrictModel):
     recipient: str | None = Field(
         default=None,
         max_length=63,
-        description="The identity that receives the code; the username if not given.",
+        description="The identity that receives the code: the username's own if not given, or a courier.",
     )
 
 

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from fountain_common.db import Database
-from fountain_common.errors import Conflict, Forbidden, NotFound, TooManyRequests, Unprocessable
+from fountain_common.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unprocessable,
+)
 from fountain_common.logging import get_logger
 from fountain_common.outbox import enqueue
 from fountain_common.sealing import SealBroken, Sealer
 from sqlalchemy.orm import Session
 
 from two_factor import codes, qr, repository, totp
+from two_factor.judge import Judge, Verdict
 from two_factor.lockout import Lockout
 from two_factor.models import Factor, OneTimeCode
 from two_factor.schemas import ConfirmedFactor, EnrolledFactor, FactorStatus
@@ -29,26 +35,32 @@ class Factors:
     issuer: str
     clock: Callable[[], float]
 
+    @property
+    def judge(self) -> Judge:
+        """Who says whether a code is right."""
+        return Judge(self.sealer, self.clock)
+
     async def enrol(self, username: str, otp_code: str | None, *, by_admin: bool) -> EnrolledFactor:
         """Make a seed that waits for its confirmation; a factor in use goes on until then.
 
         Raises:
             Forbidden: a factor is in use, and neither its current code was given nor does an admin ask.
+            Conflict: its seed does not open, so that no code of its can be judged.
         """
         seed = totp.new_seed()
 
-        def change(session: Session) -> bool:
+        def change(session: Session) -> Verdict:
+            repository.take_turns(session, username)
             row = repository.factor(session, username)
             if row is None:
-                row = Factor(username=username, created_at=self._now(), last_step=-1)
+                row = Factor(username=username, created_at=self.judge.now(), last_step=-1)
                 session.add(row)
-            elif row.seed is not None and not by_admin and not self._right(session, username, otp_code):
-                return False
+            elif (verdict := self._may_change(session, row, otp_code, by_admin)) is not Verdict.RIGHT:
+                return verdict
             row.pending_seed = self.sealer.seal(repository.seed_context(username), seed)
-            return True
+            return Verdict.RIGHT
 
-        if not await self.db.write(change):
-            raise _needs_current_code()
+        _require_change(await self.db.write(change))
         uri = totp.otpauth_uri(seed, issuer=self.issuer, username=username)
         return EnrolledFactor(username=username, otpauth_uri=uri, qr_svg=qr.as_svg(uri))
 
@@ -59,26 +71,30 @@ class Factors:
             NotFound: nothing waits for a confirmation.
             Unprocessable: the code is wrong.
             TooManyRequests: too many wrong codes before.
+            Conflict: the waiting seed does not open; it has to be enrolled anew.
         """
         made = codes.new_recovery_codes()
 
         def change(session: Session) -> bool:
+            repository.take_turns(session, username)
             row = repository.factor(session, username)
             if row is None or row.pending_seed is None:
                 raise NotFound(
                     "Nothing waits to be confirmed for this name; enrol it first with POST /factors."
                 )
-            self._refuse_locked(session, username)
-            seed = self.sealer.open(repository.seed_context(username), row.pending_seed)
+            self.judge.refuse_locked(session, username)
+            seed = self.judge.opened(username, row.pending_seed)
+            if seed is None:
+                raise Conflict("The key of this enrolment is lost; enrol it anew with POST /factors.")
             step = totp.matching_step(seed, otp_code.strip(), self.clock())
             if step is None:
-                self._count_failure(session, username)
+                self.judge.count_failure(session, username)
                 return False
             row.seed, row.pending_seed, row.last_step, row.confirmed_at = (
                 row.pending_seed,
                 None,
                 step,
-                self._now(),
+                self.judge.now(),
             )
             repository.keep_lockout(session, username, Lockout())
             hashes = [codes.hashed(username, code) for code in made]
@@ -97,8 +113,17 @@ class Factors:
 
         Raises:
             TooManyRequests: too many wrong codes before; the code was not looked at.
+            Conflict: the factor's seed does not open, so that no code of its can be judged.
         """
-        return await self.db.write(lambda session: self._right(session, username, otp_code))
+
+        def change(session: Session) -> Verdict:
+            repository.take_turns(session, username)
+            return self.judge.judged(session, username, otp_code)
+
+        verdict = await self.db.write(change)
+        if verdict is Verdict.LOST:
+            raise _lost()
+        return verdict is Verdict.RIGHT
 
     async def remove(self, username: str, otp_code: str | None, *, by_admin: bool) -> None:
         """Remove the factor with its recovery codes.
@@ -106,21 +131,22 @@ class Factors:
         Raises:
             NotFound: there is none.
             Forbidden: neither its current code was given nor does an admin ask.
+            Conflict: its seed does not open, so that no code of its can be judged.
         """
 
-        def change(session: Session) -> bool:
+        def change(session: Session) -> Verdict:
+            repository.take_turns(session, username)
             row = repository.factor(session, username)
             if row is None:
                 raise NotFound("This name has no factor.")
-            if row.seed is not None and not by_admin and not self._right(session, username, otp_code):
-                return False
+            if (verdict := self._may_change(session, row, otp_code, by_admin)) is not Verdict.RIGHT:
+                return verdict
             session.delete(row)
             repository.forget_one_time_code(session, username)
             enqueue(session, "factor.removed", username, {"username": username})
-            return True
+            return Verdict.RIGHT
 
-        if not await self.db.write(change):
-            raise _needs_current_code()
+        _require_change(await self.db.write(change))
 
     async def status(self, username: str) -> FactorStatus:
         """What may be known about a factor.
@@ -148,10 +174,11 @@ class Factors:
 
     async def new_one_time_code(self, username: str, seconds: int) -> tuple[str, datetime]:
         """Make a code that is good for so many seconds, once; the last one is void. Gives it and its end."""
-        code, expires_at = codes.new_one_time_code(), self._now() + timedelta(seconds=seconds)
+        code, expires_at = codes.new_one_time_code(), self.judge.now() + timedelta(seconds=seconds)
 
         def change(session: Session) -> None:
-            self._refuse_locked(session, username)
+            repository.take_turns(session, username)
+            self.judge.refuse_locked(session, username)
             sealed = self.sealer.seal(repository.code_context(username), code.encode())
             session.merge(OneTimeCode(username=username, code=sealed, expires_at=expires_at))
 
@@ -191,73 +218,24 @@ class Factors:
             get_logger().error("sealed_row_does_not_open", place=context.split("/", 1)[0])
             return sealed
 
-    def _right(self, session: Session, username: str, otp_code: str | None) -> bool:
-        if otp_code is None:
-            return False
-        self._refuse_locked(session, username)
-        code = "".join(otp_code.split()).replace("-", "")
-        if self._is_authenticators(session, username, code) or self._is_one_time(session, username, code):
-            repository.keep_lockout(session, username, Lockout())
-            return True
-        self._count_failure(session, username)
-        return False
-
-    def _is_authenticators(self, session: Session, username: str, code: str) -> bool:
-        row = repository.factor(session, username)
-        if row is None or row.seed is None:
-            return False
-        if codes.is_recovery_code(code):
-            return repository.use_recovery_code(session, username, codes.hashed(username, code), self._now())
-        seed = self.sealer.open(repository.seed_context(username), row.seed)
-        step = totp.matching_step(seed, code, self.clock(), after=row.last_step)
-        if step is not None:
-            row.last_step = step
-        return step is not None
-
-    def _is_one_time(self, session: Session, username: str, code: str) -> bool:
-        row = session.get(OneTimeCode, username)
-        if row is None:
-            return False
-        try:
-            kept = self.sealer.open(repository.code_context(username), row.code)
-        except SealBroken:
-            return False
-        right = codes.same(kept, code.encode()) and self._now() < row.expires_at
-        if right or self._now() >= row.expires_at:
-            session.delete(row)
-        return right
-
-    def _refuse_locked(self, session: Session, username: str) -> None:
-        seconds = repository.lockout(session, username).remaining(self.clock())
-        if seconds > 0:
-            raise TooManyRequests(
-                "Too many wrong codes for this name; no code is looked at for now.",
-                headers={"Retry-After": str(int(seconds) + 1)},
-            )
-
-    def _count_failure(self, session: Session, username: str) -> None:
-        after = repository.lockout(session, username).after_failure(self.clock())
-        repository.keep_lockout(session, username, after)
-        if after.remaining(self.clock()) > 0:
-            enqueue(session, "factor.locked", username, {"username": username, "failures": after.failures})
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock(), UTC)
+    def _may_change(self, session: Session, row: Factor, otp_code: str | None, by_admin: bool) -> Verdict:
+        """A factor in use changes with its current code, or by an admin."""
+        if row.seed is None or by_admin:
+            return Verdict.RIGHT
+        return Verdict.WRONG if otp_code is None else self.judge.judged(session, row.username, otp_code)
 
 
-def _needs_current_code() -> Forbidden:
-    return Forbidden(
-        "A factor is in use for this name: changing it needs its current code as otp_code, or an admin."
+def _require_change(verdict: Verdict) -> None:
+    if verdict is Verdict.LOST:
+        raise _lost()
+    if verdict is Verdict.WRONG:
+        raise Forbidden(
+            "A factor is in use for this name: changing it needs its current code as otp_code, or an admin."
+        )
+
+
+def _lost() -> Conflict:
+    return Conflict(
+        "The key of this factor is lost, so that no code of its authenticator can be judged. A recovery code "
+        "still works; an admin removes the factor with DELETE /factors/{username}, and it is enrolled anew."
     )
-
-
-def recipient_for(username: str, recipient: str | None, caller: str) -> str:
-    """The identity that a one-time code goes to.
-
-    Raises:
-        Conflict: it is the caller, who would then hold both the code and the word on it.
-    """
-    chosen = recipient or username
-    if chosen == caller:
-        raise Conflict("The code goes to somebody else than the one who asks for it; name another recipient.")
-    return chosen

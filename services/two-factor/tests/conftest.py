@@ -1,0 +1,23 @@
+"""The service with fakes for its peers, and a clock that stands still."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import time_machine
+from fountain_common.testing import ServiceClient, instance
+from people import NOW, SERVICE, SOMEBODY
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceClient]:
+    monkeypatch.setenv("FOUNTAIN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FOUNTAIN_OTP_COURIERS", "mailer pigeon-post")
+    with instance(SERVICE, roles=SOMEBODY) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
