@@ -1,9 +1,23 @@
 """An event: a CloudEvent 1.0 with its position in the log (design, section 6)."""
 
+import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
+
+from fountain_common.errors import PayloadTooLarge, Unprocessable
+from fountain_common.names import service_name
+from fountain_common.patterns import valid_type
+
+MAX_EVENT_BYTES: Final = 64 * 1024
+"""The largest CloudEvent, encoded, with everything that the log adds to it; larger things are fetched from
+whoever they are about.
+"""
+MAX_SUBJECT_CHARACTERS: Final = 255
+# What the log adds: id, source, time, expiry and position at their longest, and the names of all attributes.
+_ENVELOPE_BYTES = 340
 
 
 class Event(BaseModel):
@@ -24,3 +38,49 @@ class Event(BaseModel):
         default=None, description="The one identity that may see it; None is everyone."
     )
     expires_at: datetime | None = Field(default=None, description="When its data is erased.")
+
+
+def require_fit(event_type: str, subject: str | None, data: Any, recipient: str | None = None) -> None:
+    """Return if the log can take such an event, whoever may publish it. It is asked before anything is
+    written or sent, so that nothing waits that would be refused each time.
+
+    Args:
+        event_type, subject, data, recipient: of the event.
+
+    Raises:
+        Unprocessable: type, subject, data or recipient are none.
+        PayloadTooLarge: over 64 KB, encoded.
+    """
+    if not valid_type(event_type):
+        raise Unprocessable("An event's type is words of letters, digits, _ and - with dots between them.")
+    if subject is not None and not _is_text(subject):
+        raise Unprocessable("An event's subject is 1 to 255 characters without control characters, or none.")
+    if recipient is not None:
+        service_name(recipient)
+    size = _ENVELOPE_BYTES + len(event_type) + len(_encoded([subject, recipient, data]))
+    if size > MAX_EVENT_BYTES:
+        raise PayloadTooLarge(
+            f"An event has at most {MAX_EVENT_BYTES} bytes, its envelope included; this has about {size}. "
+            "Publish where the rest can be fetched."
+        )
+
+
+def _is_text(raw: str) -> bool:
+    # C0, DEL and C1 are not text (CloudEvents 1.0, "Type System").
+    return 0 < len(raw) <= MAX_SUBJECT_CHARACTERS and not any(
+        character < " " or "\x7f" <= character <= "\x9f" for character in raw
+    )
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        encoded = orjson.dumps(value)
+        if b"null" in encoded:
+            # There a number may have been that JSON has no word for: it must not become null on its way.
+            json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise Unprocessable(
+            "An event's data is JSON: objects with texts as names, lists, texts, finite numbers, true, false "
+            "and null, not nested beyond 250 levels."
+        ) from None
+    return encoded

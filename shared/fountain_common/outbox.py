@@ -2,65 +2,46 @@
 
 Either both are kept or neither. A dispatcher hands the rows on, in order, until each is accepted; with the
 notification service away they wait. The event's id is its idempotency key: handed on twice, stored once.
+Those that wait together are handed on in one request, as a busy service writes many.
 """
 
 import asyncio
 import random
-import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.orm import DeclarativeBase, Session
 
-from fountain_common.db import Database, UtcDateTime, notify
+from fountain_common.db import Database
 from fountain_common.errors import Problem
 from fountain_common.logging import get_logger
+from fountain_common.outbox_rows import (
+    OUTBOX,
+    TOPIC,
+    Entry,
+    count_waiting,
+    enqueue,
+    enqueue_all,
+    first_waiting,
+    outbox_table,
+    remove,
+    set_aside,
+)
 
-TOPIC = "outbox"
+__all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "enqueue_all", "outbox_table"]
+
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 _BATCH = 64
+# The whole table is read to count it.
+_COUNT_SECONDS = 1.0
+SOONEST_SECONDS = 1.0
+"""However many events are written meanwhile, a receiver that is away is not asked sooner again."""
 # The receiver will never take these, whenever they are sent. All else may pass.
-_HOPELESS = frozenset({400, 403, 413, 422})
-
-OUTBOX = Table(
-    "outbox",
-    MetaData(),
-    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("id", String(36), nullable=False, unique=True),
-    Column("type", String(255), nullable=False),
-    Column("subject", String(255)),
-    Column("data", JSON, nullable=False),
-    Column("recipient", String(63)),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("refused", String(255)),
-    sqlite_autoincrement=True,
-)
-_ADD = insert(OUTBOX)
-
-
-def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
-    """Add the outbox to a service's own tables, so that its migrations make it."""
-    return OUTBOX.to_metadata(base if isinstance(base, MetaData) else base.metadata)
+_HOPELESS = frozenset({400, 403, 409, 413, 422})
 
 
 class Publish(Protocol):
@@ -75,68 +56,18 @@ class Publish(Protocol):
         idempotency_key: str,
         recipient: str | None,
     ) -> Awaitable[object]:
-        """Return once it is accepted; raise to be called again, or a 400, 403, 413 or 422 to set it aside."""
+        """Return once it is accepted; raise to be called again, or a 400, 403, 409, 413 or 422 to have it
+        set aside.
+        """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    position: int
-    id: str
-    type: str
-    subject: str | None
-    data: Any
-    recipient: str | None
+class PublishAll(Protocol):
+    """How several events are handed on at once: `platform.events.publish_all` is one."""
 
-
-def enqueue(
-    session: Session,
-    type: str,  # noqa: A002 - the CloudEvents name of the field
-    subject: str | None = None,
-    data: Mapping[str, Any] | None = None,
-    *,
-    recipient: str | None = None,
-    event_id: str | None = None,
-) -> str:
-    """Write an event into the caller's transaction and answer its id.
-
-    Args:
-        session: the one that `Database.write` gave.
-        type, subject, data: of the event; names and versions, never a secret value.
-        recipient: the one identity that may see it; None for everybody.
-        event_id: a UUID, if the caller wants to choose it.
-    """
-    chosen = event_id or str(uuid.uuid4())
-    session.connection().execute(_ADD, [_row(chosen, type, subject, data, recipient)])
-    notify(session, TOPIC)
-    return chosen
-
-
-def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mapping[str, Any] | None]]) -> None:
-    """Write events for everybody, each of type, subject and data, into the caller's transaction, in this
-    order.
-    """
-    rows = [_row(str(uuid.uuid4()), *event, None) for event in events]
-    if rows:
-        session.connection().execute(_ADD, rows)
-        notify(session, TOPIC)
-
-
-def _row(
-    event_id: str,
-    type_: str,
-    subject: str | None,
-    data: Mapping[str, Any] | None,
-    recipient: str | None,
-) -> dict[str, Any]:
-    return {
-        "id": event_id,
-        "type": type_,
-        "subject": subject,
-        "data": dict(data or {}),
-        "recipient": recipient,
-        "created_at": datetime.now(UTC),
-    }
+    def __call__(self, events: Sequence[Mapping[str, Any]]) -> Awaitable[object]:
+        """Return once all are accepted, in this order, each known again by its `id`; raise if any is not."""
+        ...
 
 
 def wait_seconds(failures: int, jitter: float) -> float:
@@ -151,20 +82,30 @@ def wait_seconds(failures: int, jitter: float) -> float:
 
 
 class OutboxDispatcher:
-    """Hands events on, in order, one after the other, until each is accepted; then removes it.
+    """Hands events on, in order, until each is accepted; then removes it.
 
     It wakes when a transaction with an event is committed. An event that the receiver will never take (a 400,
-    403, 413 or 422) is set aside with the reason, logged and counted, so that it does not hold up the others.
+    403, 409, 413 or 422) is set aside with the reason, logged and counted, so that it does not hold up the
+    others; its row stays for 30 days.
 
     Args:
         db: where the outbox is.
         publish: hands one on.
+        publish_all: hands on those that wait together; without it they go one after the other.
         registry: takes `fountain_outbox_*` metrics.
     """
 
-    def __init__(self, db: Database, publish: Publish, *, registry: CollectorRegistry | None = None) -> None:
-        self._db, self._publish = db, publish
-        self._wake = asyncio.Event()
+    def __init__(
+        self,
+        db: Database,
+        publish: Publish,
+        *,
+        publish_all: PublishAll | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._db, self._publish, self._publish_all = db, publish, publish_all
+        self._counted_at = float("-inf")
+        self._wake, self._hurry = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._waiting = Gauge(
@@ -195,15 +136,11 @@ class OutboxDispatcher:
     def wake(self) -> None:
         """Try at once, such as when the receiver is known to be back."""
         self._wake.set()
+        self._hurry.set()
 
     async def waiting(self) -> int:
         """Answer how many events wait."""
-        return await self._db.read(
-            lambda session: (
-                session.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.refused.is_(None)))
-                or 0
-            )
-        )
+        return await self._db.read(count_waiting)
 
     async def _run(self) -> None:
         failures = 0
@@ -221,23 +158,48 @@ class OutboxDispatcher:
                 get_logger().warning(
                     "outbox_waits", failures=failures, seconds=round(pause, 2), exc_info=error
                 )
-                with suppress(TimeoutError):
-                    # Not wait_for: on Python 3.11 it loses a cancellation that meets a wake-up.
-                    async with asyncio.timeout(pause):
-                        await self._woken_by_hand()
+                await self._pause(pause)
 
-    async def _woken_by_hand(self) -> None:
-        self._wake.clear()
-        await self._wake.wait()
+    async def _pause(self, seconds: float) -> None:
+        """Wait for so long, for `wake`, or for a new event; for that not less than a second."""
+        self._hurry.clear()
+        for event, share in ((self._hurry, SOONEST_SECONDS), (self._wake, seconds - SOONEST_SECONDS)):
+            with suppress(TimeoutError):
+                # Not wait_for: on Python 3.11 it loses a cancellation that meets a wake-up.
+                async with asyncio.timeout(min(share, seconds)):
+                    await event.wait()
+                    return
 
     async def _hand_on_all(self) -> None:
         self._wake.clear()
-        while entries := await self._db.read(_first):
-            self._waiting.set(await self.waiting())
-            await self._hand_on_some(entries)
+        while entries := await self._db.read(partial(first_waiting, limit=_BATCH)):
+            await self._count(entries)
+            if not await self._hand_on_together(entries):
+                await self._hand_on_one_by_one(entries)
         self._waiting.set(0)
 
-    async def _hand_on_some(self, entries: list[_Entry]) -> None:
+    async def _count(self, entries: list[Entry]) -> None:
+        if len(entries) < _BATCH:
+            self._waiting.set(len(entries))
+        elif time.monotonic() >= self._counted_at + _COUNT_SECONDS:
+            self._waiting.set(await self.waiting())
+            self._counted_at = time.monotonic()
+
+    async def _hand_on_together(self, entries: list[Entry]) -> bool:
+        """Hand all on in one request; False, and none is accepted, if one of them is to be set aside."""
+        if self._publish_all is None or len(entries) == 1:
+            return False
+        try:
+            await self._publish_all([entry.as_event() for entry in entries])
+        except Problem as problem:
+            if problem.status not in _HOPELESS:
+                raise
+            return False
+        self._sent.inc(len(entries))
+        await self._remove([entry.position for entry in entries])
+        return True
+
+    async def _hand_on_one_by_one(self, entries: list[Entry]) -> None:
         # What was accepted is removed with one commit. Killed before that, it is handed on again, and known
         # by its id.
         accepted: list[int] = []
@@ -247,13 +209,13 @@ class OutboxDispatcher:
                 if reason is None:
                     accepted.append(entry.position)
                 else:
-                    await self._db.write(partial(_set_aside, position=entry.position, reason=reason))
+                    await self._db.write(partial(set_aside, position=entry.position, reason=reason))
         finally:
             if accepted:
                 await self._remove(accepted)
 
     async def _remove(self, accepted: list[int]) -> None:
-        removal = asyncio.ensure_future(self._db.write(partial(_remove, positions=accepted)))
+        removal = asyncio.ensure_future(self._db.write(partial(remove, positions=accepted)))
         try:
             await asyncio.shield(removal)
         except asyncio.CancelledError:
@@ -261,7 +223,7 @@ class OutboxDispatcher:
             await removal
             raise
 
-    async def _hand_on(self, entry: _Entry) -> str | None:
+    async def _hand_on(self, entry: Entry) -> str | None:
         try:
             await self._publish(
                 entry.type, entry.subject, entry.data, idempotency_key=entry.id, recipient=entry.recipient
@@ -276,24 +238,3 @@ class OutboxDispatcher:
             return f"{problem.status} {problem.title}"
         self._sent.inc()
         return None
-
-
-def _first(session: Session) -> list[_Entry]:
-    columns = (
-        OUTBOX.c.position,
-        OUTBOX.c.id,
-        OUTBOX.c.type,
-        OUTBOX.c.subject,
-        OUTBOX.c.data,
-        OUTBOX.c.recipient,
-    )
-    query = select(*columns).where(OUTBOX.c.refused.is_(None)).order_by(OUTBOX.c.position).limit(_BATCH)
-    return [_Entry(*row) for row in session.execute(query)]
-
-
-def _set_aside(session: Session, position: int, reason: str) -> None:
-    session.execute(update(OUTBOX).where(OUTBOX.c.position == position).values(refused=reason))
-
-
-def _remove(session: Session, positions: list[int]) -> None:
-    session.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))

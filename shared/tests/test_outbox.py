@@ -224,3 +224,129 @@ def test_waits_grow_to_a_bound_and_are_spread(failures: int, jitter: float) -> N
     assert 0.1 <= wait <= LONGEST_WAIT_SECONDS
     assert wait_seconds(failures + 1, jitter) >= wait
     assert wait_seconds(failures, 0) * 2 == pytest.approx(wait_seconds(failures, 1))
+
+
+async def test_one_whose_id_stands_for_something_else_is_set_aside_too(outbox: Database) -> None:
+    receiver = Receiver()
+
+    async def conflict(type: str, *rest: Any, **more: Any) -> None:  # noqa: A002 - see Publish
+        if type == "bad":
+            raise Conflict("Something else is stored under this id.")
+        await receiver(type, *rest, **more)
+
+    await outbox.write(telling("bad", "b"))
+    dispatcher = OutboxDispatcher(outbox, conflict)
+    await dispatcher.start()
+    await _until_left(outbox, "bad")
+    await dispatcher.stop()
+    assert receiver.accepted == ["b"]
+
+
+@pytest.mark.parametrize(("soonest", "asked_again"), [(3600.0, False), (0.01, True)])
+async def test_new_events_do_not_make_a_receiver_that_is_away_be_asked_all_the_time(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch, soonest: float, asked_again: bool
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
+    monkeypatch.setattr("fountain_common.outbox.SOONEST_SECONDS", soonest)
+    receiver = Receiver()
+    receiver.error = Unavailable("Away.")
+    dispatcher = OutboxDispatcher(outbox, receiver)
+    await dispatcher.start()
+    await outbox.write(telling("a"))
+    await receiver.until(lambda: receiver.attempts)
+    for _ in range(10):
+        await outbox.write(telling("more"))
+    if asked_again:
+        await receiver.until(lambda: receiver.attempts > 1)
+    else:
+        assert receiver.attempts == 1
+        dispatcher.wake()
+        await receiver.until(lambda: receiver.attempts == 2)
+    await dispatcher.stop()
+
+
+async def test_two_dispatchers_of_one_database_keep_the_order_and_store_nothing_twice(
+    outbox: Database,
+) -> None:
+    stored: dict[str, str] = {}
+
+    async def known_by_its_key(type: str, *_rest: Any, idempotency_key: str, **_more: Any) -> None:  # noqa: A002
+        await asyncio.sleep(0)
+        stored.setdefault(idempotency_key, type)
+
+    names = [f"e{number:03}" for number in range(200)]
+    await outbox.write(telling(*names))
+    pair = [OutboxDispatcher(outbox, known_by_its_key) for _ in range(2)]
+    for one in pair:
+        await one.start()
+    await _until_left(outbox)
+    for one in pair:
+        await one.stop()
+    assert list(stored.values()) == names
+
+
+class Together(Receiver):
+    """Takes several events in one request too, all or none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+
+    async def all(self, events: Any) -> None:
+        self.attempts += 1
+        types = [event["type"] for event in events]
+        self.batches.append(types)
+        if self.error is not None:
+            raise self.error
+        if not self.refuses.isdisjoint(types):
+            raise Forbidden("Not you.")
+        self.accepted += types
+        self.keys += [event["id"] for event in events]
+        self._changed.set()
+
+
+async def test_events_that_wait_together_go_in_one_request(outbox: Database) -> None:
+    receiver = Together()
+    await outbox.write(telling("a", "b", "c"))
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all)
+    await dispatcher.start()
+    await _until_left(outbox)
+    await outbox.write(telling("d"))
+    await _until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.batches == [["a", "b", "c"]]
+    assert receiver.accepted == ["a", "b", "c", "d"]
+
+
+async def test_one_that_is_refused_keeps_none_of_the_others_back(outbox: Database) -> None:
+    receiver, registry = Together(), CollectorRegistry()
+    receiver.refuses = {"bad"}
+    await outbox.write(telling("a", "bad", "c"))
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all, registry=registry)
+    await dispatcher.start()
+    await _until_left(outbox, "bad")
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "c"]
+    assert registry.get_sample_value("fountain_outbox_refused_total") == 1
+    assert registry.get_sample_value("fountain_outbox_accepted_total") == 2
+
+
+async def test_a_batch_whose_answer_is_lost_is_handed_on_again_under_the_same_ids(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    receiver = Together()
+    seen: list[list[str]] = []
+
+    async def lose_the_first_answer(events: Any) -> None:
+        seen.append([event["id"] for event in events])
+        await receiver.all(events)
+        if len(seen) == 1:
+            raise Unavailable("The answer was lost.")
+
+    await outbox.write(telling("a", "b"))
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=lose_the_first_answer)
+    await dispatcher.start()
+    await _until_left(outbox)
+    await dispatcher.stop()
+    assert seen[0] == seen[1]

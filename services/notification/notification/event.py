@@ -9,9 +9,9 @@ from hashlib import blake2b
 from typing import Any, Self
 
 import orjson
+from fountain_common.event import MAX_EVENT_BYTES
 
-MAX_EVENT_BYTES = 64 * 1024
-"""The largest CloudEvent, encoded; larger things are fetched from whoever they are about."""
+_POSITION_BYTES = len(b',"position":%d}' % (2**63 - 1))
 
 
 class TooLarge(Exception):
@@ -82,7 +82,7 @@ class Draft:
             attributes["datacontenttype"] = datacontenttype or "application/json"
             attributes["data"] = data
         head = orjson.dumps(attributes)[:-1]
-        if len(head) > MAX_EVENT_BYTES:
+        if len(head) + _POSITION_BYTES > MAX_EVENT_BYTES:
             raise TooLarge
         said = orjson.dumps([type, subject, recipient, expires_at, data], option=orjson.OPT_SORT_KEYS)
         fingerprint = blake2b(said, digest_size=16).digest()

@@ -5,6 +5,7 @@
 from typing import Annotated, Any, Literal
 
 from fountain_common.errors import PayloadTooLarge, Unprocessable
+from fountain_common.event import MAX_EVENT_BYTES
 from fountain_common.names import service_name
 from fountain_common.patterns import valid_type
 from fountain_common.schemas import StrictModel
@@ -12,7 +13,7 @@ from fountain_common.tokens import Caller
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, Discriminator, Field, Tag
 
 from notification.authority import require_may_announce_rotation, require_may_publish
-from notification.event import MAX_EVENT_BYTES, Draft, TooLarge
+from notification.event import Draft, TooLarge
 
 # Control characters are not text (CloudEvents 1.0, "Type System"), and PostgreSQL does not store all of them.
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]

@@ -4,7 +4,8 @@ import orjson
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from notification.event import MAX_EVENT_BYTES, Draft, TooLarge, erased
+from fountain_common.event import MAX_EVENT_BYTES
+from notification.event import Draft, TooLarge, erased
 
 
 def draft(**more: object) -> Draft:

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 SERVICE = Path(__file__).parents[1]
 OPERATIONS = {
     "publishNotification",
+    "publishNotificationBatch",
     "listNotifications",
     "getNotification",
     "streamNotifications",

@@ -117,16 +117,25 @@ class FakeNotification:
             return httpx2.Response(401, json={"detail": "the fake wants a token"})
         if request.method == "POST" and request.url.path == "/notifications":
             return self._publish(request, subject)
+        if request.method == "POST" and request.url.path == "/notifications/batch":
+            return self._publish_batch(request, subject)
         if request.url.path == "/notifications/stream":
             return self._stream(subject, request.headers.get("last-event-id"))
         return httpx2.Response(404, json={"detail": "the fake has no such thing"})
 
     def _publish(self, request: httpx2.Request, source: str) -> httpx2.Response:
+        key = request.headers.get("idempotency-key", secrets.token_hex(8))
+        return httpx2.Response(201, json=self._store(orjson.loads(request.content), source, key))
+
+    def _publish_batch(self, request: httpx2.Request, source: str) -> httpx2.Response:
+        stored = [self._store(body, source, body["id"]) for body in orjson.loads(request.content)]
+        return httpx2.Response(201, json={"items": [{"id": event["id"]} for event in stored]})
+
+    def _store(self, body: dict[str, Any], source: str, key: str) -> dict[str, Any]:
         with self._lock:
-            key = source + " " + request.headers.get("idempotency-key", secrets.token_hex(8))
-            if key not in self._by_key:
-                body = orjson.loads(request.content)
-                self._by_key[key] = self.emit(
+            known = self._by_key.get(f"{source} {key}")
+            if known is None:
+                known = self._by_key[f"{source} {key}"] = self.emit(
                     body["type"],
                     body.get("subject"),
                     body.get("data"),
@@ -134,7 +143,7 @@ class FakeNotification:
                     recipient=body.get("recipient"),
                     expires_at=body.get("expires_at"),
                 )
-            return httpx2.Response(201, json=self._by_key[key])
+            return known
 
     def _stream(self, subject: str, last_event_id: str | None) -> httpx2.Response:
         with self._lock:

@@ -1,0 +1,154 @@
+"""The outbox's table: an event is written with the change that it tells of, in one transaction."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from fountain_common.db import UtcDateTime, notify
+from fountain_common.event import require_fit
+
+TOPIC = "outbox"
+SET_ASIDE_DAYS = 30
+
+OUTBOX = Table(
+    "outbox",
+    MetaData(),
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("type", String(255), nullable=False),
+    Column("subject", String(255)),
+    Column("data", JSON, nullable=False),
+    Column("recipient", String(63)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("refused", String(255)),
+    sqlite_autoincrement=True,
+)
+_ADD = insert(OUTBOX)
+
+
+def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
+    """Add the outbox to a service's own tables, so that its migrations make it."""
+    return OUTBOX.to_metadata(base if isinstance(base, MetaData) else base.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row that waits."""
+
+    position: int
+    id: str
+    type: str
+    subject: str | None
+    data: Any
+    recipient: str | None
+
+    def as_event(self) -> dict[str, Any]:
+        """Answer what is sent of it where several are sent together."""
+        event = {"id": self.id, "type": self.type, "data": self.data}
+        optional = {"subject": self.subject, "recipient": self.recipient}
+        return event | {name: value for name, value in optional.items() if value is not None}
+
+
+def enqueue(
+    session: Session,
+    type: str,  # noqa: A002 - the CloudEvents name of the field
+    subject: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    *,
+    recipient: str | None = None,
+    event_id: str | None = None,
+) -> str:
+    """Write an event into the caller's transaction and answer its id.
+
+    Args:
+        session: the one that `Database.write` gave.
+        type, subject, data: of the event; names and versions, never a secret value.
+        recipient: the one identity that may see it; None for everybody.
+        event_id: a UUID, if the caller wants to choose it.
+
+    Raises:
+        PayloadTooLarge, Unprocessable: the log would never take it; nothing is written.
+    """
+    chosen = event_id or str(uuid.uuid4())
+    session.connection().execute(_ADD, [_row(chosen, type, subject, data, recipient)])
+    notify(session, TOPIC)
+    return chosen
+
+
+def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mapping[str, Any] | None]]) -> None:
+    """Write events for everybody, each of type, subject and data, into the caller's transaction, in this
+    order. Raises as `enqueue`.
+    """
+    rows = [_row(str(uuid.uuid4()), *event, None) for event in events]
+    if rows:
+        session.connection().execute(_ADD, rows)
+        notify(session, TOPIC)
+
+
+def _row(
+    event_id: str,
+    type_: str,
+    subject: str | None,
+    data: Mapping[str, Any] | None,
+    recipient: str | None,
+) -> dict[str, Any]:
+    said = dict(data or {})
+    require_fit(type_, subject or None, said, recipient)
+    return {
+        "id": event_id,
+        "type": type_,
+        "subject": subject or None,
+        "data": said,
+        "recipient": recipient,
+        "created_at": datetime.now(UTC),
+    }
+
+
+def first_waiting(session: Session, limit: int) -> list[Entry]:
+    """Answer the oldest rows that wait."""
+    columns = (
+        OUTBOX.c.position,
+        OUTBOX.c.id,
+        OUTBOX.c.type,
+        OUTBOX.c.subject,
+        OUTBOX.c.data,
+        OUTBOX.c.recipient,
+    )
+    query = select(*columns).where(OUTBOX.c.refused.is_(None)).order_by(OUTBOX.c.position).limit(limit)
+    return [Entry(*row) for row in session.execute(query)]
+
+
+def set_aside(session: Session, position: int, reason: str) -> None:
+    """Note why a row is never to be accepted; it waits no more. Those of 30 days ago go."""
+    now = datetime.now(UTC)
+    session.execute(update(OUTBOX).where(OUTBOX.c.position == position).values(refused=reason))
+    before = now - timedelta(days=SET_ASIDE_DAYS)
+    session.execute(delete(OUTBOX).where(OUTBOX.c.refused.is_not(None), OUTBOX.c.created_at < before))
+
+
+def remove(session: Session, positions: list[int]) -> None:
+    """Remove rows that were accepted."""
+    session.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))
+
+
+def count_waiting(session: Session) -> int:
+    """Answer how many rows wait."""
+    return session.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.refused.is_(None))) or 0

@@ -1,0 +1,91 @@
+"""The outbox's rows: what is not fit to be an event is refused with the change that wrote it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from fountain_common.db import Database, new_metadata
+from fountain_common.errors import PayloadTooLarge, Problem, Unprocessable
+from fountain_common.event import MAX_EVENT_BYTES
+from fountain_common.outbox_rows import (
+    OUTBOX,
+    SET_ASIDE_DAYS,
+    count_waiting,
+    enqueue,
+    enqueue_all,
+    first_waiting,
+    outbox_table,
+    set_aside,
+)
+from sqlalchemy import select, update
+
+
+@pytest.fixture
+def outbox(db: Database) -> Database:
+    metadata = new_metadata()
+    outbox_table(metadata)
+    metadata.create_all(db.engine)
+    return db
+
+
+async def waiting(db: Database) -> int:
+    return await db.read(count_waiting)
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (PayloadTooLarge, {"type": "a.b", "data": {"x": "x" * MAX_EVENT_BYTES}}),
+        (PayloadTooLarge, {"type": "a.b", "data": {"x": "\n" * (MAX_EVENT_BYTES // 2)}}),
+        (PayloadTooLarge, {"type": "a.b", "data": {"x": "\u00e4" * (MAX_EVENT_BYTES // 2)}}),
+        (Unprocessable, {"type": "a..b"}),
+        (Unprocessable, {"type": "a" * 300}),
+        (Unprocessable, {"type": "a.b", "subject": "s" * 256}),
+        (Unprocessable, {"type": "a.b", "subject": "line\nbreak"}),
+        (Unprocessable, {"type": "a.b", "recipient": "No Name"}),
+        (Unprocessable, {"type": "a.b", "data": {"x": float("nan")}}),
+        (Unprocessable, {"type": "a.b", "data": {"x": object()}}),
+        (Unprocessable, {"type": "a.b", "data": {"x": "\ud800"}}),
+        (Unprocessable, {"type": "a.b", "data": {"x": 10**30}}),
+    ],
+)
+async def test_what_the_log_would_never_take_is_refused_before_it_waits(
+    outbox: Database, kind: type[Problem], event: dict[str, Any]
+) -> None:
+    with pytest.raises(kind):
+        await outbox.write(lambda session: enqueue(session, **event))
+    assert await waiting(outbox) == 0
+
+
+async def test_one_that_is_too_large_says_so_and_takes_the_others_of_its_change_with_it(
+    outbox: Database,
+) -> None:
+    events = [("a.b", "s", {"n": 1}), ("a.b", "s", {"n": "x" * MAX_EVENT_BYTES})]
+    with pytest.raises(PayloadTooLarge, match="at most 65536 bytes"):
+        await outbox.write(lambda session: enqueue_all(session, events))
+    assert await waiting(outbox) == 0
+
+
+async def test_what_is_just_fit_waits_and_is_handed_on_as_it_was_said(outbox: Database) -> None:
+    data = {"text": "x" * (MAX_EVENT_BYTES - 1000), "none": None}
+    await outbox.write(lambda session: enqueue(session, "a.b", "", data, recipient="two-factor"))
+    (entry,) = await outbox.read(lambda session: first_waiting(session, 10))
+    event = entry.as_event()
+    assert event == {"id": entry.id, "type": "a.b", "data": data, "recipient": "two-factor"}
+    assert len(orjson.dumps(event)) < MAX_EVENT_BYTES
+
+
+async def test_what_was_set_aside_long_ago_goes_and_what_waits_stays(outbox: Database) -> None:
+    events = [("old.bad", None, None), ("old.good", None, None), ("new.bad", None, None)]
+    await outbox.write(lambda session: enqueue_all(session, events))
+    old = datetime.now(UTC) - timedelta(days=SET_ASIDE_DAYS + 1)
+    await outbox.write(
+        lambda session: session.execute(
+            update(OUTBOX).where(OUTBOX.c.type.startswith("old")).values(created_at=old)
+        )
+    )
+    for position in (1, 3):
+        await outbox.write(lambda session, position=position: set_aside(session, position, "403 Forbidden"))
+    left = await outbox.read(lambda session: session.execute(select(OUTBOX.c.type, OUTBOX.c.refused)).all())
+    assert [tuple(row) for row in left] == [("old.good", None), ("new.bad", "403 Forbidden")]
