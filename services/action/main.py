@@ -25,7 +25,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     db.migrate(Path(__file__).parent / "action" / "migrations")
     app.state.actions = Actions(db, lambda: datetime.now(UTC))
     platform.health.add("database", db.check)
-    outbox = OutboxDispatcher(db, platform.events.publish, registry=platform.metrics.registry)
+    events = platform.events
+    outbox = OutboxDispatcher(
+        db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
+    )
     await outbox.start()
     try:
         yield

@@ -13,7 +13,7 @@ from secrets_manager.denials import AuditDenials
 from secrets_manager.platform_of_issuer import IssuerPlatform
 from secrets_manager.routes import ROUTERS
 from secrets_manager.settings import Settings
-from secrets_manager.shortcut_read import READ
+from secrets_manager.shortcuts import SHORTCUTS
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ def create_app(settings: Settings, connections: Connections | None = None) -> Fa
             "/.well-known/oauth-authorization-server",
             "/.well-known/revocations",
         ],
-        shortcuts=[READ],
+        shortcuts=SHORTCUTS,
     )
     app.state.core = core
     app.add_middleware(AuditDenials, core=core)

@@ -31,7 +31,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Before this instance says that it uses a new data key, nothing is left that needs the old one.
     platform.secrets.on_rotation(lambda _version: factors.seal_anew())
     await factors.seal_anew()
-    outbox = OutboxDispatcher(db, platform.events.publish, registry=platform.metrics.registry)
+    events = platform.events
+    outbox = OutboxDispatcher(
+        db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
+    )
     await outbox.start()
     try:
         yield

@@ -93,7 +93,7 @@ class Shortcut:
 
     Attributes:
         method: of the operation.
-        path: its template, with one parameter at most, as the last part.
+        path: its template, with one parameter at most, as the last part or the last but one.
         answer: answers the plain case, or None for every other.
     """
 
@@ -108,14 +108,21 @@ class Shortcuts:
     def __init__(self, shortcuts: Iterable[Shortcut] = ()) -> None:
         self._whole: dict[tuple[str, str], Shortcut] = {}
         self._parents: dict[tuple[str, str], Shortcut] = {}
+        self._around: dict[tuple[str, str, str], Shortcut] = {}
         for shortcut in shortcuts:
             fixed, brace, parameter = shortcut.path.partition("{")
-            if brace and (parameter.find("}") != len(parameter) - 1 or not fixed.endswith("/")):
-                raise ValueError(f"A shortcut's parameter is the last part of its path: {shortcut.path}")
-            (self._parents if brace else self._whole)[shortcut.method, fixed] = shortcut
+            _, _, behind = parameter.partition("}")
+            if brace and not (fixed.endswith("/") and _is_one_part(behind)):
+                raise ValueError(
+                    f"The parameter is the last part of a shortcut's path, or the one before: {shortcut.path}"
+                )
+            if behind:
+                self._around[shortcut.method, fixed, behind] = shortcut
+            else:
+                (self._parents if brace else self._whole)[shortcut.method, fixed] = shortcut
 
     def __bool__(self) -> bool:
-        return bool(self._whole or self._parents)
+        return bool(self._whole or self._parents or self._around)
 
     def find(self, method: str, path: str) -> tuple[Shortcut, str] | None:
         """Answer the shortcut and what stands for its parameter."""
@@ -123,8 +130,17 @@ class Shortcuts:
         found = self._parents.get((method, path[:end]))
         if found is not None:
             return (found, path[end:]) if end < len(path) else None
+        if self._around:
+            start = path.rfind("/", 0, max(end - 1, 0)) + 1
+            found = self._around.get((method, path[:start], path[end - 1 :]))
+            if found is not None:
+                return (found, path[start : end - 1]) if start < end - 1 else None
         found = self._whole.get((method, path))
         return None if found is None else (found, "")
+
+
+def _is_one_part(behind: str) -> bool:
+    return not behind or (behind.rfind("/") == 0 and len(behind) > 1 and "{" not in behind)
 
 
 def require_operations(app: FastAPI, shortcuts: Iterable[Shortcut]) -> None:

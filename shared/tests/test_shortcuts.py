@@ -164,6 +164,21 @@ def test_a_shortcut_without_an_operation_is_refused(settings: ServiceSettings) -
         )
 
 
-def test_a_parameter_in_the_middle_is_refused() -> None:
+def test_a_parameter_is_the_last_part_or_the_last_but_one() -> None:
+    last = Shortcut("GET", "/things/{name}", quick_thing)
+    before = Shortcut("POST", "/things/{name}/paint", quick_thing)
+    shortcuts = Shortcuts([last, before])
+    assert shortcuts.find("GET", "/things/a") == (last, "a")
+    assert shortcuts.find("POST", "/things/a/paint") == (before, "a")
+    assert shortcuts.find("GET", "/things/a/paint") is None
+    assert shortcuts.find("POST", "/things/a") is None
+    assert shortcuts.find("POST", "/things//paint") is None
+    assert shortcuts.find("POST", "/things/a/b/paint") is None
+    assert shortcuts.find("POST", "/others/a/paint") is None
+    assert shortcuts.find("POST", "/paint") is None
+
+
+@pytest.mark.parametrize("path", ["/{a}/b/c", "/things/{a}b", "/things/{a}/{b}", "/th{a}", "/things/{a}/"])
+def test_any_other_template_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="last part"):
-        Shortcuts([Shortcut("GET", "/things/{name}/parts", quick_thing)])
+        Shortcuts([Shortcut("GET", path, quick_thing)])

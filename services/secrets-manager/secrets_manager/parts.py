@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fountain_common.auth import Caller
 from fountain_common.db import Database
 from fountain_common.errors import Conflict
-from fountain_common.outbox import OutboxDispatcher, Publish
+from fountain_common.outbox import OutboxDispatcher, Publish, PublishAll
 from fountain_common.requests import current
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
@@ -107,16 +107,20 @@ class SecretsParts:
 
     @asynccontextmanager
     async def running(
-        self, publish: Publish, registry: CollectorRegistry | None = None
+        self,
+        publish: Publish,
+        registry: CollectorRegistry | None = None,
+        *,
+        publish_all: PublishAll | None = None,
     ) -> AsyncIterator[None]:
-        """Load what is kept in memory and run the workers; `publish` takes the events to the notification
-        service.
+        """Load what is kept in memory and run the workers; `publish` and `publish_all` take the events to the
+        notification service.
         """
         await self.database.write(
             lambda session: repository_facts.epoch(session) or repository_facts.new_epoch(session)
         )
         await self.grants.load()
-        outbox = OutboxDispatcher(self.database, publish, registry=registry)
+        outbox = OutboxDispatcher(self.database, publish, publish_all=publish_all, registry=registry)
         await self.driver.start()
         await outbox.start()
         try:
@@ -144,6 +148,7 @@ def build_secrets_parts(
     row_macs: RowMacs,
     sealed: Sequence[SealedColumn],
     clock: Callable[[], float],
+    wall: Callable[[], float] | None = None,
     presence: Presence | None = None,
 ) -> SecretsParts:
     """Make the secrets half.
@@ -154,7 +159,8 @@ def build_secrets_parts(
         keyring, kek: as keyring_store.py opened them.
         audit, row_macs: of this database.
         sealed: the columns of the other half that take part in re-wrapping.
-        clock: seconds since 1970.
+        clock: seconds since 1970, by which waiting times are measured.
+        wall: seconds since 1970, by which schedules are kept; `clock` if not given.
         presence: how long holders count that are not heard of.
     """
     safe = Vault(keyring)
@@ -164,7 +170,7 @@ def build_secrets_parts(
     granted = Grants()
     access = Access(granted)
     secrets = SecretsService(changes, Rotating(changes, safe, audit, clock), safe, audit, clock)
-    policies = PoliciesService(changes, secrets, audit, clock)
+    policies = PoliciesService(changes, secrets, audit, wall or clock)
     return SecretsParts(
         database=db,
         keyring=keyring,
