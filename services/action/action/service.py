@@ -88,7 +88,7 @@ def matches(header: str, tag: str) -> bool:
 
 
 def _expected(session: Session, action_id: int, if_match: str | None) -> Action:
-    row = repository.get(session, action_id) or _missing(action_id)
+    row = repository.get(session, action_id, to_change=True) or _missing(action_id)
     if if_match is not None and not matches(if_match, etag(row)):
         raise PreconditionFailed("The action has changed since it was read; read it again and decide anew.")
     return row

@@ -101,6 +101,23 @@ def test_pages_filters_and_keywords(client: ServiceClient) -> None:
     assert ids(client, keyword="leaves", characterId=1) == [made[2]]
 
 
+def test_pages_stay_where_they_are_while_actions_come_and_go(client: ServiceClient) -> None:
+    made = [added(client, description=f"Step {number}")["actionId"] for number in range(6)]
+    seen, cursor = [], None
+    while True:
+        page = client.get("/actions", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [action["actionId"] for action in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+        if len(seen) == 2:
+            # One behind the page, the one that the cursor stands on, and one that is still to come.
+            for gone in (made[0], made[1], made[3]):
+                client.delete(f"/actions/{gone}")
+            made.append(added(client, description="Late")["actionId"])
+    assert seen == [*made[:3], *made[4:]]
+
+
 def test_a_change_keeps_what_it_does_not_name(client: ServiceClient) -> None:
     made = added(client, comment="first")
     path = f"/actions/{made['actionId']}"
@@ -164,6 +181,38 @@ def test_every_change_is_told(client: ServiceClient) -> None:
 
     wait_until(lambda: len(told()) == 3, "three events")
     assert told() == ["action.created", "action.updated", "action.deleted"]
+    events = [event for event in client.world.notification.log if event["type"].startswith("action.")]
+    assert {event["subject"] for event in events} == {str(made["actionId"])}
+    assert [event["data"]["revision"] for event in events] == [1, 2, 2]
+    assert {event["data"]["sequenceNumber"] for event in events} == {1}
+
+
+def test_what_is_refused_is_not_told(client: ServiceClient) -> None:
+    made = added(client)
+    path = f"/actions/{made['actionId']}"
+    client.patch(path, json={"comment": "mine"}, headers={"If-Match": '"1-99"'})
+    client.delete(path, headers={"If-Match": '"1-99"'})
+    client.post("/actions", json={"description": "", "characterId": 1})
+    client.delete(path, headers={"If-Match": "*"})
+
+    def told() -> list[str]:
+        events = client.world.notification.log
+        return [event["type"] for event in events if event["type"].startswith("action.")]
+
+    wait_until(lambda: len(told()) >= 2, "two events")
+    assert told() == ["action.created", "action.deleted"]
+
+
+def test_events_wait_while_nobody_takes_them(client: ServiceClient) -> None:
+    client.world.notification.down = True
+    made = [added(client)["actionId"] for _ in range(3)]
+    client.world.notification.down = False
+
+    def told() -> list[str]:
+        return [event["subject"] for event in client.world.notification.events("action.created")]
+
+    wait_until(lambda: len(told()) == 3, "three events", 10)
+    assert told() == [str(action_id) for action_id in made]
 
 
 def test_a_viewer_reads_and_does_not_write(client: ServiceClient) -> None:
