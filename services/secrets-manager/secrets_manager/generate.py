@@ -17,7 +17,10 @@ MIN_LENGTH: Final = 16
 MAX_LENGTH: Final = 1024
 DEFAULT_LENGTH: Final = 32
 
-_PASSWORD_CHARACTERS: Final = string.ascii_letters + string.digits
+_PASSWORD_CHARACTERS: Final = (string.ascii_letters + string.digits).encode()
+_ROUNDS: Final = 256 // len(_PASSWORD_CHARACTERS)
+_LEFT_OUT: Final = bytes(range(_ROUNDS * len(_PASSWORD_CHARACTERS), 256))
+_CHARACTER_OF: Final = _PASSWORD_CHARACTERS * _ROUNDS + _LEFT_OUT
 
 
 class SecretKind(StrEnum):
@@ -51,13 +54,14 @@ def generate_for(key: str) -> str:
 
 def _password(length: int) -> str:
     while True:
-        password = "".join(secrets.choice(_PASSWORD_CHARACTERS) for _ in range(length))
-        if (
-            any(map(str.islower, password))
-            and any(map(str.isupper, password))
-            and any(map(str.isdigit, password))
-        ):
-            return password
+        # Bytes beyond the last whole round of the alphabet are left out, so that no character is likelier.
+        drawn = os.urandom(2 * length).translate(_CHARACTER_OF, _LEFT_OUT)[:length].decode()
+        if len(drawn) == length and _has_each_kind(drawn):
+            return drawn
+
+
+def _has_each_kind(text: str) -> bool:
+    return text.lower() != text and text.upper() != text and not text.isalpha()
 
 
 def _ed25519(_length: int) -> str:
