@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,6 +22,8 @@ ANSWER_SECONDS = 20.0
 """Who waits longer for an answer gives up."""
 _NEW_TOKEN_SECONDS = 240.0
 _RETRY_SECONDS = 0.5
+
+Expected = tuple[int, ...] | Callable[[httpx2.Response], bool]
 
 EDGE_PART = Part(EDGE)
 GATEWAY_PART = Part(GATEWAY)
@@ -70,7 +73,7 @@ class Scene:
     # Where parts are
 
     async def locate(self, part: Part) -> str:
-        """Find out where a part listens now; "" if it does not run. A container may come back elsewhere."""
+        """Find out where a part listens now; "" if it does not run."""
         if part == EDGE_PART:
             return self.stack.url(NOTIFICATION)
         try:
@@ -80,9 +83,14 @@ class Scene:
         self._addresses[part] = "" if "://:" in found else found
         return self._addresses[part]
 
+    @property
+    def moves(self) -> bool:
+        """Tell whether parts may come back elsewhere: containers do, processes keep their ports."""
+        return self.stack.runtime == "docker"
+
     def forget(self, part: Part) -> None:
-        """A container's address may be another's until it is located anew; a process keeps its port."""
-        if self.stack.runtime == "docker":
+        """What was a container's address may be another's now."""
+        if self.moves:
             self._addresses.pop(part, None)
 
     # Tokens
@@ -123,7 +131,7 @@ class Scene:
         path: str,
         *,
         also: tuple[str, ...] = (),
-        expect: tuple[int, ...] = (200, 201, 204),
+        expect: Expected = (200, 201, 204),
         idempotent: bool = True,
         anonymous: bool = False,
         headers: dict[str, str] | None = None,
@@ -135,7 +143,7 @@ class Scene:
             kind: under which name it is counted.
             method, service, path: what is asked of whom.
             also: services that this one asks in turn.
-            expect: the statuses that are an answer; all others are a failure.
+            expect: the statuses that are an answer, or what tells one; all else is a failure.
             idempotent: it must not fail while there is a healthy instance.
             anonymous: without a token.
             headers: more headers.
@@ -155,7 +163,7 @@ class Scene:
         part: Part,
         path: str,
         *,
-        expect: tuple[int, ...] = (200,),
+        expect: Expected = (200,),
         anonymous: bool = False,
         timeout: float = ANSWER_SECONDS,
     ) -> httpx2.Response | None:
@@ -174,13 +182,13 @@ class Scene:
         return await self._watched(kind, (EDGE_PART,), call, (404,), True)
 
     async def _watched(
-        self, kind: str, needs: tuple[Part | str, ...], call: Any, expect: tuple[int, ...], idempotent: bool
+        self, kind: str, needs: tuple[Part | str, ...], call: Any, expect: Expected, idempotent: bool
     ) -> httpx2.Response | None:
         began, failure, answer = time.time(), "", None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await call
-            if answer.status_code not in expect:
+            if not (expect(answer) if callable(expect) else answer.status_code in expect):
                 failure = _said(answer)
         except (httpx2.HTTPError, OSError) as error:
             failure = f"{type(error).__name__} {error}".strip()

@@ -11,7 +11,7 @@ from chaos.scene import EDGE_PART, MANAGER, Scene
 from chaos.schedule import Kind, Part
 
 _CALM_SECONDS = 1.0
-_EAGER_SECONDS = 0.2
+_EAGER_SECONDS = 0.3
 _ANSWER_SECONDS = 5.0
 
 
@@ -25,7 +25,7 @@ async def watch(scene: Scene) -> None:
 async def _watch(scene: Scene, part: Part) -> None:
     while True:
         let_go = [one for one in scene.history.troubles if one.part == part and one.recovered is None]
-        if let_go:
+        if let_go and scene.moves:
             await scene.locate(part)
         asked = time.time()
         missing = await _missing(scene, part)

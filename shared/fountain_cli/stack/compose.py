@@ -93,7 +93,14 @@ class ComposeStack:
 
     def _containers(self, service: str) -> list[dict[str, Any]]:
         """Answer what Docker knows of each container of a service, in the order of their numbers."""
-        ids = self._run("ps", "--all", "--quiet", service).split()
+        # By their labels, which is several times faster than to have Compose read its files.
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        listed = subprocess.run(  # noqa: S603
+            ["docker", "ps", "--all", "--quiet", *filters],  # noqa: S607
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        ids = listed.stdout.split()
         if not ids:
             raise StackError(
                 f"No container of {service} exists in the project {self.project}: start it with make up."
@@ -180,8 +187,7 @@ class ComposeStack:
     def kill(self, service: str, replica: int = 0) -> None:
         """Kill one container from within, as a crash would: `docker kill` would forbid the restart."""
         before = self._containers(service)[replica]
-        command = ["docker", "exec", before["Id"], "sh", "-c", "kill -9 -1"]
-        subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+        _signal_within(before["Id"], "KILL")
 
         def died() -> bool:
             now = self._containers(service)[replica]
@@ -199,13 +205,12 @@ class ComposeStack:
         self._docker("start", service, replica)
 
     def freeze(self, service: str, replica: int = 0) -> None:
-        """Let one container stand still until `thaw`."""
-        self._docker("pause", service, replica)
+        """Let one container stand still until `thaw`; by a signal, since not every engine can pause."""
+        _signal_within(self._containers(service)[replica]["Id"], "STOP")
 
     def thaw(self, service: str, replica: int = 0) -> None:
         """Let a container go on."""
-        if self._containers(service)[replica]["State"]["Paused"]:
-            self._docker("unpause", service, replica)
+        _signal_within(self._containers(service)[replica]["Id"], "CONT")
 
     def _docker(self, verb: str, service: str, replica: int | None) -> None:
         """Do something to one or all containers of a service, as they are: none is made or removed."""
@@ -325,3 +330,9 @@ class ComposeStack:
         """Show the logs until interrupted."""
         self._run("logs", "--follow", "--tail", "20", *services, quiet=False)
         return 0
+
+
+def _signal_within(container: str, signal: str) -> None:
+    """Send a signal to all processes of a container but its init; nothing happens if it does not run."""
+    command = ["docker", "exec", container, "sh", "-c", f"kill -{signal} -1"]
+    subprocess.run(command, check=False, capture_output=True)  # noqa: S603
