@@ -38,6 +38,7 @@ from secrets_manager.scrub import Scrub
 from secrets_manager.sealed_columns import SEALED
 from secrets_manager.settings import Settings
 from secrets_manager.signing_key_store import SigningKeys
+from secrets_manager.steady import SteadyClock
 from secrets_manager.throttle import FailureThrottle
 from secrets_manager.trust import Authority, Leaf, server_context
 from secrets_manager.verifying import Verifying
@@ -73,7 +74,7 @@ class Core:
     secrets: SecretsParts
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        self.settings, self.clock = settings, clock
+        self.settings, self.clock, self.steady = settings, clock, SteadyClock(clock)
         self.tls: ssl.SSLContext = server_context()
         self.changed: list[Callable[[], Awaitable[None]]] = []
         self._leaf: Leaf | None = None
@@ -116,8 +117,8 @@ class Core:
     async def revocations(self) -> dict[str, Any]:
         """Return the revocations as verifiers read them."""
         self.require_open()
-        now = self.clock()
-        rows = await self.db.read(lambda session: repository_identities.revocations(session, now))
+        now, steady = self.clock(), self.steady()
+        rows = await self.db.read(lambda session: repository_identities.revocations(session, steady))
         entries = [{row.kind: row.value, "not_before": row.not_before} for row in rows]
         return {"issued_at": int(now), "revocations": entries}
 
@@ -164,11 +165,11 @@ class Core:
             self.macs,
             self.audit,
             max_age=self.settings.signing_key_days * _DAY,
-            clock=self.clock,
+            clock=self.steady,
         )
         await self.signing_keys.load()
         self.rows = IdentityRows(self.macs)
-        self.identities = Identities(self.db, self.rows, self.audit, clock=self.clock)
+        self.identities = Identities(self.db, self.rows, self.audit, clock=self.clock, steady=self.steady)
         self.authenticator = Authenticator(self.db, self.rows, clock=self.clock)
         self.issuance = Issuance(
             self.settings.issuer_url,
@@ -189,12 +190,15 @@ class Core:
             audit=self.audit,
             row_macs=self.macs,
             sealed=SEALED,
-            clock=self.clock,
+            clock=self.steady,
+            wall=self.clock,
         )
         folders = Folders(self.settings.identities_dir, self.settings.admin_dir, self.settings.trust_dir)
         reconciler = Reconciler(self.db, self.rows, self.identities, self.secrets, folders, clock=self.clock)
         await reconciler.run(self.settings.wanted, self.authority.pem)
-        await stack.enter_async_context(self.secrets.running(events.publish, metrics.registry))
+        await stack.enter_async_context(
+            self.secrets.running(events.publish, metrics.registry, publish_all=events.publish_all)
+        )
         alarms = Alarms(
             self.db,
             writable=self._audit_is_writable,
@@ -245,7 +249,7 @@ class Core:
         await self.authenticator.write_last_used()
         if await self.signing_keys.tick():
             await self.trust_changed()
-        now = self.clock()
+        now = self.steady()
 
         def prune(session: Session) -> None:
             repository_identities.prune_revocations(session, now)

@@ -25,11 +25,15 @@ LONGEST_PAUSE_SECONDS: Final = 1.0
 _SHORTEST_PAUSE_SECONDS: Final = 0.01
 _AFTER_FAILURE_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
+_JUMP_SECONDS: Final = 60.0
 
 
 @dataclass
 class Driver:
-    """Wakes when something is due, and at least once a second for holders that are gone."""
+    """Wakes when something is due, and at least once a second for holders that are gone.
+
+    `clock` is one that nobody sets; schedules are kept by the wall clock, which the policies have.
+    """
 
     changes: Changes
     presence: Presence
@@ -37,6 +41,7 @@ class Driver:
     clock: Callable[[], float]
     _task: asyncio.Task[None] | None = None
     _next_prune: float = 0.0
+    _ahead: float | None = None
     _last_look: float = field(default_factory=time.monotonic)
     _doubtful: set[HolderKey] = field(default_factory=set)
 
@@ -87,7 +92,9 @@ class Driver:
                 await self._advance(service_name)
             except Exception as failure:  # noqa: BLE001 - whatever keeps one secret back, the others go on
                 get_logger().error("rotation_failed", secret_of=service_name, exc_info=failure)
-        if self.policies.next_look <= self.clock():
+        if self._wall_clock_was_set():
+            await self.policies.mend()
+        if self.policies.next_look <= self.policies.clock():
             await self.policies.rotate_due()
         if self._next_prune <= self.clock():
             await self.changes.prune(idempotency.prune, self.clock())
@@ -130,7 +137,12 @@ class Driver:
             self.presence.renew_all()
         self._last_look = now
 
+    def _wall_clock_was_set(self) -> bool:
+        """Whether it has jumped since the last look; at the first one nobody knows, so that it may have."""
+        before, self._ahead = self._ahead, self.policies.clock() - self.clock()
+        return before is None or abs(self._ahead - before) > _JUMP_SECONDS
+
     def _pause(self) -> float:
         now = self.clock()
-        left = min(self.changes.next_due() - now, self.policies.next_look - now)
+        left = min(self.changes.next_due() - now, self.policies.next_look - self.policies.clock())
         return min(LONGEST_PAUSE_SECONDS, max(_SHORTEST_PAUSE_SECONDS, left))

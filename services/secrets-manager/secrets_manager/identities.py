@@ -58,12 +58,24 @@ class NewKey:
 
 
 class Identities:
-    """The one place where identities and keys change."""
+    """The one place where identities and keys change.
+
+    Args:
+        clock: unix seconds, as tokens are dated by.
+        steady: the same, of a clock that nobody sets: how long a revocation is kept.
+    """
 
     def __init__(
-        self, db: Database, rows: IdentityRows, audit: Audit, *, clock: Callable[[], float] = time.time
+        self,
+        db: Database,
+        rows: IdentityRows,
+        audit: Audit,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self._db, self._rows, self._audit, self._clock = db, rows, audit, clock
+        self._steady = steady or clock
 
     async def get(self, name: str) -> tuple[IdentityRow, list[ApiKeyRow]]:
         """Return an identity and its keys."""
@@ -245,7 +257,7 @@ class Identities:
     def _revoke_tokens(self, session: Session, kind: str, value: str, data: dict[str, str]) -> None:
         now = self._clock()
         moment = revocation_moment(now, revocations.standing(session, data["identity"]))
-        revocations.revoke(session, kind, value, moment, now + _OUTLIVES)
+        revocations.revoke(session, kind, value, moment, self._steady() + _OUTLIVES)
         enqueue(session, "identity.revoked", data["identity"], data)
 
     def _record(

@@ -54,6 +54,18 @@ def next_after(policy: Policy, moment: float) -> float | None:
         raise InvalidPolicyError(f"`cron` {policy.cron!r} is not a schedule: {failure}") from failure
 
 
+def mended(policy: Policy, next_at: float | None, now: float) -> float | None:
+    """Return `next_at`, or an earlier moment if it was reckoned by a clock that was far ahead.
+
+    A clock that was ahead by less than one of the policy's moments has rotated a moment early, and does not
+    do it again.
+    """
+    if next_at is None or (soon := next_after(policy, now)) is None:
+        return next_at
+    after_that = next_after(policy, soon)
+    return soon if after_that is not None and next_at > after_that else next_at
+
+
 def due(next_at: float | None, now: float) -> bool:
     """Say whether a rotation is due. Moments that were missed while the service was down count once."""
     return next_at is not None and next_at <= now

@@ -35,6 +35,11 @@ def due(session: Session, now: float) -> Sequence[str]:
     return session.scalars(query.order_by(PolicyRow.next_at)).all()
 
 
+def everyone(session: Session) -> Sequence[PolicyRow]:
+    """Return all policies."""
+    return session.scalars(select(PolicyRow)).all()
+
+
 def earliest(session: Session) -> float | None:
     """Return the first scheduled moment of all."""
     return session.scalar(select(func.min(PolicyRow.next_at)))

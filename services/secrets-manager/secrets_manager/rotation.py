@@ -1,5 +1,8 @@
 """The rotation of a secret as a state machine (design, section 5). Pure: time and holders are passed in.
 
+Time is expected not to go back while a process lives (steady.py). A moment that lies in the future was
+taken by another process, whose clock was ahead: what it began is begun again, so that nothing waits for ever.
+
     staged     every holder gets the new version; none uses it
       |  all holders acknowledged `accepts`
     active     all begin to use it; the previous version is draining
@@ -60,6 +63,9 @@ class RotationEvent(StrEnum):
     RETIRED = "secret.retired"
     OVERDUE = "secret.rotation-overdue"
     ABORTED = "secret.aborted"
+
+
+_ROUNDING: Final = 1e-3
 
 
 class NotPossibleError(Exception):
@@ -199,7 +205,7 @@ def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change |
         return _wait(rotation, now)
     if rotation.activated_at is None:
         return _activate(rotation, now)
-    if rotation.draining_since is None:
+    if rotation.draining_since is None or rotation.draining_since > now:
         # A holder that was late made things with the previous version until now: they live on for the
         # whole overlap.
         return Change(replace(rotation, state=RotationState.DRAINING, overdue=False, draining_since=now))
@@ -211,6 +217,8 @@ def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change |
 def _wait(rotation: Rotation, now: float) -> Change | None:
     if not rotation.overdue and now >= rotation.deadline_at:
         return Change(replace(rotation, overdue=True), event=RotationEvent.OVERDUE)
+    if not rotation.overdue and rotation.deadline_at > now + rotation.deadline_seconds + _ROUNDING:
+        return Change(replace(rotation, deadline_at=now + rotation.deadline_seconds))
     if rotation.draining_since is not None:
         # An instance that was away came back and still uses the previous version.
         return Change(replace(rotation, state=RotationState.ACTIVE, draining_since=None))

@@ -112,6 +112,21 @@ class PoliciesService:
         if earliest is not None:
             self.next_look = min(self.next_look, max(earliest, now + _LOOK_AGAIN_SECONDS))
 
+    async def mend(self) -> None:
+        """Bring forward what was put off by a clock that was far ahead and has been set right."""
+        now = self.clock()
+        rows = await self.changes.read(repository.everyone)
+        for row in rows:
+            if policies.mended(repository.to_policy(row), row.next_at, now) != row.next_at:
+                await self.changes.commit(
+                    row.service_name, partial(self._mend, row.service_name), self._look_now
+                )
+
+    def _mend(self, service_name: str, session: Session) -> None:
+        row = repository.find(session, service_name)
+        if row is not None:
+            row.next_at = policies.mended(repository.to_policy(row), row.next_at, self.clock())
+
     def _look_now(self, _row: object = None) -> None:
         self.next_look = 0.0
         self.changes.wake()

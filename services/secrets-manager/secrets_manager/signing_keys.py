@@ -65,9 +65,13 @@ def thumbprint(private: Ed25519PrivateKey) -> str:
 def signer(keys: Iterable[SigningKey], now: float) -> SigningKey:
     """Return the key that signs at this moment: the youngest whose time has come.
 
-    ValueError if there is none.
+    If the clock stands before all of them, it is the oldest: it has signed already, by a clock that was
+    ahead. ValueError if there is no key.
     """
-    return max((key for key in keys if key.signs_from <= now), key=lambda key: key.signs_from)
+    known = sorted(keys, key=lambda key: key.signs_from)
+    return max(
+        (key for key in known if key.signs_from <= now), key=lambda key: key.signs_from, default=known[0]
+    )
 
 
 def published(keys: Iterable[SigningKey], now: float) -> list[SigningKey]:

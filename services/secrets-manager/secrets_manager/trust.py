@@ -19,6 +19,7 @@ CA_DAYS: Final = 3650
 LEAF_DAYS: Final = 30
 _RENEW_BEFORE: Final = timedelta(days=10)
 _SKEW: Final = timedelta(minutes=5)  # for clients whose clocks are behind
+_CA_SKEW: Final = timedelta(days=365)  # for a clock of our own that was ahead when all began
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +36,7 @@ class Authority:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "FountainAI platform CA")])
         start = datetime.fromtimestamp(now, UTC)
         certificate = (
-            _builder(name, name, key.public_key(), start, timedelta(days=CA_DAYS))
+            _builder(name, name, key.public_key(), start, timedelta(days=CA_DAYS), _CA_SKEW)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -93,8 +94,12 @@ class Leaf:
     key: ec.EllipticCurvePrivateKey
 
     def is_due(self, now: float) -> bool:
-        """Tell whether it is time for the next one: a third of its life before the end."""
-        return datetime.fromtimestamp(now, UTC) >= self.certificate.not_valid_after_utc - _RENEW_BEFORE
+        """Tell whether it is time for the next one: a third of its life before the end, or before its
+        beginning, since the clock was ahead when it was made.
+        """
+        moment = datetime.fromtimestamp(now, UTC)
+        ends, begins = self.certificate.not_valid_after_utc, self.certificate.not_valid_before_utc
+        return moment >= ends - _RENEW_BEFORE or moment < begins
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Have the context serve it from the next handshake on; open connections stay.
@@ -120,7 +125,12 @@ def server_context() -> ssl.SSLContext:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, start: datetime, life: timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    start: datetime,
+    life: timedelta,
+    skew: timedelta = _SKEW,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -128,7 +138,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start - _SKEW)
+        .not_valid_before(start - skew)
         .not_valid_after(start + life)
     )
 

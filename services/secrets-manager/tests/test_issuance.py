@@ -12,7 +12,8 @@ from fountain_common.requests import RequestContext
 from fountain_common.tracing import TraceParent
 from secrets_manager.identities import Actor, Identities
 from secrets_manager.issuance import Issuance
-from secrets_manager.repository_identities import not_before
+from secrets_manager.repository_identities import not_before, prune_revocations
+from secrets_manager.signing_keys import TOKEN_SECONDS
 from secrets_manager.throttle import FailureThrottle
 from secrets_manager.token_requests import OAuthError, TokenRequest
 
@@ -241,3 +242,37 @@ def test_an_identity_that_is_remote_no_more_loses_the_tokens_it_got_outside(runn
     running.client.patch("/identities/notification", json={"remote": False}, headers=admin)
     assert running.client.get("/secrets/notification", headers=headers).status_code == 401
     assert running.client.get("/secrets/notification", headers=running.as_("notification")).status_code == 200
+
+
+def test_a_revocation_is_kept_when_the_wall_clock_is_set_ahead_and_back(running):
+    """Tokens that seem to have expired are alive again afterwards."""
+    desk = Desk(running, "ada", "operator")
+    steady = desk.now
+
+    async def story():
+        desk.identities = Identities(
+            desk.db, running.app.state.core.rows, running.app.state.core.audit,
+            clock=desk.clock, steady=lambda: steady,
+        )  # fmt: skip
+        desk.now += 7200
+        await desk.revoke_key()
+        desk.now -= 7200
+        await desk.db.write(lambda session: prune_revocations(session, steady + TOKEN_SECONDS))
+        assert await desk.not_before() > desk.now
+        await desk.db.write(lambda session: prune_revocations(session, steady + TOKEN_SECONDS + 61))
+        assert await desk.not_before() == 0
+
+    running.client.portal.call(story)
+
+
+def test_what_is_pruned_is_judged_by_a_clock_that_nobody_sets(running):
+    core = running.app.state.core
+    key = running.person("ada", "operator")
+    token = {"Authorization": f"Bearer {running.token(key)}"}
+    running.client.delete("/identities/ada", headers=running.as_("admin"))
+    real = core.clock
+    core.clock = lambda: real() + 86400
+    running.client.portal.call(core._keep_house)
+    core.clock = real
+    assert running.client.get("/secrets", headers=token).status_code == 401
+    assert len(running.client.get("/.well-known/revocations").json()["revocations"]) == 1

@@ -55,3 +55,11 @@ def test_whatever_is_rotated_when_every_living_token_has_its_key_published(momen
 
 def test_a_key_does_not_print_itself():
     assert "private" not in repr(turn_over((), 0.0).fresh).lower()
+
+
+def test_a_clock_before_all_keys_leaves_nobody_without_a_signature():
+    """The clock was ahead when the keys were made, and has been set right."""
+    first = turn_over((), 5000.0)
+    both = turn_over(first.keys, 5100.0)
+    assert signer(both.keys, 100.0).kid == first.fresh.kid
+    assert first.fresh.kid in kids(published(both.keys, 100.0))

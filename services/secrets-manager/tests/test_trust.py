@@ -90,3 +90,13 @@ def test_a_leaf_cannot_sign_and_the_authority_reads_back():
 def test_no_key_prints_itself():
     authority = Authority.generate(NOW)
     assert "PRIVATE" not in repr(authority) + repr(authority.issue(NOW))
+
+
+def test_a_certificate_that_is_not_valid_yet_is_replaced_and_the_authority_is_valid_before_its_time():
+    """The clock was ahead when they were made, and has been set right."""
+    authority = Authority.generate(NOW)
+    leaf = authority.issue(NOW)
+    assert not leaf.is_due(NOW)
+    assert leaf.is_due(NOW - 3600)
+    assert not authority.issue(NOW - 3600).is_due(NOW - 3600)
+    assert authority.certificate.not_valid_before_utc.timestamp() < NOW - 300 * DAY

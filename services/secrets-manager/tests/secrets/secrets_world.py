@@ -26,25 +26,31 @@ from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.routes import ROUTERS
 from secrets_manager.row_mac import RowMacs
 from secrets_manager.settings import Settings
+from secrets_manager.steady import SteadyClock
 
 MIGRATIONS = Path(__file__).parents[2] / "secrets_manager" / "migrations"
 SERVICE = "notification"
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """Time that passes when a test says so, on a wall clock that a test may set."""
 
     def __init__(self) -> None:
-        self.offset = 0.0
+        self.offset = self.set_ahead = 0.0
+        self.steady = SteadyClock(self, self.monotonic)
 
     def __call__(self) -> float:
-        return time.time() + self.offset
+        return time.time() + self.offset + self.set_ahead
 
     def monotonic(self) -> float:
         return time.monotonic() + self.offset
 
     def advance(self, seconds: float) -> None:
         self.offset += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock; no time passes."""
+        self.set_ahead += seconds
 
 
 class Verifier:
@@ -190,7 +196,8 @@ async def world(
             audit=audit,
             row_macs=RowMacs(keyring.derive("row-mac")),
             sealed=(),
-            clock=clock,
+            clock=clock.steady,
+            wall=clock,
             presence=Presence(ttl, clock.monotonic),
         )
         platform = Alone(settings)

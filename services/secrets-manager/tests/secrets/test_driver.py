@@ -136,3 +136,52 @@ async def test_a_schedule_that_always_fails_holds_up_no_other(sm: World) -> None
     await policies.rotate_due()
     items = (await sm.admin.get("/rotations")).json()["items"]
     assert {item["service_name"] for item in items} == set(names) - {names[2]}
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0], ids=["ahead", "back"])
+async def test_a_wall_clock_that_is_set_ends_no_overlap_early_and_none_late(sm: World, jump: float) -> None:
+    await sm.policy(overlap_seconds=900)
+    rotation = (await sm.admin.post(f"/secrets/{SERVICE}/rotate")).json()["rotation_id"]
+    assert (await sm.rotation(rotation))["state"] == "draining"
+    sm.clock.jump(jump)
+    await sm.pass_time(0)
+    await sm.pass_time(880)
+    assert (await sm.rotation(rotation))["state"] == "draining"
+    await sm.pass_time(40)
+    assert (await sm.rotation(rotation))["state"] == "retired"
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0], ids=["ahead", "back"])
+async def test_a_wall_clock_that_is_set_makes_no_rotation_overdue_early_or_late(
+    sm: World, jump: float
+) -> None:
+    await sm.policy(deadline_seconds=300)
+    holder = sm.holder(1)
+    await holder.read()
+    rotation = (await sm.begin_rotation())["rotation_id"]
+    sm.clock.jump(jump)
+    for _ in range(4):
+        await sm.pass_time(70)
+        await holder.read()
+    assert (await sm.rotation(rotation))["state"] == "staged"
+    await sm.pass_time(30)
+    assert (await sm.rotation(rotation))["state"] == "overdue"
+
+
+async def test_a_schedule_that_a_clock_far_ahead_put_off_is_kept_once_it_is_set_right(sm: World) -> None:
+    await sm.policy(interval_seconds=3600)
+    sm.clock.jump(365 * 86400.0)
+    await sm.pass_time(0)
+    assert len(await sm.rotations(SERVICE)) == 1
+    sm.clock.jump(-365 * 86400.0)
+    await sm.pass_time(3601)
+    await sm.pass_time(3601)
+    assert len(await sm.rotations(SERVICE)) >= 2
+
+
+async def test_a_request_that_is_sent_again_is_known_whatever_the_wall_clock_says(sm: World) -> None:
+    path, headers = f"/secrets/{SERVICE}/rotate", {"Idempotency-Key": "once"}
+    first = await sm.admin.post(path, headers=headers)
+    sm.clock.jump(2 * 86400.0)
+    again = await sm.admin.post(path, headers=headers)
+    assert again.json()["version"] == first.json()["version"] == 2

@@ -102,6 +102,24 @@ def test_an_acknowledgement_covers_older_versions_and_is_never_taken_back() -> N
     assert holder(1, 1).acknowledge(2, uses=False) == holder(2, 1)
 
 
+def test_an_overlap_that_began_in_the_future_begins_now() -> None:
+    """A process whose clock was ahead began it."""
+    ahead = replace(DRAINING, draining_since=5000.0)
+    begun = last(advance([ahead], [], 130.0))
+    assert (begun.state, begun.draining_since) == (RotationState.DRAINING, 130.0)
+    assert advance([begun], [], 1029.0) == []
+    assert last(advance([begun], [], 1030.0)).state is RotationState.RETIRED
+
+
+def test_a_deadline_that_no_clock_of_ours_can_have_set_is_set_anew() -> None:
+    for rotation in (STAGED, ACTIVE):
+        ahead = replace(rotation, deadline_at=1e9)
+        waiting = last(advance([ahead], [holder()], 130.0))
+        assert (waiting.deadline_at, waiting.overdue) == (190.0, False)
+        assert advance([waiting], [holder()], 189.0) == []
+        assert last(advance([waiting], [holder()], 190.0)).overdue
+
+
 def test_several_drain_at_a_time_each_for_its_own_overlap() -> None:
     newer = replace(DRAINING, rotation_id="s", version=3, previous_version=2, overlap_seconds=5.0)
     changes = advance([DRAINING, newer], [holder(3, 3)], 130.0)
