@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import orjson
-import structlog
 
+from fountain_common.lean import structlog
 from fountain_common.redaction import redact
 from fountain_common.requests import RequestContext, current
 from fountain_common.settings import ServiceSettings
