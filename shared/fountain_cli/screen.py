@@ -39,15 +39,17 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> None:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, flexible: Collection[str] = ()
+) -> None:
     """Print a table; words with a meaning get their colour.
 
     Args:
         columns: the headings.
         rows: the cells.
-        whole: columns that are not broken into lines, so that what is in them can be copied.
+        flexible: columns that are broken into lines where the terminal is narrow; if none is named, all are.
     """
-    shown = grid(columns, whole=whole)
+    shown = grid(columns, flexible=flexible)
     for row in rows:
         shown.add_row(*(word(cell) for cell in row))
     if shown.row_count:
@@ -56,7 +58,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Co
         say("There are none.")
 
 
-def grid(columns: Sequence[str], *, title: str | None = None, whole: Collection[str] = ()) -> Table:
+def grid(columns: Sequence[str], *, title: str | None = None, flexible: Collection[str] = ()) -> Table:
     """Answer an empty table; nothing in it is ever cut off."""
     shown = Table(
         title=title,
@@ -67,7 +69,7 @@ def grid(columns: Sequence[str], *, title: str | None = None, whole: Collection[
         pad_edge=False,
     )
     for column in columns:
-        shown.add_column(column, overflow="fold", no_wrap=column in whole)
+        shown.add_column(column, overflow="fold", no_wrap=bool(flexible) and column not in flexible)
     return shown
 
 
@@ -75,7 +77,7 @@ def word(value: object) -> Text:
     """Answer how a cell looks. Values are text and never markup."""
     if value is None or value == "":
         return Text("-", style="dim")
-    shown = str(value)
+    shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
     return Text(shown, style=_COLOURS.get(shown, ""))
 
 

@@ -15,7 +15,8 @@ from typer.main import get_command
 #: They do something and say so; there is nothing in it for a program but the exit status.
 SILENT = {
     "up", "down", "logs", "trust", "demo", "login", "logout", "recover-admin", "rekey",
-    "subscriptions remove", "identities revoke", "identities revoke-key", "identities enable-key", "identities disable-key",
+    "subscriptions remove", "identities revoke", "identities revoke-key", "identities enable-key",
+    "identities disable-key",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ KEYS = {"one": "fnt_oneoneoneone_first", "two": "fnt_twotwotwotwo_second"}
 
 
 class Issuer:
-    """A platform of its own name and port, over TLS; it gives tokens for one key and remembers every request."""
+    """A platform of its own name and port, over TLS: gives tokens for one key, remembers every request."""
 
     def __init__(self, name: str, certificate: Path) -> None:
         self.key, self.redirect_to = KEYS[name], ""

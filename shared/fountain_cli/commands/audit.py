@@ -52,7 +52,7 @@ def list_(
         )
         for one in found
     ]
-    table(("record", "when", "who", "what", "on", "outcome", "from"), rows, whole=("record", "when"))
+    table(("no.", "when", "who", "what", "on", "outcome", "from"), rows, flexible=("on", "from"))
 
 
 def in_parts(

@@ -56,7 +56,7 @@ def status(json: AsJson = False) -> None:
             )
             for one in found
         ]
-        table(("service", "status", "version", "degraded by", "up"), rows)
+        table(("service", "status", "version", "degraded by", "up"), rows, flexible=("degraded by",))
     if any(one["status"] != "healthy" for one in found):
         raise leave(FAILED)
 
@@ -91,7 +91,7 @@ def services(json: AsJson = False) -> None:
         for one in found
         for each in one.get("instances") or [one]
     ]
-    table(("service", "version", "status", "address", "instance"), rows)
+    table(("service", "version", "status", "address", "instance"), rows, flexible=("address",))
 
 
 def lookup(service: Service, json: AsJson = False) -> None:
@@ -105,4 +105,4 @@ def lookup(service: Service, json: AsJson = False) -> None:
     rows = [
         (each["instance_id"], each["url"], each.get("version"), each["status"]) for each in found["instances"]
     ]
-    table(("instance", "address", "version", "status"), rows, whole=("instance",))
+    table(("instance", "address", "version", "status"), rows, flexible=("address",))

@@ -92,9 +92,9 @@ def _show(kind: str, content: dict[str, Any], json: bool) -> None:
     else:
         line = Text(f"{content.get('position', ''):>6} {moment(content.get('time'))} ")
         line.append(f"{content['type']:<24}", style="cyan")
-        line.append(
-            f" {content.get('subject') or content.get('source')} {jsonlib.dumps(content.get('data'))}"
-        )
+        line.append(f" {content.get('subject') or content.get('source')}")
+        if content.get("data") is not None:
+            line.append(f" {jsonlib.dumps(content['data'])}")
         out.print(line, soft_wrap=True)
 
 

@@ -36,7 +36,7 @@ def list_(json: AsJson = False) -> None:
         )
         for one in found
     ]
-    table(("name", "kind", "roles", "state", "description"), rows)
+    table(("name", "kind", "roles", "state", "description"), rows, flexible=("roles", "description"))
 
 
 @command(app, examples=["fountain identities show ada"])
@@ -65,7 +65,7 @@ def show(name: Identity, json: AsJson = False) -> None:
         )
         for one in found["keys"]
     ]
-    table(("key", "state", "for", "last used", "description"), rows, whole=("key",))
+    table(("key", "state", "for", "last used", "description"), rows, flexible=("for", "description"))
 
 
 def _state(key: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ def list_(
         )
         for one in found
     ]
-    table(("rotation", "service", "v", "state", "began"), rows, whole=("rotation", "state"))
+    table(("rotation", "service", "v", "state", "began"), rows, flexible=("service",))
 
 
 def state(rotation: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ def list_(json: AsJson = False) -> None:
         )
         for one in found
     ]
-    table(("name", "types", "to", "state", "owner"), rows)
+    table(("name", "types", "to", "state", "owner"), rows, flexible=("types", "to", "state"))
 
 
 def _state(one: dict[str, Any]) -> str:
@@ -114,7 +114,8 @@ def deliveries(
         )
         for one in found
     ]
-    table(("position", "type", "subject", "status", "tries", "last answer", "done or due"), rows)
+    columns = ("position", "type", "subject", "status", "tries", "answer", "at")
+    table(columns, rows, flexible=("subject", "answer"))
 
 
 def _outcome(attempts: list[dict[str, Any]]) -> str:
