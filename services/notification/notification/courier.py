@@ -101,6 +101,7 @@ class Courier:
         self._more_stored = False
         self._under_way: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
 
     @property
     def full(self) -> bool:
@@ -109,10 +110,12 @@ class Courier:
 
     def start(self) -> None:
         """Begin to deliver."""
+        self._stop_listening = self._database.listen(queue.MOVED, self.reload)
         self._task = asyncio.create_task(self._run(), name=f"courier of {self.subscription.name}")
 
     async def stop(self) -> None:
         """End; what is under way is broken off, and tried again by whoever comes next."""
+        self._stop_listening()
         tasks = [*self._under_way, *([self._task] if self._task else [])]
         for task in tasks:
             task.cancel()
@@ -163,8 +166,8 @@ class Courier:
                 return None
             if due > now:
                 return due - now
-            if not self._breaker.allows(now):
-                return max(0.01, self._breaker.open_until - now)
+            if not self._breaker.allows(rested := time.monotonic()):
+                return max(0.01, self._breaker.open_until - rested)
             head = self._lanes.take(now)
             assert head is not None  # noqa: S101 - `next_due` said so
             task = asyncio.create_task(self._deliver(head))
@@ -225,7 +228,7 @@ class Courier:
         )
         self._metrics.attempts.labels(verdict.status if verdict.status != "pending" else "failed").inc()
         if answer.status in _UNABLE:
-            self._breaker.failed(now)
+            self._breaker.failed(time.monotonic())
         else:
             self._breaker.succeeded()
         return await self._write_down(head, attempt, verdict)

@@ -3,16 +3,18 @@ measured, and it is remembered how far the log has come.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from fountain_common.db import Database
 from fountain_common.logging import get_logger
 
+from notification.clock_watch import ClockWatch
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
 from notification.repository import event_types
-from notification.repository_deliveries import queues
+from notification.repository_deliveries import bring_forward, queues
 from notification.repository_retention import (
     erase_expired,
     has_expired,
@@ -27,6 +29,7 @@ from notification.settings import Settings
 PORTION = 500
 ERASE_SECONDS = 1.0
 REMEMBER_SECONDS = 1.0
+CLOCK_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
 DAY_SECONDS = 86400.0
 
@@ -45,12 +48,14 @@ class Housekeeping:
     ) -> None:
         self._log, self._database, self._settings, self._metrics = log, database, settings, metrics
         self._tasks: list[asyncio.Task[None]] = []
+        self._watch, self._set_back = ClockWatch(), 0.0
 
     def start(self) -> None:
         """Begin."""
         chores = (
             (self.erase, ERASE_SECONDS),
             (self._log.remember, REMEMBER_SECONDS),
+            (self.follow_clock, CLOCK_SECONDS),
             (self.measure, MEASURE_SECONDS),
             (self.clean, self._settings.retention_interval_seconds),
         )
@@ -69,6 +74,16 @@ class Housekeeping:
             except Exception as error:  # noqa: BLE001 - the next time it may go better
                 get_logger().error("housekeeping_failed", chore=chore.__name__, exc_info=error)
             await asyncio.sleep(seconds)
+
+    async def follow_clock(self) -> None:
+        """Bring forward what waits for a moment that has moved away, because the clock was set back."""
+        now = self._log.now()
+        # What could not be written the last time is owed still.
+        self._set_back += self._watch.set_back_by(now, time.monotonic())
+        if self._set_back:
+            await self._database.write(partial(bring_forward, seconds=self._set_back, now=now))
+            get_logger().warning("clock_was_set_back", seconds=round(self._set_back))
+            self._set_back = 0.0
 
     async def erase(self) -> int:
         """Erase the data of what has expired; answers how many events."""

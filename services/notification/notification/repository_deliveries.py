@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fountain_common.db import notify
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -12,6 +13,8 @@ from notification.lanes import Head
 from notification.models import attempts, deliveries, events, subscriptions
 from notification.rows import changed
 
+MOVED = "deliveries moved"
+"""Couriers are told that what waits has another time."""
 _HEAD = (
     deliveries.c.id,
     deliveries.c.position,
@@ -94,6 +97,22 @@ def _upsert(session: Session, *, again: bool) -> Any:
         return statement.on_conflict_do_nothing(index_elements=names)
     anew = {"status": "pending", "attempts": 0, "next_at": statement.excluded.next_at, "finished_at": None}
     return statement.on_conflict_do_update(index_elements=names, set_=anew)
+
+
+def bring_forward(session: Session, seconds: float, now: float) -> None:
+    """Have everything that waits tried so much sooner: the clock was set back by that.
+
+    Args:
+        session: of the database.
+        seconds: by how much.
+        now: unix seconds; what is due by then stays as it is.
+    """
+    session.execute(
+        update(deliveries)
+        .where(deliveries.c.status == "pending", deliveries.c.next_at > now)
+        .values(next_at=deliveries.c.next_at - seconds)
+    )
+    notify(session, MOVED)
 
 
 def heads(session: Session, subscription: str, limit: int) -> list[Head]:
