@@ -40,8 +40,8 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     """Serve what waits from the moment that the service can be called, and end it before the peers are let
     go.
     """
-    await board.start()
     try:
+        await board.start()
         yield
     finally:
         await board.stop()

@@ -4,8 +4,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,10 +79,11 @@ class PeerFeed:
                 raise Unavailable(f"The notification service answered {response.status_code} to the stream.")
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise Unavailable("The notification service answered something else than a stream.")
-            yield _arrivals(httpx2.EventSource(response))
+            async with aclosing(_arrivals(httpx2.EventSource(response))) as arrivals:
+                yield arrivals
 
 
-async def _arrivals(source: httpx2.EventSource) -> AsyncIterator[Arrival]:
+async def _arrivals(source: httpx2.EventSource) -> AsyncGenerator[Arrival, None]:
     async for sent in source:
         if sent.event == "gap":
             yield Arrival(sent.id, None, is_gap=True)

@@ -180,8 +180,10 @@ class Platform(Assembly):
             await self.secrets.stop()
         await self.verifier.stop()
         await self.discovery.stop()
-        for task in list(self._background):
+        background = list(self._background)
+        for task in background:
             task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await self.close()
 
     async def close(self) -> None:

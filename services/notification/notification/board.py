@@ -140,4 +140,4 @@ class Board:
         """Store what waits, and let go of the database; the last act."""
         await self.log.close()
         await self.database.close()
-        self._lease.release()
+        await self._lease.release()

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from fountain_common.db import Database
-from fountain_common.errors import Problem
 from fountain_common.logging import get_logger
 from fountain_common.platform import Platform
 from fountain_common.sealing import Sealer
@@ -92,6 +91,7 @@ class Dispatcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._announcing: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
+        self._stopping = False
         log.on_append(self._appended)
 
     async def start(self) -> None:
@@ -103,9 +103,13 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """End what is under way; it is taken up again at the next start."""
-        for task in (*self._tasks, *self._announcing):
+        # From now on nothing is begun: not by what is ended here, and not by a courier that disables its
+        # subscription in this moment.
+        self._stopping = True
+        tasks = (*self._tasks, *self._announcing)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._announcing, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(courier.stop() for courier in self._couriers.values()))
         self._couriers.clear()
 
@@ -132,7 +136,7 @@ class Dispatcher:
             courier.reload()
 
     def _employ(self, subscription: Subscription) -> None:
-        if not subscription.enabled:
+        if not subscription.enabled or self._stopping:
             return
         self._had[subscription.name] = self._written[subscription.name] = subscription.had
         options, settings = subscription.options, self._settings
@@ -226,28 +230,33 @@ class Dispatcher:
         self._soon(self._announce())
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+        if self._stopping:
+            work.close()
+            return
+        task = asyncio.create_task(work)
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)
 
     async def _announce(self) -> None:
+        try:
+            for subscription in await self._database.read(unannounced):
+                await self._tell_disabled(subscription)
+        except Exception as error:  # noqa: BLE001 - it is written down, and told when it can be
+            get_logger().warning("subscription_disabled_not_told", exc_info=error)
+            await asyncio.sleep(RETRY_SECONDS)
+            self.announce_soon()
+
+    async def _tell_disabled(self, subscription: Subscription) -> None:
         events = self._platform().events
         if events is None:
             return
-        for subscription in await self._database.read(unannounced):
-            data = {
-                "name": subscription.name,
-                "owner": subscription.owner,
-                "reason": subscription.disabled_reason,
-            }
-            key = f"disabled-{subscription.name}-{subscription.disabled_at or 0:.6f}"
-            try:
-                await events.publish("subscription.disabled", subscription.name, data, idempotency_key=key)
-            except Problem as problem:
-                get_logger().warning("subscription_disabled_not_told", reason=problem.detail)
-                await asyncio.sleep(RETRY_SECONDS)
-                self.announce_soon()
-                return
-            await self._database.write(
-                partial(note_announced, name=subscription.name, disabled_at=subscription.disabled_at)
-            )
+        data = {
+            "name": subscription.name,
+            "owner": subscription.owner,
+            "reason": subscription.disabled_reason,
+        }
+        key = f"disabled-{subscription.name}-{subscription.disabled_at or 0:.6f}"
+        await events.publish("subscription.disabled", subscription.name, data, idempotency_key=key)
+        await self._database.write(
+            partial(note_announced, name=subscription.name, disabled_at=subscription.disabled_at)
+        )

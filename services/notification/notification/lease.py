@@ -108,10 +108,11 @@ class WriterLease:
         self._connection = connection
         return True
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Give it back."""
         if self._watcher is not None:
             self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
         if self._file is not None:
             os.close(self._file)

@@ -1,8 +1,8 @@
 """The notification service as its own client: it publishes and listens without leaving the process."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -61,11 +61,12 @@ class LocalFeed:
         start = resume(last_event_id, epoch=log.epoch, latest=log.latest, removed_through=removed)
         reader = self._board.streams.join(self._caller, wanted, start.after)
         try:
-            yield self._arrivals(reader, gap=start.gap)
+            async with aclosing(self._arrivals(reader, gap=start.gap)) as arrivals:
+                yield arrivals
         finally:
             self._board.streams.leave(reader)
 
-    async def _arrivals(self, reader: Reader, *, gap: bool) -> AsyncIterator[Arrival]:
+    async def _arrivals(self, reader: Reader, *, gap: bool) -> AsyncGenerator[Arrival, None]:
         log, told_gone = self._board.log, self._board.log.removed_through(reader.wanted)
         if gap:
             yield Arrival(f"{log.epoch}-{reader.position}", None)

@@ -225,5 +225,8 @@ class EventLog:
         self._closed = True
         if self._appending is not None:
             await asyncio.gather(self._appending, return_exceptions=True)
-        if self.epoch:
-            await self.remember()
+        try:
+            if self.epoch:
+                await self.remember()
+        except OSError as error:
+            get_logger().error("log_position_not_written", reason=error.strerror)

@@ -114,10 +114,10 @@ def test_a_second_writer_waits_until_the_first_has_gone(server: str, tmp_path: P
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await asyncio.shield(waiting)
-            one.release()
+            await one.release()
             async with asyncio.timeout(5):
                 await waiting
-            two.release()
+            await two.release()
             await first.close()
             await second.close()
 
@@ -139,7 +139,7 @@ def test_a_writer_whose_lock_was_taken_away_learns_of_it(server: str, tmp_path: 
         assert ended == [(True,)]
         async with asyncio.timeout(5):
             await lost.wait()
-        lease.release()
+        await lease.release()
         await database.close()
         await operator.close()
 
