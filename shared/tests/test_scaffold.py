@@ -1,5 +1,7 @@
 """A new service: checked before anything is written, wired in, and nothing left to edit."""
 
+import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -12,18 +14,19 @@ from fountain_cli.scaffold.wiring import CannotWire, published, wired
 from fountain_cli.stack.layout import services
 
 ROOT = Path(__file__).parents[2]
+MYPY_CACHE = ROOT / ".fountain" / "cache" / "mypy-of-new-services"
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """As much of the repository as a new service needs."""
-    for name in ("compose.yaml", "compose.dev.yaml", "compose.observability.yaml"):
+    for name in ("compose.yaml", "compose.dev.yaml", "compose.observability.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
-    for service in ("example-consumer", "notification"):
+    for service in ("example-consumer", "notification", "two-factor"):
         folder = tmp_path / "services" / service
         folder.mkdir(parents=True)
-        for name in ("requirements.txt", "entrypoint.py"):
+        for name in ("requirements.txt", "entrypoint.py", "main.py"):
             shutil.copy(ROOT / "services" / service / name, folder / name)
     return tmp_path
 
@@ -74,6 +77,53 @@ def test_its_own_tests_pass_at_once(copy: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+LONG = 'It keeps "short" stories & tells of them in the author\'s own words; ' * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "description"), [("about", ""), ("zebra-" + "a" * 50, LONG), ("items", "{{ 7 * 7 }} \\ '\"")]
+)
+def test_what_it_writes_passes_the_checks_as_it_is(copy: Path, name: str, description: str) -> None:
+    make_service(copy, name, description=description)
+    folder, package = f"services/{name}", name.replace("-", "_")
+    ruff, mypy = [sys.executable, "-m", "ruff"], [sys.executable, "-m", "mypy", "--strict", "--cache-dir"]
+    for command in (
+        [*ruff, "check", "--no-fix", "--no-cache", folder],
+        [*ruff, "format", "--check", "--no-cache", folder],
+        [*mypy, str(MYPY_CACHE), f"{folder}/{package}", f"{folder}/main.py", f"{folder}/entrypoint.py"],
+    ):
+        where = {**os.environ, "MYPYPATH": f"{ROOT / 'shared'}:{folder}"}
+        done = subprocess.run(command, cwd=copy, env=where, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    if description:
+        assert said_by(copy / folder / "main.py") == description.strip()
+
+
+def said_by(main: Path) -> object:
+    """The description that an application is created with."""
+    calls = [node for node in ast.walk(ast.parse(main.read_text())) if isinstance(node, ast.Call)]
+    keywords = {keyword.arg: keyword.value for call in calls for keyword in call.keywords}
+    return ast.literal_eval(keywords["description"])
+
+
+@pytest.mark.parametrize("description", ["a" * 301, "two\nlines", "a\x00"])
+def test_a_description_that_no_page_can_show_is_refused(copy: Path, description: str) -> None:
+    before = everything(copy)
+    with pytest.raises(NotMade, match="one line of at most 300"):
+        make_service(copy, "stories", description=description)
+    assert everything(copy) == before
+
+
+def test_what_an_interrupted_run_left_undone_is_done_by_the_next(copy: Path) -> None:
+    compose = copy / "compose.yaml"
+    unwired = compose.read_text()
+    make_service(copy, "stories")
+    whole = everything(copy)
+    compose.write_text(unwired)
+    assert make_service(copy, "stories") == [Path("compose.yaml")]
+    assert everything(copy) == whole
+
+
 def test_a_second_run_changes_nothing(copy: Path) -> None:
     make_service(copy, "stories")
     before = everything(copy)
@@ -81,16 +131,45 @@ def test_a_second_run_changes_nothing(copy: Path) -> None:
     assert everything(copy) == before
 
 
-BAD = ("", "Stories", "short_stories", "../stories", "a/b", "1st", "-a", "a" * 64, "stories ", "stóries")
-TAKEN = ("secrets-manager", "gateway-lookup", "notification", "example-consumer", "caddy", "tests", "main")
+BAD = ("", "Stories", "short_stories", "../stories", "a/b", "1st", "-a", "a-", "a--b", "xn--80ak6aa92e")
+BAD += ("a" * 64, "stories ", "stóries", "class", "import", "none ")
+TAKEN = (
+    "secrets-manager",
+    "gateway-lookup",
+    "notification",
+    "example-consumer",
+    "caddy",
+    "prometheus",
+    "admin",
+)
+PACKAGES = (
+    "tests",
+    "main",
+    "test",
+    "json",
+    "email",
+    "asyncio",
+    "concurrent",
+    "fastapi",
+    "jwt",
+    "fountain-common",
+)
+RESERVED = ("www", "mail", "localhost", "2fa")
 
 
-@pytest.mark.parametrize("name", BAD + TAKEN)
+@pytest.mark.parametrize("name", BAD + TAKEN + PACKAGES + RESERVED)
 def test_a_bad_or_taken_name_is_refused_before_anything_is_written(copy: Path, name: str) -> None:
     before = everything(copy)
     with pytest.raises(NotMade):
         make_service(copy, name)
     assert everything(copy) == before
+
+
+def test_the_subdomain_of_another_service_is_taken(copy: Path) -> None:
+    main = copy / "services" / "two-factor" / "main.py"
+    main.write_text(main.read_text().replace('hosts=["2fa"]', 'hosts=["2fa", "codes"]'))
+    with pytest.raises(NotMade, match="subdomain of two-factor"):
+        make_service(copy, "codes")
 
 
 def test_a_file_that_cannot_be_wired_stops_it_before_anything_is_written(copy: Path) -> None:
@@ -151,7 +230,19 @@ def test_where_both_changed_the_same_lines_the_person_decides(upgradable: Path) 
     assert [str(path) for path in done.conflicts] == ["stories/routes.py"]
     text = (upgradable / "services" / "stories" / "stories" / "routes.py").read_text()
     assert "<<<<<<< this service" in text
+    assert "Keep a story;" in text
     assert "Keep a thing;" in text
+
+
+def test_a_file_of_the_teams_is_not_overwritten_by_one_that_the_template_adds(upgradable: Path) -> None:
+    mine = upgradable / "services" / "stories" / "stories" / "clock.py"
+    mine.write_text('"""The team has one of this name."""\n')
+    added = upgradable / "templates" / "service" / "template" / "{{package}}" / "clock.py"
+    added.write_text('"""So has the template now."""\n')
+    git(upgradable, "add", "templates")
+    git(upgradable, "commit", "--quiet", "-m", "A later template")
+    assert [str(path) for path in upgrade_service(upgradable, "stories").conflicts] == ["stories/clock.py"]
+    assert "The team has one" in mine.read_text()
 
 
 def test_what_the_team_took_away_stays_away(upgradable: Path) -> None:

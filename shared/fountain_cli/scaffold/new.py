@@ -1,21 +1,18 @@
 """Makes a service: everything is checked before anything is written, and a second run changes nothing."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from fountain_common.errors import InvalidName
-from fountain_common.names import PLATFORM, service_name, snake
-
-from fountain_cli.scaffold.template import TEMPLATE, Answers, render, template_tree
+from fountain_cli.scaffold.naming import BadName, good_name
+from fountain_cli.scaffold.template import ANSWERS_FILE, TEMPLATE, Answers, render, template_tree, tidy
 from fountain_cli.scaffold.wiring import CannotWire, listed, published, wired
-from fountain_cli.stack.layout import next_port
+from fountain_cli.stack.layout import next_port, services
 
-_TAKEN = (*PLATFORM, "caddy", "fountain-common")
 _SMALLEST = "example-consumer"
-# Packages that a service's own would hide, or be hidden by.
-_RESERVED_PACKAGES = {"main", "entrypoint", "tests", "fountain_common", "fountain_cli"}
+_DESCRIPTION = 300
 
 
 class NotMade(Exception):
@@ -28,18 +25,49 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
     Returns the files written or changed, relative to `root`; none where the service is there already.
 
     Raises:
-        NotMade: the name is bad or taken, or the template cannot be used.
+        NotMade: the name is bad or taken, the description too long, or a Compose file cannot be wired.
     """
-    name = _good_name(root, raw_name)
+    try:
+        name = good_name(root, raw_name)
+    except BadName as reason:
+        raise NotMade(str(reason)) from None
     folder = root / "services" / name
-    compose, compose_dev, compose_observability = (
-        root / f"compose{kind}.yaml" for kind in ("", ".dev", ".observability")
-    )
-    if (folder / ".copier-answers.yml").exists():
-        return []
+    description = _good_description(description)
+    if (folder / ANSWERS_FILE).exists():
+        # It is there; what a run that was interrupted left undone is done now.
+        wirings = _wirings(root, name, _port_of(root, name))
+        for path, text in wirings.items():
+            _replace(path, text)
+        return [path.relative_to(root) for path in wirings]
     if folder.exists():
         raise NotMade(f"services/{name} exists and was not made from the template. Choose another name.")
     port = next_port(root)
+    wirings = _wirings(root, name, port)
+    with tempfile.TemporaryDirectory(dir=root / "services", prefix=".new-") as workplace:
+        made = Path(workplace, name)
+        answers: Answers = {"service_name": name, "port": port, "template": template_tree(root)}
+        render(root / TEMPLATE, made, answers | ({"description": description} if description else {}))
+        _lock(root, made, name)
+        tidy(made, root)
+        made.rename(folder)
+    for path, text in wirings.items():
+        _replace(path, text)
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path.relative_to(root) for path in (*written, *wirings)]
+
+
+def _good_description(raw: str) -> str:
+    text = re.sub(" +", " ", raw).strip()
+    if len(text) > _DESCRIPTION or not text.isprintable():
+        raise NotMade(f"A description is one line of at most {_DESCRIPTION} characters.")
+    return text
+
+
+def _wirings(root: Path, name: str, port: int) -> dict[Path, str]:
+    """The Compose files that change, with their new text."""
+    compose, compose_dev, compose_observability = (
+        root / f"compose{kind}.yaml" for kind in ("", ".dev", ".observability")
+    )
     try:
         wirings = {
             compose: wired(compose.read_text(), name),
@@ -48,31 +76,11 @@ def make_service(root: Path, raw_name: str, *, description: str = "") -> list[Pa
         }
     except CannotWire as reason:
         raise NotMade(str(reason)) from None
-    with tempfile.TemporaryDirectory(dir=root / "services", prefix=".new-") as workplace:
-        made = Path(workplace, name)
-        answers: Answers = {"service_name": name, "port": port, "template": template_tree(root)}
-        render(root / TEMPLATE, made, answers | ({"description": description} if description else {}))
-        _lock(root, made, name)
-        made.rename(folder)
-    for path, text in wirings.items():
-        _replace(path, text)
-    written = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path.relative_to(root) for path in (*written, *wirings)]
+    return {path: text for path, text in wirings.items() if text != path.read_text()}
 
 
-def _good_name(root: Path, raw: str) -> str:
-    try:
-        name = service_name(raw)
-    except InvalidName as reason:
-        raise NotMade(str(reason)) from None
-    if name != raw:
-        raise NotMade(f"{raw!r} is not written as names are: use {name!r}.")
-    package = snake(name)
-    if name in _TAKEN or package in _RESERVED_PACKAGES:
-        raise NotMade(f"{name!r} is a name of the platform's own. Choose another.")
-    if not package.isidentifier():
-        raise NotMade(f"{name!r} cannot be the name of a Python package: begin with a letter.")
-    return name
+def _port_of(root: Path, name: str) -> int:
+    return next(service.port for service in services(root) if service.name == name)
 
 
 def _lock(root: Path, folder: Path, name: str) -> None:

@@ -12,7 +12,15 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from fountain_cli.scaffold.new import NotMade
-from fountain_cli.scaffold.template import ANSWERS_FILE, TEMPLATE, Answers, extract, render, template_tree
+from fountain_cli.scaffold.template import (
+    ANSWERS_FILE,
+    TEMPLATE,
+    Answers,
+    extract,
+    render,
+    template_tree,
+    tidy,
+)
 
 
 @dataclass
@@ -42,6 +50,8 @@ def upgrade_service(root: Path, name: str) -> Upgraded:
             )
         render(earlier, old, answers)
         render(root / TEMPLATE, new, answers | {"template": now})
+        for side in (old, new):
+            tidy(side, root)
         return _merged(folder, old, new)
 
 
