@@ -3,15 +3,17 @@
 import asyncio
 import datetime as dt
 import ssl
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from notification.sender import Answer, Guard, NotSent, WebhookSender
+from notification.sender import Answer, Guard, NotSent, WebhookSender, default_tls
 
 NAME = "hook.example"
 
@@ -86,3 +88,52 @@ def test_a_pinned_address_still_shows_the_certificate_of_the_name(certificate: P
 def test_a_certificate_for_another_name_is_refused(certificate: Path) -> None:
     reason, _ = send(certificate, "other.example")
     assert str(reason).startswith("The connection failed")
+
+
+def _turning(*answers: list[str]) -> tuple[list[list[str]], Callable[[str], Awaitable[list[str]]]]:
+    """Answer a resolver whose answers change from one question to the next, and what was answered."""
+    waiting, given = list(answers), list[list[str]]()
+
+    async def resolve(_host: str) -> list[str]:
+        given.append(waiting.pop(0))
+        return given[-1]
+
+    return given, resolve
+
+
+def test_a_name_that_leads_inside_after_it_was_checked_is_not_connected_to(receiver: Any) -> None:
+    given, resolve = _turning(["93.184.215.14"], ["127.0.0.1"])
+    port = receiver.url.split(":")[2].split("/")[0]
+
+    async def run() -> str:
+        guard = Guard((), resolve)
+        url = f"https://rebinding.example:{port}/hook"
+        await guard.find(url)
+        sender = WebhookSender(url, guard, 5, default_tls())
+        try:
+            with pytest.raises(NotSent) as caught:
+                await sender.send({}, b"{}")
+            return str(caught.value)
+        finally:
+            await sender.close()
+
+    assert "loopback" in asyncio.run(run())
+    assert len(given) == 2
+    assert not receiver.requests
+
+
+def test_a_name_that_changes_during_a_send_changes_nothing_since_it_is_asked_once(receiver: Any) -> None:
+    given, resolve = _turning(["127.0.0.1"], ["10.0.0.1"])
+    port = receiver.url.split(":")[2].split("/")[0]
+
+    async def run() -> Answer:
+        guard = Guard([ip_network("127.0.0.1/32")], resolve)
+        sender = WebhookSender(f"http://rebinding.example:{port}/hook", guard, 5, default_tls())
+        try:
+            return await sender.send({}, b"{}")
+        finally:
+            await sender.close()
+
+    assert asyncio.run(run()).status == 200
+    assert given == [["127.0.0.1"]]
+    assert receiver.requests[0][0]["host"] == f"rebinding.example:{port}"

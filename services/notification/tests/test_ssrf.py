@@ -1,6 +1,7 @@
 """Where a webhook may go."""
 
-from ipaddress import ip_address, ip_network
+import asyncio
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 from notification.sender import Guard, NotSent
@@ -64,6 +65,50 @@ def test_an_address_inside_is_refused_in_every_spelling_with_the_reason(host: st
     assert address is not None
     with pytest.raises(Refused, match=kind):
         choose(target, [address], ())
+
+
+FORMS = {
+    "as it is": str,
+    "decimal": lambda address: str(int(address)),
+    "octal": lambda address: ".".join(f"0{part:o}" for part in address.packed),
+    "octal, whole": lambda address: f"0{int(address):o}",
+    "hexadecimal": lambda address: ".".join(f"{part:#x}" for part in address.packed),
+    "hexadecimal, whole": lambda address: f"{int(address):#x}",
+    "IPv6-mapped": lambda address: f"[::ffff:{address}]",
+    "IPv6-mapped in hexadecimal": lambda address: (
+        f"[::ffff:{address.packed[:2].hex()}:{address.packed[2:].hex()}]"
+    ),
+}
+KINDS = {
+    "127.0.0.1": "loopback",
+    "127.255.255.254": "loopback",
+    "169.254.7.7": "link-local",
+    "169.254.169.254": "metadata",
+    "10.1.2.3": "private",
+    "172.31.255.1": "private",
+    "192.168.0.10": "private",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("address", "kind"), KINDS.items())
+def test_every_kind_of_address_inside_is_refused_in_every_form(address: str, kind: str, form: str) -> None:
+    target = parse(f"https://{FORMS[form](IPv4Address(address))}/hook")
+    found = literal(target.host)
+    assert found is not None
+    with pytest.raises(Refused, match=kind):
+        choose(target, [found], ())
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"), [*KINDS.items(), ("::1", "loopback"), ("fe80::1", "link-local")]
+)
+def test_a_name_of_an_address_inside_is_refused_with_the_reason(address: str, kind: str) -> None:
+    async def resolve(_host: str) -> list[str]:
+        return [address]
+
+    with pytest.raises(Refused, match=kind):
+        asyncio.run(Guard((), resolve).find("https://inside.example/hook"))
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:93.184.215.14"])
@@ -141,8 +186,6 @@ async def _find(*answers: list[str]) -> list[str]:
 
 
 def test_a_name_is_resolved_and_judged_at_each_send() -> None:
-    import asyncio
-
     first, second, third = asyncio.run(_find(["93.184.215.14"], ["127.0.0.1"], []))
     assert first == "93.184.215.14"
     assert "loopback" in second
