@@ -44,8 +44,8 @@ class Platform(Assembly):
     def _follow(self) -> None:
         self._background: set[asyncio.Task[None]] = set()
         self.verifier.on_revocation(self._revoked)
-        if self.secrets is not None:
-            self.health.add(SECRETS_MANAGER, self._secrets_are_current, essential=False)
+        if self.settings.service_name != SECRETS_MANAGER:
+            self.health.add(SECRETS_MANAGER, self._secrets_manager_is_heard, essential=False)
         if self.registrar is not None:
             self.health.add(GATEWAY, self._is_registered, essential=False)
         if self.events is None:
@@ -57,8 +57,10 @@ class Platform(Assembly):
         self.events.internal("service.*", self._service_changed)
         self.events.on_gap(self.refetch)
 
-    async def _secrets_are_current(self) -> bool:
-        return self.secrets is None or self.secrets.current
+    async def _secrets_manager_is_heard(self) -> bool:
+        if self.secrets is None:
+            return self.verifier.current
+        return self.secrets.current and self.verifier.able
 
     async def _is_registered(self) -> bool:
         return self.registrar is None or self.registrar.registered

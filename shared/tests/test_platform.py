@@ -134,6 +134,20 @@ async def test_an_instance_that_ends_before_it_could_verify_tokens_was_never_kno
     assert world.gateway.instances == {}
 
 
+async def test_who_has_no_secrets_of_its_own_says_too_that_it_misses_the_secrets_manager(
+    settings: ServiceSettings, world: World
+) -> None:
+    platform = create_platform(settings, secrets=None)
+    world.enter(platform)
+    world.secrets_manager.down = True
+    await platform.start()
+    assert "secrets-manager" in (await platform.health.report()).degraded
+    world.secrets_manager.down = False
+    await platform.refetch()
+    assert "secrets-manager" not in (await platform.health._ask()).degraded
+    await platform.stop()
+
+
 async def test_what_was_fetched_at_boot_reaches_the_application(
     platform: Platform, world: World, tmp_path: Path
 ) -> None:
