@@ -84,7 +84,7 @@ class DeliveryMetrics:
             ),
             oldest=Gauge(
                 "fountain_notification_oldest_undelivered_seconds",
-                "Age of the oldest delivery that waits; 0 if none does.",
+                "Age of the oldest delivery that waits; 0 if none does, or the subscription is disabled.",
                 ["subscription"],
                 registry=registry,
             ),

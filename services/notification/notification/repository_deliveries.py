@@ -249,7 +249,11 @@ def dead_letters(session: Session, subscription: str) -> list[Due]:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How a subscription stands: how much waits and since when, and how much was given up."""
+    """How a subscription stands: how much waits and since when, and how much was given up.
+
+    Attributes:
+        oldest: unix seconds; None if nothing waits, or the subscription is disabled and takes nothing.
+    """
 
     subscription: str
     pending: int
@@ -259,12 +263,12 @@ class Queue:
 
 def queues(session: Session) -> list[Queue]:
     """Answer how each subscription stands. What is delivered is not read, however much that is."""
-    names = session.execute(select(subscriptions.c.name)).scalars().all()
-    return [
-        Queue(name, waiting[0], _standing(session, name, "dead")[0], waiting[1])
-        for name in names
-        for waiting in (_standing(session, name, "pending"),)
-    ]
+    found: list[Queue] = []
+    for name, enabled in session.execute(select(subscriptions.c.name, subscriptions.c.enabled)).all():
+        pending, oldest = _standing(session, name, "pending")
+        dead, _ = _standing(session, name, "dead")
+        found.append(Queue(name, pending, dead, oldest if enabled else None))
+    return found
 
 
 def _standing(session: Session, subscription: str, status: str) -> tuple[int, float | None]:

@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -163,19 +162,3 @@ def test_what_waits_is_delivered_after_a_restart(start: Any, receiver: Any) -> N
     again = start(running.world)
     wait_until(lambda: again.deliveries(status="delivered"), "the delivery")
     assert again.deliveries()[0]["event_id"] == event["id"]
-
-
-def test_the_state_of_the_queues_is_measured(start: Any, receiver: Any) -> None:
-    running = start()
-    receiver.answer = lambda headers, body: 500
-    running.subscribe(callback_url=receiver.url, schedule_seconds=[0, 100])
-    running.publish("order.placed", "a")
-    wait_until(lambda: receiver.requests, "the first attempt")
-    housekeeping: Callable[[], Any] = running.board.housekeeping.measure
-    import asyncio
-
-    asyncio.run(housekeeping())
-    with running.client() as client:
-        text = client.get("/metrics").text
-    assert 'fountain_notification_queue_depth{subscription="hook"} 1.0' in text
-    assert 'fountain_notification_oldest_undelivered_seconds{subscription="hook"}' in text
