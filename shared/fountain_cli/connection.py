@@ -61,6 +61,22 @@ def here() -> ComposeStack | LocalStack:
         raise CommandError(str(error), UNAVAILABLE) from None
 
 
+def beside() -> ComposeStack | LocalStack:
+    """Answer the platform whose databases this machine has, whether it runs or not.
+
+    Raises:
+        CommandError: another one is meant.
+    """
+    stack = choice.running_or_next()
+    if (domain := remote_domain()) and domain != stack.domain:
+        raise CommandError(
+            f"FOUNTAIN_DOMAIN is {domain}, and the platform here is {stack.domain}. "
+            "This is done on the machine that has the databases.",
+            USAGE,
+        )
+    return stack
+
+
 def place() -> Place:
     """Answer the platform that is meant: the one in `FOUNTAIN_DOMAIN`, else the one on this machine.
 

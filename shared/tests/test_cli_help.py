@@ -16,7 +16,7 @@ from typer.main import get_command
 SILENT = {
     "up", "down", "logs", "trust", "demo", "login", "logout", "recover-admin", "rekey",
     "subscriptions remove", "identities revoke", "identities revoke-key", "identities enable-key",
-    "identities disable-key",
+    "identities disable-key", "audit accept-head",
 }  # fmt: skip
 
 

@@ -7,11 +7,10 @@ import typer
 
 from fountain_cli import keys
 from fountain_cli.api import ISSUER
-from fountain_cli.connection import remote_domain
-from fountain_cli.exits import CONFLICT, FAILED, REFUSED, USAGE, CommandError, leave
+from fountain_cli.connection import beside
+from fountain_cli.exits import CONFLICT, FAILED, REFUSED, CommandError, leave
 from fountain_cli.passphrase import passphrase
 from fountain_cli.screen import AsJson, as_json, err, say, size
-from fountain_cli.stack import ComposeStack, LocalStack, choice
 from fountain_cli.teaching import command
 from fountain_cli.transfer import bring, fetch
 
@@ -23,18 +22,6 @@ def register(app: typer.Typer) -> None:
     command(app, examples=["fountain restore --from 2026-01-31.backup"])(restore)
     command(app, "recover-admin", examples=["fountain recover-admin"])(recover_admin)
     command(app, examples=["fountain rekey"])(rekey)
-
-
-def _stack() -> ComposeStack | LocalStack:
-    """Answer the platform on this machine, whether it runs or not; never another one than is meant."""
-    stack = choice.running_or_next()
-    if (domain := remote_domain()) and domain != stack.domain:
-        raise CommandError(
-            f"FOUNTAIN_DOMAIN is {domain}, and the platform here is {stack.domain}. "
-            "This is done on the machine that has the databases.",
-            USAGE,
-        )
-    return stack
 
 
 def backup(
@@ -54,7 +41,7 @@ def backup(
     if not to.parent.is_dir():
         raise CommandError(f"There is no folder {to.parent}. Make it first.", REFUSED)
     secret = passphrase(twice=True)
-    errand = _stack().errand("backup", "--to", "-", stores=True, terminal=False)
+    errand = beside().errand("backup", "--to", "-", stores=True, terminal=False)
     try:
         with err.status("Backing up") as status:
             found = fetch(errand, secret, to, lambda done: status.update(f"Backing up: {size(done)}"))
@@ -76,7 +63,7 @@ def restore(
     Nothing is overwritten. Afterwards there is a new epoch, there are new signing keys, and every API key is
     disabled until an administrator enables it again; a new one of the administrator is made.
     """
-    stack = _stack()
+    stack = beside()
     if stack.running():
         raise CommandError(
             "The platform runs. A restore goes onto an empty machine: stop it with fountain down, or, if all "
@@ -111,7 +98,7 @@ def recover_admin() -> None:
 
     The platform may run meanwhile. Revoke the lost key afterwards.
     """
-    raise leave(FAILED if _stack().errand("recover-admin").run() else 0)
+    raise leave(FAILED if beside().errand("recover-admin").run() else 0)
 
 
 def rekey() -> None:
@@ -119,4 +106,4 @@ def rekey() -> None:
 
     Every data key is wrapped anew. While it runs, POST /key-encryption-key/rotate does the same.
     """
-    raise leave(FAILED if _stack().errand("rekey").run() else 0)
+    raise leave(FAILED if beside().errand("rekey").run() else 0)
