@@ -34,7 +34,7 @@ for folder in services/*/; do
     step "types: $name" types "$folder" "$folder${name//-/_}" "${folder}main.py" "${folder}entrypoint.py"
   fi
 done
-step "types: benchmarks" types . benchmarks
+step "types: benchmarks" types .:services/secrets-manager:services/notification benchmarks
 step "types: scripts" types scripts scripts/*.py
 step "types: chaos" types . chaos/*.py
 step "migrations" "$bin/python" scripts/check_migrations.py

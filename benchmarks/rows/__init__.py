@@ -64,6 +64,14 @@ class Row:
 
 def all_rows() -> tuple[Row, ...]:
     """Every row, in the order of the table."""
-    from benchmarks.rows import events, inside, library, lookup, secrets, start
+    from benchmarks.rows import events, growth, inside, library, lookup, secrets, start
 
-    return (*library.ROWS, *secrets.ROWS, *lookup.ROWS, *inside.ROWS, *events.ROWS, *start.ROWS)
+    return (
+        *library.ROWS,
+        *secrets.ROWS,
+        *lookup.ROWS,
+        *inside.ROWS,
+        *events.ROWS,
+        *start.ROWS,
+        *growth.ROWS,
+    )

@@ -1,0 +1,164 @@
+"""What becomes of reads, publishing and lookups on a platform that has grown.
+
+The large platform has 100,000 secrets, 1,000,000 events and 10,000 instances. A small one runs beside it, and
+both are loaded in turn. A value of 1.2 says that the small one does 1.2 times as many requests in a second.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+from fountain_cli.api import Api
+from fountain_cli.stack import LocalStack
+from fountain_cli.stack.layout import repository, services
+from fountain_cli.stack.ports import Ports
+
+from benchmarks.measure import Budget, Result, growth
+from benchmarks.processes import NotRun
+from benchmarks.rows import Row, Run
+from benchmarks.wrk import load
+
+SECRETS, EVENTS, INSTANCES = 100_000, 1_000_000, 10_000
+_IDENTITIES = 50
+_READS = Budget(f"reads, 10 to {SECRETS:,} secrets", "x slower", floor=1.5, aim=1.1, higher=False)
+_PUBLISH = Budget(f"publish, 0 to {EVENTS:,} events", "x slower", floor=1.5, aim=1.1, higher=False)
+_LOOKUP = Budget(f"lookup, 10 to {INSTANCES:,} instances", "x slower", floor=1.5, aim=1.1, higher=False)
+_BODY = json.dumps({"type": "bench.made", "subject": "bench", "data": {"text": "x" * 120}})
+
+
+class Platforms:
+    """A small platform and a large one."""
+
+    def __init__(self, run: Run) -> None:
+        self.small, self.large = _started(run, "small"), _started(run, "large")
+        self.large.stop()
+        _fill(self.large, SECRETS, EVENTS)
+        self.large.start()
+        self.apis = {
+            id(stack): run.closing.enter_context(Api(stack.admin_key(), stack.client))
+            for stack in (self.small, self.large)
+        }
+
+    def bearer(self, stack: LocalStack) -> dict[str, str]:
+        """The header of an administrator's token."""
+        return {"Authorization": f"Bearer {self.apis[id(stack)].token(None)}"}
+
+
+def _started(run: Run, name: str) -> LocalStack:
+    stack = LocalStack(run.peer_folder(name), Ports.free(services(repository())))
+    run.closing.callback(stack.stop)
+    stack.start()
+    return stack
+
+
+def _fill(stack: LocalStack, secret_count: int, event_count: int) -> None:
+    subjects = Path(__file__).parents[1] / "subjects"
+    errand = stack.errand()
+    _child([str(subjects / "fill_secrets.py"), str(secret_count)], errand.directory, dict(errand.environment))
+    path = f"{stack.root / 'shared'}:{stack.root / 'services' / 'notification'}"
+    database = stack.state.folder / "data" / "notification" / "notification.db"
+    _child(
+        [str(subjects / "fill_events.py"), str(database), str(event_count)],
+        stack.root,
+        {**os.environ, "PYTHONPATH": path},
+    )
+
+
+def _child(arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NotRun(f"{Path(arguments[0]).name} failed: {done.stderr.strip()[-300:]}")
+
+
+def _measure(run: Run) -> Iterator[Result]:
+    platforms = Platforms(run)
+
+    def reads(stack: LocalStack) -> float:
+        url = f"{stack.address('secrets-manager')}/secrets/example-consumer"
+        return load(url, seconds=run.seconds, headers=platforms.bearer(stack)).rate
+
+    def publishes(stack: LocalStack) -> float:
+        headers = {**platforms.bearer(stack), "Content-Type": "application/json"}
+        url = f"{stack.address('notification')}/notifications"
+        return load(url, connections=32, seconds=run.seconds, headers=headers, method="POST", body=_BODY).rate
+
+    def lookups(stack: LocalStack) -> float:
+        if stack is platforms.large:
+            crowd.renew()
+        url = f"{stack.address('gateway-lookup')}/lookup/example-consumer"
+        return load(url, seconds=run.seconds, headers=platforms.bearer(stack)).rate
+
+    for budget, rate in ((_READS, reads), (_PUBLISH, publishes)):
+        yield growth(
+            budget,
+            lambda rate=rate: rate(platforms.small),  # type: ignore[misc]
+            lambda rate=rate: rate(platforms.large),  # type: ignore[misc]
+            rounds=run.rounds,
+        )
+    crowd = Crowd(platforms.large, platforms.apis[id(platforms.large)])
+    yield growth(
+        _LOOKUP,
+        lambda: lookups(platforms.small),
+        lambda: lookups(platforms.large),
+        rounds=min(run.rounds, 3),
+    )
+
+
+class Crowd:
+    """Instances of many services, with nobody behind them: registered by their identities, renewed here."""
+
+    def __init__(self, stack: LocalStack, api: Api) -> None:
+        self._url = stack.address("gateway-lookup")
+        self._tokens: dict[str, str] = {}
+        issuer = stack.address("secrets-manager")
+        self._instances = [
+            (f"crowd-{number % _IDENTITIES}", secrets.token_hex(16), 20_000 + number)
+            for number in range(INSTANCES)
+        ]
+        self._leases: dict[str, str] = {}
+        for number in range(_IDENTITIES):
+            name = f"crowd-{number}"
+            identity = {"name": name, "kind": "service", "roles": ["service"]}
+            api.call("secrets-manager", "POST", "/identities", json=identity)
+            key = api.call("secrets-manager", "POST", f"/identities/{name}/keys", json={})["api_key"]
+            self._tokens[name] = _token(issuer, name, key)
+
+    def renew(self) -> None:
+        """Register all, or renew their leases."""
+        with ThreadPoolExecutor(8) as threads:
+            parts = [self._instances[start::8] for start in range(8)]
+            list(threads.map(self._renew, parts))
+
+    def _renew(self, instances: list[tuple[str, str, int]]) -> None:
+        with httpx2.Client(base_url=self._url, trust_env=False) as client:
+            for name, instance, port in instances:
+                headers = {"Authorization": f"Bearer {self._tokens[name]}"}
+                if instance in self._leases:
+                    headers["X-Fountain-Lease"] = self._leases[instance]
+                body = {"port": port, "version": "1", "generation": 1, "hosts": []}
+                answer = client.put(f"/registry/{name}/instances/{instance}", json=body, headers=headers)
+                if answer.status_code not in (200, 201):
+                    raise NotRun(f"a registration was answered {answer.status_code}: {answer.text[:200]}")
+                self._leases.setdefault(instance, answer.json().get("lease_secret", ""))
+
+
+def _token(issuer: str, name: str, key: str) -> str:
+    with httpx2.Client(base_url=issuer, verify=False, trust_env=False) as client:  # loopback alone
+        answer = client.post(
+            "/auth/token",
+            data={"grant_type": "client_credentials", "client_id": name, "client_secret": key},
+        )
+    if answer.status_code != 200:
+        raise NotRun(f"a token was refused: {answer.text[:200]}")
+    return str(answer.json()["access_token"])
+
+
+ROWS = (Row("growth", "itself, small", (_READS, _PUBLISH, _LOOKUP), _measure),)
