@@ -70,5 +70,5 @@ clean: $(ready) ## Stop the platform and remove all its keys, data and images
 new-service: $(ready) ## Make a service from the template (name=stories)
 	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
 
-bench: $(ready) ## Measure every budget against its peer (rounds=5 only=lookup)
-	@PYTHONPATH=. $(python) -m benchmarks $(if $(rounds),--rounds $(rounds)) $(if $(only),--only "$(only)")
+bench: $(ready) ## Measure every budget against its peer (rounds=5 only=lookup document=1)
+	@PYTHONPATH=. $(python) -m benchmarks $(if $(rounds),--rounds $(rounds)) $(if $(only),--only "$(only)") $(if $(document),--document)

@@ -3,11 +3,12 @@
 import argparse
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import report
+from benchmarks import picture, report
 from benchmarks.measure import Result
 from benchmarks.processes import NotRun
 from benchmarks.rows import Row, Run, all_rows
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds a row (default 5)")
     parser.add_argument("--seconds", type=int, default=3, help="length of a round of load (default 3)")
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--document", action="store_true", help="write them into docs/performance.md too")
     options = parser.parse_args()
     console = Console(width=160)
     results: list[Result] = []
@@ -33,6 +35,10 @@ def main() -> int:
                         results.append(result)
     report.show(results, console)
     report.write(results, Path(__file__).with_name("latest.json"))
+    if options.document:
+        docs = Path(__file__).parents[1] / "docs"
+        today = datetime.now(UTC).date().isoformat()
+        picture.document(results, docs / "performance.md", docs / "images" / "performance.svg", today)
     verdicts = {result.ok for result in results}
     return 1 if False in verdicts else 2 if None in verdicts else 0
 
