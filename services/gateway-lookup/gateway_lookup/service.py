@@ -257,7 +257,9 @@ class Gateway:
         host = parts.hostname or ""
         if host in ("localhost", self.settings.edge_host, "caddy") and self.settings.runtime != "local":
             raise Forbidden("The edge and loopback cannot be a static entry.")
-        if host.replace(".", "").isdigit() or ":" in host:
+        # What ends in a number is an address, however short or in whatever base (WHATWG URL, section 3.5).
+        last = host.rstrip(".").rpartition(".")[2]
+        if last.isdigit() or last.startswith("0x") or ":" in host:
             instance_host(
                 host,
                 port if parts.port else 0,

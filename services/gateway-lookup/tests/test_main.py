@@ -197,6 +197,10 @@ def test_a_name_of_the_platform_is_never_a_static_entry(as_: As, name: str) -> N
         "http://169.254.169.254",
         "http://[fe80::1]:80",
         "http://127.0.0.1:2019",
+        "http://127.1:80",
+        "http://2130706433",
+        "http://0x7f000001",
+        "http://0x7f.1",
         "http://h:99999",
     ],
 )

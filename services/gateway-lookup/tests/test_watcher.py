@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from calling import Caller, Gateways
 from edge import Stub
@@ -44,3 +45,43 @@ def test_an_instance_that_is_not_well_is_down_and_comes_back(gateways: Gateways,
     wait_until(lambda: status() == "down" and shown() == "unhealthy", "it is down")
     stub.answer = lambda seen: (200, {}, b'{"degraded": ["notification"]}')
     wait_until(lambda: status() == "up" and shown() == "degraded", "it is back")
+
+
+def test_nothing_is_fetched_but_from_leased_addresses_and_a_canary_stays_silent(
+    gateways: Gateways, stubs: list[Stub]
+) -> None:
+    often = {f"{what}_SECONDS": "0.05" for what in ("PROBE", "DESCRIBE", "SWEEP", "VIGIL")}
+    gateways.settings(**often, LEASE_SECONDS="60")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    canary, shop = serving(stubs, "canary"), serving(stubs, "shop")
+    address = f"http://127.0.0.1:{canary.port}"
+    admin = Caller(client, "root", ("admin",))
+    # Known by an entry, named in a claim, in a header and in what a service says of itself, and never leased.
+    entry = {"service_name": "legacy", "url": address}
+    assert admin("POST", "/registry", json=entry).status_code == 201
+    forged = {"Host": f"127.0.0.1:{canary.port}", "X-Forwarded-Host": f"127.0.0.1:{canary.port}"}
+    claim = {"port": shop.port, "title": address, "description": address}
+    path = f"/registry/shop/instances/{'a' * 32}"
+    answer = Caller(client, "shop", ("service",))("PUT", path, json=claim, headers=forged)
+    assert answer.status_code == 200
+    said = {"degraded": [address], "openapi": "3.0.3", "paths": {}, "servers": [{"url": address}]}
+    shop.answer = lambda seen: (200, {"Location": address, "Link": f"<{address}>"}, orjson.dumps(said))
+    wait_until(lambda: len(shop.seen) > 10, "the gateway has looked often")
+    assert {seen.path for seen in shop.seen} == {"/health", "/openapi.json"}
+    assert canary.seen == []
+
+
+def test_in_containers_loopback_is_refused_and_a_canary_there_stays_silent(
+    gateways: Gateways, stubs: list[Stub]
+) -> None:
+    gateways.settings(RUNTIME="docker", PROBE_SECONDS="0.05", VIGIL_SECONDS="0.05")
+    gateways.world = OpenWorld()
+    canary = serving(stubs, "canary")
+    client = gateways.start("127.0.0.1")
+    admin, shop = Caller(client, "root", ("admin",)), Caller(client, "shop", ("service",))
+    assert shop.register("shop", canary.port).status_code == 403
+    for host in ("127.0.0.1", "localhost", "127.1", "[::1]", "caddy", "169.254.169.254"):
+        entry = {"service_name": "legacy", "url": f"http://{host}:{canary.port}"}
+        assert admin("POST", "/registry", json=entry).status_code == 403, host
+    assert canary.seen == []
