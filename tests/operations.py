@@ -22,6 +22,7 @@ BODIES: dict[str, Any] = {
     "generateOtp": {"username": "e2e-ada"},
     "issueToken": {"grant_type": "client_credentials", "client_secret": "none"},
     "publishNotification": {"type": "e2e.said", "data": {}},
+    "publishNotificationBatch": [{"specversion": "1.0", "id": "e2e-1", "source": "e2e", "type": "e2e.said"}],
     "putSubscription": {"service": "example-consumer", "types": ["e2e.*"]},
     "receiveNotification": {"type": "secret.rotated", "subject": "e2e-marked"},
     "registerInstance": {"port": 9},

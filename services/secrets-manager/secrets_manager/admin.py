@@ -4,10 +4,10 @@
 
     backup --to FILE [--store NAME=PATH ...]      while everything runs
     restore --from FILE [--store NAME=PATH ...]   onto an empty machine, with the secrets manager stopped
-    recover-admin                                 a new admin key into the admin's volume, while everything
-    runs rekey                                         a new key-encryption key, with the secrets manager
-    stopped accept-audit-head                             go on behind an audit head that was altered, which
-    stays on record
+    recover-admin       a new admin key into the admin's volume, while everything runs
+    rekey               a new key-encryption key, with the secrets manager stopped
+    accept-audit-head   go on behind an audit head that was altered, which stays on record
+    accept-rows         take identities, keys and grants as they are, after older ones were put back
 
 A passphrase is read from standard input, never from the command line. Exit codes: 0 done, 1 not done, 2
 misspelt.
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name)
         command.add_argument(option, dest="file", type=Path, required=True)
         command.add_argument("--store", action="append", default=[], metavar="NAME=PATH", type=_store)
-    for name in ("recover-admin", "rekey", "accept-audit-head"):
+    for name in ("recover-admin", "rekey", "accept-audit-head", "accept-rows"):
         commands.add_parser(name)
     given = parser.parse_args(arguments)
     settings = load(Settings)
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "recover-admin": _recover_admin,
         "rekey": _rekey,
         "accept-audit-head": _accept_audit_head,
+        "accept-rows": _accept_rows,
     }[given.command]
     streamed = getattr(given, "file", None) == _STREAM
     speak = sys.stderr if streamed else sys.stdout
@@ -179,6 +180,16 @@ async def _accept_audit_head(settings: Settings, given: argparse.Namespace) -> s
         async with _alone(database, settings):
             seq = await recovery.accept_audit_head(database, keyring)
         return f"The audit goes on behind record {seq}. Its verification keeps naming what is missing."
+
+    return await _opened(settings, work)
+
+
+async def _accept_rows(settings: Settings, given: argparse.Namespace) -> str:
+    del given
+
+    async def work(database: Database, keyring: Keyring) -> str:
+        await recovery.accept_rows(database, keyring)
+        return "Identities, keys and grants are accepted as they are now. That is on record."
 
     return await _opened(settings, work)
 

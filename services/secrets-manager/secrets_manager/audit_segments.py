@@ -6,7 +6,8 @@ its records go, and its end, signed as pruned, is where the chain begins from th
 
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,7 @@ from secrets_manager.audit_chain import GENESIS, Head, Record
 from secrets_manager.audit_verify import KnownHead
 from secrets_manager.identities import Actor
 from secrets_manager.models_audit import AuditAnchorRow, AuditRow, AuditSegmentRow
+from secrets_manager.row_state import DETAIL, RowState
 
 FORMAT: Final = "fountain-audit-segment-1"
 
@@ -31,12 +33,19 @@ class Segments:
 
     Args:
         key: the audit's own.
+        rows: says in the record of a pruning what a pruned one said.
     """
 
     def __init__(
-        self, db: Database, audit: Audit, key: Ed25519PrivateKey, *, clock: Callable[[], float] = time.time
+        self,
+        db: Database,
+        audit: Audit,
+        key: Ed25519PrivateKey,
+        *,
+        rows: RowState,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._db, self._audit, self._key, self._clock = db, audit, key, clock
+        self._db, self._audit, self._key, self._rows, self._clock = db, audit, key, rows, clock
 
     async def seal(self, through: int | None, actor: Actor) -> AuditSegmentRow:
         """Close the records up to this position, or all there are; whoever calls has verified the chain."""
@@ -98,6 +107,7 @@ class Segments:
         """Delete the records of an exported segment, the oldest first."""
 
         def write(session: Session) -> AuditSegmentRow:
+            self._rows.begin(session)
             row = session.get(AuditSegmentRow, number)
             if row is None:
                 raise NotFound(f"There is no segment {number}.")
@@ -114,7 +124,7 @@ class Segments:
             session.execute(delete(AuditAnchorRow).where(AuditAnchorRow.seq <= row.last))
             row.pruned_at = self._clock()
             row.signature = self._key.sign(_message(row, pruned=True))
-            self._record(session, actor, "audit:prune", row)
+            self._record(session, actor, "audit:prune", row, {DETAIL: self._rows.said(session)})
             return row
 
         return await self._db.write(write)
@@ -158,8 +168,15 @@ class Segments:
             return False
         return True
 
-    def _record(self, session: Session, actor: Actor, action: str, row: AuditSegmentRow) -> None:
-        detail = {"first": row.first, "last": row.last}
+    def _record(
+        self,
+        session: Session,
+        actor: Actor,
+        action: str,
+        row: AuditSegmentRow,
+        said: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        detail = {"first": row.first, "last": row.last, **said}
         target = f"audit/segments/{row.number}"
         self._audit.record(
             session, caller=actor.who, action=action, target=target, detail=detail, request=actor.request

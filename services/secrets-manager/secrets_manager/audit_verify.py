@@ -7,6 +7,7 @@ reordered   it was written in another place
 truncated   rows are missing at the end, which the head or an anchor remembers
 anchor      an anchor's signature is wrong, or it remembers another record in this place
 head        the stored head was not written here
+rows        identities, keys or grants are not those that the newest record about them left (row_state.py)
 """
 
 from collections.abc import Iterable

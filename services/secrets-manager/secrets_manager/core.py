@@ -34,6 +34,7 @@ from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.reconcile import Folders, Reconciler
 from secrets_manager.repository_identities import IdentityRows
 from secrets_manager.row_mac import RowMacs
+from secrets_manager.row_state import RowState
 from secrets_manager.scrub import Scrub
 from secrets_manager.sealed_columns import SEALED
 from secrets_manager.settings import Settings
@@ -149,9 +150,12 @@ class Core:
             lambda session: platform_keys.audit_key(session, self.keyring, self.clock())
         )
         self.anchors = Anchors(self.db, key, self.settings.data_dir, clock=self.clock)
-        self.segments = Segments(self.db, self.audit, key, clock=self.clock)
+        self.row_state = RowState(self.macs, self.audit)
+        self.segments = Segments(self.db, self.audit, key, rows=self.row_state, clock=self.clock)
         self.audit_reading = AuditReading(self.db)
-        self.verifying = Verifying(self.db, self.audit.chain, self.anchors, self.segments)
+        self.verifying = Verifying(
+            self.db, self.audit.chain, self.anchors, self.segments, self.row_state.finding
+        )
         self._scrub = Scrub(self._look_at_piece, monotonic=time.monotonic)
 
     async def _open_identities(self) -> None:
@@ -195,6 +199,7 @@ class Core:
         )
         folders = Folders(self.settings.identities_dir, self.settings.admin_dir, self.settings.trust_dir)
         reconciler = Reconciler(self.db, self.rows, self.identities, self.secrets, folders, clock=self.clock)
+        await self.db.write(self.row_state.adopt)
         await reconciler.run(self.settings.wanted, self.authority.pem)
         await stack.enter_async_context(
             self.secrets.running(events.publish, metrics.registry, publish_all=events.publish_all)
@@ -229,15 +234,20 @@ class Core:
         return await self.verifying.look(after=after, limit=count)
 
     async def _rows_are_genuine(self) -> bool:
-        """Go over all identities and keys now and then: a row put in is seen before anybody uses it."""
+        """Go over all identities and keys now and then: a row put in, or put back, is seen."""
         looked, refused = self._refused
         now = time.monotonic()
         if now - looked >= _REFUSED_FRESH_SECONDS:
-            refused = await self.db.read(self.rows.refused, long=True)
+            refused = await self.db.read(self._refused_rows, long=True)
             self._refused = (now, refused)
             if refused:
                 get_logger().error("rows_refused", rows=refused[:20])
         return not refused
+
+    def _refused_rows(self, session: Session) -> list[str]:
+        found = self.row_state.finding(session)
+        older = [] if found is None else [f"older rows than record {found.first} left"]
+        return self.rows.refused(session) + older
 
     def _renew_leaf(self) -> None:
         if self._leaf is None or self._leaf.is_due(self.clock()):

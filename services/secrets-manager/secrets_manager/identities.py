@@ -17,6 +17,7 @@ from secrets_manager.api_keys import ApiKey
 from secrets_manager.audit import SELF, Audit, Who
 from secrets_manager.models_identity import ApiKeyRow, IdentityRow
 from secrets_manager.repository_identities import KEY, SUBJECT, IdentityRows
+from secrets_manager.row_state import DETAIL, RowState
 from secrets_manager.signing_keys import TOKEN_SECONDS
 from secrets_manager.tokens import revocation_moment
 
@@ -76,6 +77,7 @@ class Identities:
     ) -> None:
         self._db, self._rows, self._audit, self._clock = db, rows, audit, clock
         self._steady = steady or clock
+        self._state = RowState(rows.macs, audit)
 
     async def get(self, name: str) -> tuple[IdentityRow, list[ApiKeyRow]]:
         """Return an identity and its keys."""
@@ -95,6 +97,7 @@ class Identities:
 
     def create_in(self, session: Session, new: NewIdentity, actor: Actor) -> IdentityRow:
         """Do what `create` does, inside a transaction."""
+        self._state.begin(session)
         name = service_name(new.name)
         if name == SELF:
             raise Conflict(f"{SELF} is the secrets manager itself, which needs no identity.")
@@ -133,6 +136,7 @@ class Identities:
         """
 
         def write(session: Session) -> IdentityRow:
+            self._state.begin(session)
             row = self._living(session, name)
             loses = row.remote and remote is False
             if roles is not None and _joined(roles) != row.roles:
@@ -156,6 +160,7 @@ class Identities:
         """
 
         def write(session: Session) -> None:
+            self._state.begin(session)
             row = self._existing(session, name)
             if row.revoked_at is not None:
                 return
@@ -176,6 +181,7 @@ class Identities:
         self, session: Session, name: str, new: NewKey, actor: Actor
     ) -> tuple[ApiKey, ApiKeyRow]:
         """Do what `create_key` does, inside a transaction."""
+        self._state.begin(session)
         self._living(session, name)
         if sum(row.revoked_at is None for row in self._rows.keys_of(session, name)) >= _KEYS_EACH:
             raise Conflict(f"{name} has {_KEYS_EACH} keys already. Revoke those that are not used any more.")
@@ -204,6 +210,7 @@ class Identities:
         """Honour a key again that a restore disabled, or stop honouring one for now."""
 
         def write(session: Session) -> ApiKeyRow:
+            self._state.begin(session)
             row = self._key(session, name, key_id)
             if row.revoked_at is not None:
                 raise Conflict(f"The key {key_id} is revoked, which cannot be undone. Make another.")
@@ -224,6 +231,7 @@ class Identities:
 
     def revoke_key_in(self, session: Session, name: str, key_id: str, actor: Actor) -> None:
         """Do what `revoke_key` does, inside a transaction."""
+        self._state.begin(session)
         row = self._key(session, name, key_id)
         if row.revoked_at is not None:
             return
@@ -268,7 +276,7 @@ class Identities:
             caller=actor.who,
             action=action,
             target=f"identities/{name}",
-            detail=detail,
+            detail={**detail, DETAIL: self._state.said(session)},
             request=actor.request,
         )
 

@@ -54,25 +54,25 @@ class IdentityRows:
     """
 
     def __init__(self, macs: RowMacs) -> None:
-        self._macs = macs
+        self.macs = macs
 
     def sign(self, row: IdentityRow) -> IdentityRow:
         """Put the code on an identity; whatever changes a row calls this afterwards."""
-        row.mac = self._macs.sign("identities", *identity_fields(row))
+        row.mac = self.macs.sign("identities", *identity_fields(row))
         return row
 
     def sign_key(self, row: ApiKeyRow) -> ApiKeyRow:
         """Put the code on a key; whatever changes a row calls this afterwards."""
-        row.mac = self._macs.sign("api_keys", *key_fields(row))
+        row.mac = self.macs.sign("api_keys", *key_fields(row))
         return row
 
     def genuine(self, row: IdentityRow) -> bool:
         """Tell whether an identity is as it was written here."""
-        return self._macs.check("identities", row.mac, *identity_fields(row))
+        return self.macs.check("identities", row.mac, *identity_fields(row))
 
     def genuine_key(self, row: ApiKeyRow) -> bool:
         """Tell whether a key is as it was written here."""
-        return self._macs.check("api_keys", row.mac, *key_fields(row))
+        return self.macs.check("api_keys", row.mac, *key_fields(row))
 
     def find(self, session: Session, name: str) -> IdentityRow | None:
         """Return an identity; RowRefusedError if its code is wrong."""

@@ -29,6 +29,7 @@ from secrets_manager.models_secrets import HolderRow, IdempotencyRow
 from secrets_manager.models_trust import SigningKeyRow
 from secrets_manager.repository_identities import IdentityRows
 from secrets_manager.row_mac import RowMacs
+from secrets_manager.row_state import DETAIL, RowState
 
 #: What begins a new history in the stores of others, so that whoever resumes from before is told of the gap.
 NEW_EPOCHS: Final = {"notification": "UPDATE log_state SET epoch = lower(hex(randomblob(8)))"}
@@ -94,8 +95,10 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
         wrapped, keyring = kek.wrap(unpacked.ring.dump()), Keyring(unpacked.ring)
         audit = Audit(database, keyring.derive("audit"))
         rows = IdentityRows(RowMacs(keyring.derive("row-mac")))
+        state = RowState(rows.macs, audit)
 
         def write(session: Session) -> int:
+            state.begin(session)
             ring = session.get_one(KeyRingRow, 1)
             ring.wrapped, ring.updated_at = wrapped, time.time()
             for model in (SigningKeyRow, HolderRow, IdempotencyRow):
@@ -111,6 +114,7 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
                 "epoch": epoch,
                 "disabled_keys": len(keys),
                 "created_at": unpacked.manifest["created_at"],
+                DETAIL: state.said(session),
             }
             audit.record(session, caller=None, action="backups:restore", target="backup", detail=detail)
             return len(keys)

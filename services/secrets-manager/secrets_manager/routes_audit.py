@@ -51,7 +51,7 @@ class AuditRecord(BaseModel):
 class AuditFinding(BaseModel):
     """What is wrong with the records from `first` to `last`."""
 
-    kind: str = Field(description="edited, inserted, removed, reordered, truncated, anchor or head.")
+    kind: str = Field(description="edited, inserted, removed, reordered, truncated, anchor, head or rows.")
     first: int
     last: int
     detail: str

@@ -11,7 +11,7 @@ class RowMacs:
     """Signs and checks rows under one key (HMAC-SHA256, RFC 2104).
 
     A code is bound to its table and to the order and the types of its fields. It does not notice an older row
-    put back in the place of its successor; that is what the audit's anchors are for.
+    put back in the place of its successor: row_state.py does.
     """
 
     def __init__(self, key: bytes) -> None:

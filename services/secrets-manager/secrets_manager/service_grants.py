@@ -22,6 +22,7 @@ from secrets_manager.holders import HolderKey, Presence
 from secrets_manager.models_secrets import GrantRow
 from secrets_manager.recording import Record, recorder
 from secrets_manager.row_mac import RowMacs
+from secrets_manager.row_state import DETAIL, RowState
 
 _TABLE: Final = GrantRow.__tablename__
 
@@ -62,9 +63,10 @@ class GrantsService:
         """Let an identity read a secret; saying it again changes nothing."""
         if identity == service_name:
             raise BadRequest("A service reads its own secret without a grant.")
-        record = self._recorder(caller, service_name)
+        record, state = self._recorder(caller, service_name), RowState(self.macs, self.audit)
 
         def run(session: Session) -> GrantRow:
+            state.begin(session)
             if secrets.find(session, service_name) is None:
                 raise NotFound(f"There is no secret of {service_name}.")
             now = self.clock()
@@ -78,16 +80,17 @@ class GrantsService:
                     mac=mac,
                 )
             )
-            record(session, operation="grant", identity=identity)
+            record(session, operation="grant", identity=identity, **{DETAIL: state.said(session)})
             return row
 
         return await self.changes.commit(service_name, run, lambda _: self.grants.add(service_name, identity))
 
     async def withdraw(self, caller: Caller, service_name: str, identity: str) -> None:
         """Let an identity read no more; its instances are holders no longer."""
-        record = self._recorder(caller, service_name)
+        record, state = self._recorder(caller, service_name), RowState(self.macs, self.audit)
 
         def run(session: Session) -> list[HolderKey]:
+            state.begin(session)
             row = session.get(GrantRow, (service_name, identity))
             if row is None:
                 raise NotFound(f"{identity} has no grant to the secret of {service_name}.")
@@ -98,7 +101,7 @@ class GrantsService:
                 if row.identity == identity
             ]
             service_holders.remove(session, gone, self.clock())
-            record(session, operation="withdraw", identity=identity)
+            record(session, operation="withdraw", identity=identity, **{DETAIL: state.said(session)})
             return gone
 
         def then(gone: list[HolderKey]) -> None:

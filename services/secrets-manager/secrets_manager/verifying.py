@@ -1,6 +1,6 @@
 """Verifying the audit: a few rows at a time, so that nobody waits for it however long the chain is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from secrets_manager.anchors import Anchors
 from secrets_manager.audit_chain import ChainKey, Head, Record
 from secrets_manager.audit_reading import COLUMNS, record_of
 from secrets_manager.audit_segments import Segments
-from secrets_manager.audit_verify import KnownHead, Report, Verification
+from secrets_manager.audit_verify import Finding, KnownHead, Report, Verification
 from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 CHUNK: Final = 250
@@ -24,10 +24,25 @@ _BUSY: Final = "The audit is being verified already, which reads every record. A
 
 
 class Verifying:
-    """Goes over the chain and everything that remembers its heads."""
+    """Goes over the chain and everything that remembers its heads.
 
-    def __init__(self, db: Database, chain: ChainKey, anchors: Anchors, segments: Segments) -> None:
+    Args:
+        db: where the records lie.
+        chain: tells which were made here.
+        anchors, segments: remember heads.
+        rows: what is wrong with the rows that the newest records tell of.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        chain: ChainKey,
+        anchors: Anchors,
+        segments: Segments,
+        rows: Callable[[Session], Finding | None] = lambda session: None,
+    ) -> None:
         self._db, self._chain, self._anchors, self._segments = db, chain, anchors, segments
+        self._rows = rows
         self._busy = False
 
     async def verify(
@@ -74,10 +89,16 @@ class Verifying:
             count = CHUNK if limit is None else min(CHUNK, limit - done)
             following = await self._db.read(partial(self._go_on, verification, behind, count), long=True)
             if following is None:
-                return verification.finish()
+                return await self._with_rows(verification.finish())
             behind, done = verification.position, done + count
             if done == limit:
                 return verification.pause(following)
+
+    async def _with_rows(self, report: Report) -> Report:
+        found = await self._db.read(self._rows, long=True)
+        if found is not None:
+            report.findings.append(found)
+        return report
 
     def _begin(
         self, session: Session, elsewhere: Sequence[KnownHead], after: int | None

@@ -16,6 +16,8 @@ from secrets_manager.audit_segments import Segments
 from secrets_manager.audit_verify import Report
 from secrets_manager.core import MIGRATIONS
 from secrets_manager.identities import Actor
+from secrets_manager.row_mac import RowMacs
+from secrets_manager.row_state import RowState
 from secrets_manager.verifying import CHUNK, Verifying
 
 RECORDS = 3 * CHUNK + 17
@@ -31,7 +33,7 @@ class Trail:
         self.audit = Audit(self.db, b"k" * 32)
         key = Ed25519PrivateKey.generate()
         self.anchors = Anchors(self.db, key, folder)
-        self.segments = Segments(self.db, self.audit, key)
+        self.segments = Segments(self.db, self.audit, key, rows=RowState(RowMacs(b"m" * 32), self.audit))
         self.verifying = Verifying(self.db, self.audit.chain, self.anchors, self.segments)
 
     async def write(self, count: int) -> None:
