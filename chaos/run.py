@@ -131,7 +131,7 @@ async def _chaos(scene: Scene, seed: int, seconds: float, say: Say) -> list[Viol
     history, hand, load = scene.history, Hand(scene, say), Load(scene, seed)
     working = asyncio.create_task(load.run())
     try:
-        await hand.follow(draw(seed, scene.parts, seconds))
+        await hand.follow(draw(seed, scene.parts, seconds), seconds)
         say("Everything is let go; waiting until all of it is well.")
         with suppress(TimeoutError):
             async with asyncio.timeout(HEALTHY_SECONDS):

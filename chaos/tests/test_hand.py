@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.hand import Hand
+from chaos.hand import MOST_UNWELL, Hand
 from chaos.history import History
 from chaos.schedule import Disturbance, Kind, Part
 
@@ -36,7 +36,7 @@ def scene_of(stack: Recorder) -> Any:
 def follow(stack: Recorder, *schedule: Disturbance) -> tuple[History, list[str]]:
     said: list[str] = []
     scene = scene_of(stack)
-    asyncio.run(Hand(scene, said.append).follow(schedule))
+    asyncio.run(Hand(scene, said.append).follow(schedule, 60.0))
     return scene.history, said
 
 
@@ -74,7 +74,7 @@ def test_nobody_stays_frozen_or_stopped_when_the_run_is_broken_off() -> None:
     async def broken_off() -> None:
         long = 600.0
         schedule = [Disturbance(0.0, ONE, Kind.STOP, long), Disturbance(0.0, TWO, Kind.PAUSE, long)]
-        following = asyncio.create_task(Hand(scene, lambda line: None).follow(schedule))
+        following = asyncio.create_task(Hand(scene, lambda line: None).follow(schedule, 1000.0))
         async with asyncio.timeout(10):
             while len(stack.done) < 2:
                 await asyncio.sleep(0.001)
@@ -83,3 +83,41 @@ def test_nobody_stays_frozen_or_stopped_when_the_run_is_broken_off() -> None:
 
     asyncio.run(broken_off())
     assert sorted(stack.done[2:]) == [("resume", "consumer", 0), ("thaw", "consumer", 1)]
+
+
+def test_a_part_that_is_not_up_yet_is_left_alone_and_what_comes_too_late_is_left_out() -> None:
+    stack = Recorder()
+    scene = scene_of(stack)
+    twice = [Disturbance(0.0, ONE, Kind.KILL), Disturbance(0.0, ONE, Kind.KILL)]
+
+    async def until_it_is_up() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Hand(scene, lambda line: None).follow(twice, 0.5))
+            async with asyncio.timeout(10):
+                while not stack.done or scene.history.troubles[0].ended is None:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.7)
+            assert len(stack.done) == 1
+            scene.history.troubles[0].recovered = scene.history.troubles[0].ended
+
+    asyncio.run(until_it_is_up())
+    assert len(stack.done) == 1
+
+
+def test_while_many_are_unwell_nobody_else_is_broken() -> None:
+    stack = Recorder()
+    scene = scene_of(stack)
+    schedule = [Disturbance(0.0, Part("consumer", number), Kind.KILL) for number in range(MOST_UNWELL + 1)]
+
+    async def until_one_is_up() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Hand(scene, lambda line: None).follow(schedule, 60.0))
+            async with asyncio.timeout(10):
+                while len(stack.done) < MOST_UNWELL:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.3)
+            assert len(stack.done) == MOST_UNWELL
+            scene.history.troubles[0].recovered = 1.0
+
+    asyncio.run(until_one_is_up())
+    assert len(stack.done) == MOST_UNWELL + 1
