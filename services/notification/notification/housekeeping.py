@@ -13,6 +13,7 @@ from fountain_common.logging import get_logger
 from notification.clock_watch import ClockWatch
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
+from notification.pace import Pace
 from notification.repository import event_types
 from notification.repository_deliveries import bring_forward, queues
 from notification.repository_retention import (
@@ -101,8 +102,7 @@ class Housekeeping:
         for cut in cuts(types, self._settings.retention, self._log.now()):
             total += await self._clean_type(cut)
         before = self._log.now() - self._settings.delivery_retention_days * DAY_SECONDS
-        while await self._database.write(partial(prune_deliveries, before=before, limit=PORTION)):
-            pass
+        await self._prune(before)
         if total:
             get_logger().info("events_removed", count=total)
         return total
@@ -111,19 +111,30 @@ class Housekeeping:
         span = await self._database.read(
             partial(span_of, cut=cut, retained=self._settings.retained_per_type), long=True
         )
-        total, behind = 0, 0
+        total, behind, pace = 0, 0, Pace()
         while span is not None:
-            find = partial(removable, span=span, behind=behind, limit=PORTION)
+            find = partial(removable, span=span, behind=behind, limit=pace.portion)
             positions = await self._database.read(find, long=True)
             if not positions:
                 break
             # Before it happens, so that no reader finds events gone and is not told.
             self._log.note_removed(span.type, positions[-1])
+            began = time.monotonic()
             removed = await self._database.write(partial(remove, type_=span.type, positions=positions))
+            took = time.monotonic() - began
             # What was kept after all, for a subscription that came meanwhile, stays in memory too.
             self._log.forget(removed)
             total, behind = total + len(removed), positions[-1]
+            await asyncio.sleep(pace.rest(took))
         return total
+
+    async def _prune(self, before: float) -> None:
+        pace, pruned = Pace(), True
+        while pruned:
+            began = time.monotonic()
+            prune = partial(prune_deliveries, before=before, limit=pace.portion)
+            pruned = bool(await self._database.write(prune))
+            await asyncio.sleep(pace.rest(time.monotonic() - began))
 
     async def measure(self) -> None:
         """Measure the queues of the subscriptions."""

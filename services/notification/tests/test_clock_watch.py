@@ -30,8 +30,8 @@ def test_a_clock_that_was_set_forward_needs_nothing() -> None:
 def test_a_clock_that_is_set_by_an_hour_holds_up_no_delivery(start: Any, receiver: Any, hours: int) -> None:
     well = False
     receiver.answer = lambda headers, body: 200 if well else 503
-    running = start(delivery_schedule="0,1s" + ",1s" * 60)
-    running.subscribe(callback_url=receiver.url)
+    running = start()
+    running.subscribe(callback_url=receiver.url, schedule_seconds=[0.0] + [1.0] * 15)
     for number in range(6):
         running.publish("order.placed", f"s{number}")
 
