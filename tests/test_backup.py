@@ -37,6 +37,7 @@ class Machine:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")},
             "FOUNTAIN_RUNTIME": "docker" if runtime == "compose" else "local",
+            "PYTHONPATH": str(repository() / "shared"),
             "XDG_CONFIG_HOME": str(folder / "config"),
             "FOUNTAIN_HTTP_PORT": str(ports.http),
             "FOUNTAIN_HTTPS_PORT": str(ports.https),

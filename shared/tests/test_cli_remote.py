@@ -1,12 +1,14 @@
-"""Platforms elsewhere: a key is tried and kept for one issuer, and is sent to no other."""
+"""Platforms elsewhere: a key is kept for one issuer and sent to no other; what commands ask for."""
 
+import io
 import json
 import os
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +20,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fountain_cli import exits
+from fountain_cli.main import app
 
 KEYS = {"one": "fnt_oneoneoneone_first", "two": "fnt_twotwotwotwo_second"}
+
+
+class Server(ThreadingHTTPServer):
+    """A server that says nothing of clients which do not like its certificate."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
 
 
 class Issuer:
@@ -28,6 +38,7 @@ class Issuer:
     def __init__(self, name: str, certificate: Path) -> None:
         self.key, self.redirect_to = KEYS[name], ""
         self.seen: list[tuple[str, str, str]] = []
+        self.answers: dict[str, Any] = {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,6 +48,8 @@ class Issuer:
                 issuer.seen.append((self.headers["Host"], self.path, f"{self.headers}{body}"))
                 if issuer.redirect_to:
                     self.answer(307, {}, Location=issuer.redirect_to)
+                elif self.path in issuer.answers:
+                    self.answer(200, issuer.answers[self.path])
                 elif issuer.key in body:
                     self.answer(200, {"access_token": f"token-of-{name}"})
                 else:
@@ -46,7 +59,7 @@ class Issuer:
 
             def do_GET(self) -> None:
                 issuer.seen.append((self.headers["Host"], self.path, str(self.headers)))
-                self.answer(200, {"items": [], "next": None})
+                self.answer(200, issuer.answers.get(self.path, {"items": [], "next": None}))
 
             def answer(self, status: int, document: Any, **headers: str) -> None:
                 content = json.dumps(document).encode()
@@ -59,7 +72,7 @@ class Issuer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         self._server.socket = context.wrap_socket(
@@ -113,13 +126,20 @@ def platforms(certificate: Path) -> Iterator[dict[str, Issuer]]:
         issuer.close()
 
 
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Person:
-    """Somebody with a home of his own, and a shell."""
+    """Somebody with a home of his own, who types commands."""
 
     def __init__(self, home: Path, certificate: Path) -> None:
         self.home, self.trusted = home, str(certificate)
 
-    def types(self, *words: str, at: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def types(self, *words: str, at: str, given: str = "") -> Done:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")}
         environment |= {
             "XDG_CONFIG_HOME": str(self.home),
@@ -128,12 +148,19 @@ class Person:
             # Whatever platform runs on this machine is none of theirs.
             "FOUNTAIN_RUNTIME": "local",
             "FOUNTAIN_STATE_DIR": str(self.home / "state"),
-            "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        command = [sys.executable, "-m", "fountain_cli", *words]
-        return subprocess.run(
-            command, env=environment, input=given, check=False, capture_output=True, text=True, timeout=60
-        )
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name in os.environ.keys() - environment.keys():
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.StringIO(given))
+            try:
+                app(list(words), prog_name="fountain")
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Done(status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -203,3 +230,71 @@ def test_a_wrong_key_is_not_kept(platforms: dict[str, Issuer], person: Person) -
 def test_a_domain_is_a_domain(person: Person, domain: str) -> None:
     done = person.types("status", at=domain)
     assert (done.returncode, "write a domain" in done.stderr) == (exits.USAGE, True)
+
+
+@pytest.fixture
+def at_one(platforms: dict[str, Issuer], person: Person) -> Issuer:
+    """A platform that the person has a key for."""
+    assert person.types("login", at=platforms["one"].domain, given=KEYS["one"]).returncode == 0
+    return platforms["one"]
+
+
+def body_of(issuer: Issuer, path: str) -> Any:
+    [content] = [content for _, seen, content in issuer.seen if seen == path]
+    return json.loads(content[content.index("{") :])
+
+
+def test_a_replay_names_its_moment_in_full_and_counts_without_doing_it(
+    at_one: Issuer, person: Person
+) -> None:
+    path = "/subscriptions/copy/replay"
+    at_one.answers[path] = {"count": 3, "dry_run": True}
+    done = person.types("events", "replay", "copy", "--since", "2h", "--dry-run", at=at_one.domain)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "3 events would be delivered again.\n")
+    asked = body_of(at_one, path)
+    assert asked["dry_run"] is True
+    ago = datetime.now(UTC) - datetime.fromisoformat(asked["since"])
+    assert timedelta(hours=2) <= ago < timedelta(hours=3)
+
+
+@pytest.mark.parametrize("chosen", [[], ["--missing", "--after", "1"], ["--since", "yesterday"]])
+def test_a_replay_of_nothing_in_particular_is_not_sent(
+    at_one: Issuer, person: Person, chosen: list[str]
+) -> None:
+    before = len(at_one.seen)
+    done = person.types("events", "replay", "copy", *chosen, at=at_one.domain)
+    assert (done.returncode, len(at_one.seen)) == (exits.USAGE, before)
+
+
+def test_a_rotation_can_be_named_by_its_service(at_one: Issuer, person: Person) -> None:
+    rotation = {"rotation_id": "r-7", "service_name": "stories", "version": 7, "state": "retired"}
+    at_one.answers["/rotations?limit=1&service_name=stories"] = {"items": [rotation], "next": None}
+    at_one.answers["/rotations/r-7"] = {**rotation, "holders": []}
+    done = person.types("rotations", "watch", "stories", "--json", at=at_one.domain)
+    assert (done.returncode, json.loads(done.stdout)["version"]) == (0, 7), done.stderr
+    assert person.types("rotations", "watch", "nothing", at=at_one.domain).returncode == exits.NOT_FOUND
+
+
+def test_values_go_from_standard_input_to_the_platform_and_nowhere_else(
+    at_one: Issuer, person: Person
+) -> None:
+    at_one.answers["/secrets/stories"] = {
+        "service_name": "stories",
+        "version": 1,
+        "secrets": {"SMTP_PASSWORD": "s3cret", "JWT_SECRET": "s3cret"},
+    }
+    for shown in ([], ["--json"]):
+        at_one.seen.clear()
+        given = json.dumps({"SMTP_PASSWORD": "s3cret"})
+        done = person.types("secrets", "create", "stories", "--stdin", *shown, at=at_one.domain, given=given)
+        assert done.returncode == 0, done.stderr
+        assert body_of(at_one, "/secrets/stories") == {"SMTP_PASSWORD": "s3cret"}
+        assert "s3cret" not in done.stdout + done.stderr
+        assert "SMTP_PASSWORD" in done.stdout + done.stderr
+
+
+def test_a_name_leads_nowhere_else(at_one: Issuer, person: Person) -> None:
+    before = len(at_one.seen)
+    for name in ("../audit", "a/b", "a?version=1", "a b"):
+        assert person.types("secrets", "get", name, at=at_one.domain).returncode == exits.USAGE
+    assert len(at_one.seen) == before
