@@ -1,13 +1,18 @@
 """Seeds and codes at rest: sealed, through rotations of the data key, and when a key is lost."""
 
+import asyncio
 import secrets
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fountain_common.db import Database
+from fountain_common.errors import Unavailable
+from fountain_common.sealing import Sealer
 from fountain_common.testing import ServiceClient, World, instance
 from people import NOW, SERVICE, SOMEBODY, confirmed, enrolled, verified
+from two_factor.service import Factors
 
 
 def test_seeds_are_sealed_and_follow_a_rotation_of_the_data_key(
@@ -131,3 +136,17 @@ def test_an_enrolment_under_a_lost_key_is_made_anew(
     assert answer.status_code == 409
     assert "enrol it anew" in answer.json()["detail"]
     confirmed(client)
+
+
+def test_without_a_data_key_it_says_what_is_missing(tmp_path: Path) -> None:
+    async def story() -> None:
+        db = Database(f"sqlite:///{tmp_path}/empty.db")
+        db.migrate(SERVICE / "two_factor" / "migrations")
+        factors = Factors(db, Sealer(list), "FountainAI", lambda: float(NOW))
+        with pytest.raises(Unavailable, match="two-factor:DATA_KEY"):
+            await factors.enrol("ada", None, by_admin=True)
+        with pytest.raises(Unavailable, match="two-factor:DATA_KEY"):
+            await factors.new_one_time_code("ada", 300)
+        await db.close()
+
+    asyncio.run(story())

@@ -10,6 +10,7 @@ from fountain_common.errors import (
     Conflict,
     Forbidden,
     NotFound,
+    Unavailable,
     Unprocessable,
 )
 from fountain_common.logging import get_logger
@@ -57,7 +58,7 @@ class Factors:
                 session.add(row)
             elif (verdict := self._may_change(session, row, otp_code, by_admin)) is not Verdict.RIGHT:
                 return verdict
-            row.pending_seed = self.sealer.seal(repository.seed_context(username), seed)
+            row.pending_seed = self._sealed(repository.seed_context(username), seed)
             return Verdict.RIGHT
 
         _require_change(await self.db.write(change))
@@ -179,7 +180,7 @@ class Factors:
         def change(session: Session) -> None:
             repository.take_turns(session, username)
             self.judge.refuse_locked(session, username)
-            sealed = self.sealer.seal(repository.code_context(username), code.encode())
+            sealed = self._sealed(repository.code_context(username), code.encode())
             session.merge(OneTimeCode(username=username, code=sealed, expires_at=expires_at))
 
         await self.db.write(change)
@@ -217,6 +218,14 @@ class Factors:
             # It was lost before; refusing to go on would only keep the old key alive for nothing.
             get_logger().error("sealed_row_does_not_open", place=context.split("/", 1)[0])
             return sealed
+
+    def _sealed(self, context: str, plaintext: bytes) -> bytes:
+        try:
+            return self.sealer.seal(context, plaintext)
+        except SealBroken:
+            raise Unavailable(
+                "This service has no DATA_KEY; FOUNTAIN_SERVICES names it as two-factor:DATA_KEY."
+            ) from None
 
     def _may_change(self, session: Session, row: Factor, otp_code: str | None, by_admin: bool) -> Verdict:
         """A factor in use changes with its current code, or by an admin."""

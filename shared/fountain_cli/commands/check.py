@@ -58,7 +58,8 @@ def check(
     """Check that a running service keeps what every service keeps; ends with 1 where one does not.
 
     A URL alone is checked without the platform, with a token from the file that FOUNTAIN_CHECK_TOKEN_FILE
-    names if there is one. What cannot be checked is named with the reason, and does not count as kept.
+    names, if there is one; FOUNTAIN_CA_FILE names the authority behind its certificate. What cannot be
+    checked is named with the reason, and does not count as kept.
     """
     if everything == (what is not None):
         raise CommandError("Name a service or a URL, or say --all.", USAGE)
@@ -89,8 +90,26 @@ def check(
 def _of_url(url: str) -> list[Outcome]:
     path = os.environ.get(_TOKEN_FILE)
     token = Path(path).read_text().strip() if path else None
-    with edge.client(url.rstrip("/"), None) as client:
-        return examine(Target(client, Tokens(admin=token)))
+    stack = _stack_of(url)
+    with edge.client(url.rstrip("/"), _ca(stack)) as client:
+        return examine(Target(client, Tokens(admin=token), inside=not _through_edge(url, stack)))
+
+
+def _stack_of(url: str) -> ComposeStack | LocalStack | None:
+    """The platform on this machine, where the URL may be of its edge."""
+    if not edge.is_loopback_name(urlsplit(url).hostname or ""):
+        return None
+    try:
+        return here()
+    except CommandError:
+        return None
+
+
+def _ca(stack: ComposeStack | LocalStack | None) -> Path | None:
+    given = os.environ.get("FOUNTAIN_CA_FILE")
+    if given:
+        return Path(given)
+    return stack.ca() if stack else None
 
 
 def _of_platform(what: str | None, name: str | None, *, rotate: bool, restart: bool) -> _Report:
@@ -116,7 +135,7 @@ def _target(
     tokens = Tokens(api.token(service), powerless.token(service), api.token(_ELSEWHERE))
     parts: dict[str, Any] = {"tokens": tokens, "name": service, "platform": Platform(service, api.request)}
     if url is not None:
-        with edge.client(url.rstrip("/"), stack.ca() if stack else None) as client:
+        with edge.client(url.rstrip("/"), _ca(stack)) as client:
             yield {**parts, "client": client, "inside": not _through_edge(url, stack)}
         return
     kept: Keeper | None = stack
