@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -182,7 +183,11 @@ class Database:
         self.engine.dispose()
 
     def _engine(self, *, read_only: bool) -> Engine:
-        options: dict[str, Any] = {"hide_parameters": True}
+        options: dict[str, Any] = {
+            "hide_parameters": True,
+            "json_serializer": lambda value: orjson.dumps(value).decode(),
+            "json_deserializer": orjson.loads,
+        }
         if self.is_sqlite:
             # Threads take turns: the pool hands a connection to one at a time.
             options["connect_args"] = {"check_same_thread": False, "timeout": self._busy_ms / 1000}

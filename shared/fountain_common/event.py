@@ -57,7 +57,7 @@ def require_fit(event_type: str, subject: str | None, data: Any, recipient: str 
         raise Unprocessable("An event's subject is 1 to 255 characters without control characters, or none.")
     if recipient is not None:
         service_name(recipient)
-    size = _ENVELOPE_BYTES + len(event_type) + len(_encoded([subject, recipient, data]))
+    size = _ENVELOPE_BYTES + len(event_type) + len(_encoded([subject or "", recipient or "", data]))
     if size > MAX_EVENT_BYTES:
         raise PayloadTooLarge(
             f"An event has at most {MAX_EVENT_BYTES} bytes, its envelope included; this has about {size}. "

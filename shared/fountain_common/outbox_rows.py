@@ -10,10 +10,12 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Connection,
     Integer,
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -41,7 +43,15 @@ OUTBOX = Table(
     Column("refused", String(255)),
     sqlite_autoincrement=True,
 )
+# Made once: putting a statement together takes longer than the database does with it.
 _ADD = insert(OUTBOX)
+_FIRST = (
+    select(OUTBOX.c.position, OUTBOX.c.id, OUTBOX.c.type, OUTBOX.c.subject, OUTBOX.c.data, OUTBOX.c.recipient)
+    .where(OUTBOX.c.refused.is_(None))
+    .order_by(OUTBOX.c.position)
+    .limit(bindparam("most"))
+)
+_REMOVE = delete(OUTBOX).where(OUTBOX.c.position.in_(bindparam("positions", expanding=True)))
 
 
 def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
@@ -88,7 +98,8 @@ def enqueue(
         PayloadTooLarge, Unprocessable: the log would never take it; nothing is written.
     """
     chosen = event_id or str(uuid.uuid4())
-    session.connection().execute(_ADD, [_row(chosen, type, subject, data, recipient)])
+    row = _row(chosen, type, subject, data, recipient, datetime.now(UTC))
+    session.connection().execute(_ADD, [row])
     notify(session, TOPIC)
     return chosen
 
@@ -97,7 +108,8 @@ def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mappin
     """Write events for everybody, each of type, subject and data, into the caller's transaction, in this
     order. Raises as `enqueue`.
     """
-    rows = [_row(str(uuid.uuid4()), *event, None) for event in events]
+    now = datetime.now(UTC)
+    rows = [_row(str(uuid.uuid4()), *event, None, now) for event in events]
     if rows:
         session.connection().execute(_ADD, rows)
         notify(session, TOPIC)
@@ -109,6 +121,7 @@ def _row(
     subject: str | None,
     data: Mapping[str, Any] | None,
     recipient: str | None,
+    now: datetime,
 ) -> dict[str, Any]:
     said = dict(data or {})
     require_fit(type_, subject or None, said, recipient)
@@ -118,22 +131,13 @@ def _row(
         "subject": subject or None,
         "data": said,
         "recipient": recipient,
-        "created_at": datetime.now(UTC),
+        "created_at": now,
     }
 
 
 def first_waiting(session: Session, limit: int) -> list[Entry]:
     """Answer the oldest rows that wait."""
-    columns = (
-        OUTBOX.c.position,
-        OUTBOX.c.id,
-        OUTBOX.c.type,
-        OUTBOX.c.subject,
-        OUTBOX.c.data,
-        OUTBOX.c.recipient,
-    )
-    query = select(*columns).where(OUTBOX.c.refused.is_(None)).order_by(OUTBOX.c.position).limit(limit)
-    return [Entry(*row) for row in session.execute(query)]
+    return [Entry(*row) for row in session.connection().execute(_FIRST, {"most": limit})]
 
 
 def set_aside(session: Session, position: int, reason: str) -> None:
@@ -144,9 +148,9 @@ def set_aside(session: Session, position: int, reason: str) -> None:
     session.execute(delete(OUTBOX).where(OUTBOX.c.refused.is_not(None), OUTBOX.c.created_at < before))
 
 
-def remove(session: Session, positions: list[int]) -> None:
+def remove(connection: Connection, positions: list[int]) -> None:
     """Remove rows that were accepted."""
-    session.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))
+    connection.execute(_REMOVE, {"positions": positions})
 
 
 def count_waiting(session: Session) -> int:

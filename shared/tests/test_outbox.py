@@ -199,11 +199,11 @@ async def test_a_failing_database_does_not_end_the_dispatcher(outbox: Database, 
         listen = outbox.listen
         read = outbox.read
 
-        async def write(self, fn: Any) -> Any:
+        async def write_rows(self, fn: Any) -> Any:
             if broken[0]:
                 broken[0] = False
                 raise Unavailable("Locked.")
-            return await outbox.write(fn)
+            return await outbox.write_rows(fn)
 
     dispatcher = OutboxDispatcher(Flaky(), receiver)  # type: ignore[arg-type]
     await outbox.write(telling("a"))
