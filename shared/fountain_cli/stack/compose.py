@@ -20,6 +20,7 @@ from fountain_cli.stack.waiting import wait_until
 DEFAULT_PROJECT = "fountainai"
 _START_SECONDS = 180
 _CHOICES = ("FOUNTAIN_HTTP_PORT", "FOUNTAIN_HTTPS_PORT", "FOUNTAIN_NETWORK", "FOUNTAIN_DOMAIN")
+_ERASE_LINE = "\x1b[2K"
 _EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
 
 
@@ -288,7 +289,8 @@ class ComposeStack:
 
     def logs(self, service: str) -> str:
         """Answer what all containers of this service have logged."""
-        return self._run("logs", "--no-color", "--no-log-prefix", service)
+        # Some versions of Compose begin each line with the sequence that erases one, even into a pipe.
+        return self._run("logs", "--no-color", "--no-log-prefix", service).replace(_ERASE_LINE, "")
 
     def restarts(self) -> Mapping[str, int]:
         """Answer for each container how often Docker started it again."""
