@@ -15,6 +15,8 @@
     deepLinking: true,
     displayRequestDuration: true,
     filter: true,
+    // Listed, and folded: operations are what one comes for.
+    defaultModelsExpandDepth: 0,
     // A token typed here lives as long as this page and is never stored.
     persistAuthorization: false,
     // The validator of swagger.io would be asked from elsewhere; this page talks to its own service alone.

@@ -22,6 +22,8 @@
       deepLinking: false,
       displayRequestDuration: true,
       filter: true,
+      // Listed, and folded: operations are what one comes for.
+      defaultModelsExpandDepth: 0,
       persistAuthorization: false,
       validatorUrl: null,
       queryConfigEnabled: false,
