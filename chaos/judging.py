@@ -34,6 +34,8 @@ class Tally:
     sent: int = 0
     ok: int = 0
     judged: int = 0
+    slowest: float = 0.0
+    """The longest that a judged one took, in seconds."""
     failed: list[Request] = field(default_factory=list)
     excluded: Counter[str] = field(default_factory=Counter)
     """Failures that had nowhere to go, by reason."""
@@ -99,6 +101,7 @@ def tallies(requests: Iterable[Request], judge: Judge) -> dict[str, Tally]:
                 tally.excluded[reason] += 1
         else:
             tally.judged += 1
+            tally.slowest = max(tally.slowest, request.ended - request.began)
             if request.failure:
                 tally.failed.append(request)
     return dict(found)
