@@ -35,6 +35,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
                 "sent": one.sent,
                 "ok": one.ok,
                 "judged": one.judged,
+                "slowest_judged_seconds": round(one.slowest, 2),
                 "failed": len(one.failed),
                 "excluded": dict(one.excluded),
                 "not_judged": dict(one.not_judged),
@@ -110,15 +111,16 @@ def _seconds(value: float | None) -> str:
 
 
 def _requests(said: dict[str, Any]) -> Table:
-    table = _table(
-        "Requests", "kind", "sent", "ok", "judged", "failed", "excluded", "most were excluded since"
-    )
+    headings = ("kind", "sent", "ok", "judged", "slowest", "failed", "excluded", "mostly since")
+    table = _table("Requests", *headings)
     for kind, counts in said["requests"].items():
         excluded = Counter(counts["excluded"])
         reason = excluded.most_common(1)[0][0] if excluded else ""
         table.add_row(
             kind,
-            *(str(counts[name]) for name in ("sent", "ok", "judged", "failed")),
+            *(str(counts[name]) for name in ("sent", "ok", "judged")),
+            f"{counts['slowest_judged_seconds']:.2f} s" if counts["judged"] else "",
+            str(counts["failed"]),
             str(excluded.total()),
             reason,
         )

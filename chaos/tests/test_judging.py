@@ -85,6 +85,7 @@ def test_exclusions_are_counted_by_reason() -> None:
     assert found.excluded == {"caddy was disturbed": 1}
     assert found.not_judged == {"caddy was disturbed": 2}
     assert (found.sent, found.ok, found.judged, len(found.failed)) == (3, 1, 1, 1)
+    assert round(found.slowest, 3) == 0.1
 
 
 def test_a_run_in_which_little_was_judged_has_shown_nothing() -> None:
