@@ -166,7 +166,9 @@ class ComposeStack:
 
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
-        self._run("down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
+        # Prometheus, if it was started, has volumes that are declared elsewhere.
+        also = ["-f", str(self.root / "compose.observability.yaml")] if remove else []
+        self._run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
         self.state.forget(self.project)
 
     def scale(self, service: str, replicas: int) -> None:
