@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fountain_cli.exits import FAILED
+from fountain_cli.main import app
 from fountain_cli.scaffold import NotMade, make_service, upgrade_service
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
 from fountain_cli.stack.layout import services
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 MYPY_CACHE = ROOT / ".fountain" / "cache" / "mypy-of-new-services"
@@ -232,6 +236,24 @@ def test_where_both_changed_the_same_lines_the_person_decides(upgradable: Path) 
     assert "<<<<<<< this service" in text
     assert "Keep a story;" in text
     assert "Keep a thing;" in text
+
+
+def test_the_command_shows_the_conflict_and_fails_until_there_is_none(
+    upgradable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_ROOT", str(upgradable))
+    change_template(upgradable, "{{package}}/routes.py.jinja", "Keep an item;", "Keep a thing;")
+    first = CliRunner().invoke(app, ["upgrade", "stories"])
+    assert (first.exit_code, "conflict  services/stories/stories/routes.py" in first.stdout) == (FAILED, True)
+    assert CliRunner().invoke(app, ["upgrade", "stories"]).exit_code == FAILED
+    change_template(upgradable, "README.md.jinja", "tests it alone", "runs its tests")
+    with pytest.raises(NotMade, match="conflict markers of the last upgrade"):
+        upgrade_service(upgradable, "stories")
+    routes = upgradable / "services" / "stories" / "stories" / "routes.py"
+    routes.write_text(re.sub(r"<<<<<<< .*?=======\n|>>>>>>> .*?\n", "", routes.read_text(), flags=re.DOTALL))
+    assert CliRunner().invoke(app, ["upgrade", "stories"]).exit_code == 0
+    again = CliRunner().invoke(app, ["upgrade", "stories"])
+    assert (again.exit_code, "is up to date" in again.stderr) == (0, True)
 
 
 def test_a_file_of_the_teams_is_not_overwritten_by_one_that_the_template_adds(upgradable: Path) -> None:

@@ -22,6 +22,9 @@ from fountain_cli.scaffold.template import (
     tidy,
 )
 
+_MINE = "this service"
+_MARKER = f"<<<<<<< {_MINE}".encode()
+
 
 @dataclass
 class Upgraded:
@@ -35,13 +38,17 @@ def upgrade_service(root: Path, name: str) -> Upgraded:
     """Merge what has changed in the template since the service was made, or last upgraded.
 
     Raises:
-        NotMade: there is no such service from the template, or git does not know that template.
+        NotMade: there is no such service from the template, git does not know that template, or conflicts of
+            the last upgrade are still there.
     """
     folder = root / "services" / name
     answers = _answers(folder, name)
     was, now = str(answers.get("template") or ""), template_tree(root)
+    unresolved = _unresolved(folder)
     if was == now:
-        return Upgraded()
+        return Upgraded(conflicts=unresolved)
+    if unresolved:
+        raise NotMade(f"{unresolved[0]} still has conflict markers of the last upgrade; resolve them first.")
     with tempfile.TemporaryDirectory() as workplace:
         earlier, old, new = (Path(workplace, part) for part in ("template", "old", "new"))
         if not was or not extract(root, was, earlier):
@@ -53,6 +60,12 @@ def upgrade_service(root: Path, name: str) -> Upgraded:
         for side in (old, new):
             tidy(side, root)
         return _merged(folder, old, new)
+
+
+def _unresolved(folder: Path) -> list[Path]:
+    """The files in which a conflict of an earlier upgrade waits for a person, relative to the service."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path.relative_to(folder) for path in files if _MARKER in path.read_bytes()]
 
 
 def _answers(folder: Path, name: str) -> Answers:
@@ -88,9 +101,7 @@ def _three_way(mine: str, before: str, after: str) -> tuple[str, bool]:
         paths = [Path(workplace, name) for name in ("mine", "before", "template")]
         for path, text in zip(paths, (mine, before, after), strict=True):
             path.write_text(text)
-        labels = [
-            part for label in ("this service", "template before", "template now") for part in ("-L", label)
-        ]
+        labels = [part for label in (_MINE, "template before", "template now") for part in ("-L", label)]
         command = ["git", "merge-file", "-p", *labels, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return done.stdout, done.returncode != 0
