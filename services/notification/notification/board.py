@@ -16,6 +16,7 @@ from notification.lease import WriterLease
 from notification.log import EventLog
 from notification.mark import MarkFile
 from notification.metrics import DeliveryMetrics, LogMetrics, StreamMetrics
+from notification.scrub import overwrite_what_is_deleted
 from notification.sender import Guard
 from notification.settings import Settings
 from notification.streams import Streams
@@ -38,6 +39,7 @@ class Board:
     def __init__(self, settings: Settings, metrics: Metrics, guard: Guard | None = None) -> None:
         self.settings = settings
         self.database = Database(settings.effective_database_url, password=settings.database_password)
+        overwrite_what_is_deleted(self.database)
         self.log = EventLog(self.database, mark=MarkFile(settings.data_dir))
         self.metrics = LogMetrics.of(metrics.registry)
         self._platform: Platform | None = None

@@ -25,6 +25,7 @@ from notification.repository_retention import (
     span_of,
 )
 from notification.retention import Cut, cuts
+from notification.scrub import empty_journal
 from notification.settings import Settings
 
 PORTION = 500
@@ -49,6 +50,8 @@ class Housekeeping:
     ) -> None:
         self._log, self._database, self._settings, self._metrics = log, database, settings, metrics
         self._tasks: list[asyncio.Task[None]] = []
+        # A process that was killed may have left something.
+        self._is_clean = False
         self._watch, self._set_back = ClockWatch(), 0.0
 
     def start(self) -> None:
@@ -87,12 +90,15 @@ class Housekeeping:
             self._set_back = 0.0
 
     async def erase(self) -> int:
-        """Erase the data of what has expired; answers how many events."""
+        """Erase the data of what has expired, from the disk too; answers how many events."""
         total = 0
         while await self._database.read(partial(has_expired, now=self._log.now())):
             erased = await self._database.write(partial(erase_expired, now=self._log.now(), limit=PORTION))
             self._log.replace(erased)
             total += len(erased)
+        self._is_clean = self._is_clean and not total
+        if not self._is_clean:
+            self._is_clean = await asyncio.to_thread(empty_journal, self._database)
         return total
 
     async def clean(self) -> int:

@@ -146,10 +146,9 @@ def erase_expired(session: Session, now: float, limit: int) -> list[Stored]:
         select(events.c.position, events.c.body).where(events.c.expires_at <= now).limit(limit)
     ).all()
     for position, body in rows:
-        # Nothing is left to expire.
-        session.execute(
-            update(events).where(events.c.position == position).values(body=erased(body), expires_at=None)
-        )
+        # Nothing is left to expire, and nothing by which the data could be guessed.
+        left = {"body": erased(body), "expires_at": None, "fingerprint": b""}
+        session.execute(update(events).where(events.c.position == position).values(left))
         event = event_at(session, position)
         assert event is not None  # noqa: S101 - it was just changed
         found.append(event)

@@ -1,6 +1,7 @@
 """What is kept, what goes, and what must not go."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from notification.metrics import DeliveryMetrics
 from notification.models import subscriptions
 from notification.repository_search import events_after
 from notification.repository_subscriptions import add_subscription, note_had
+from notification.scrub import overwrite_what_is_deleted
 from notification.settings import Settings
 from notification.subscription import Options, Subscription
 from prometheus_client import CollectorRegistry
@@ -174,6 +176,40 @@ def test_data_is_erased_when_it_expires_from_disk_and_memory(keep: Any, tmp_path
         assert b"4111" not in kept.body
         assert b"stays" in (await house.log.after(1, ALL, 10))[0][0].body
         assert all(b"4111" not in each.body for each in house.log.tail.after(0) or ())
+
+    keep(use)
+
+
+def test_what_has_expired_is_in_no_file_any_more(keep: Any, tmp_path: Path) -> None:
+    def files_with(text: bytes) -> list[str]:
+        return [file.name for file in tmp_path.iterdir() if file.is_file() and text in file.read_bytes()]
+
+    async def use(house: House) -> None:
+        overwrite_what_is_deleted(house.database)
+        for size in (1, 500):
+            await house.publish(data="4111-1111-1111" * size, expires_at=house.clock() + 60)
+        await house.publish(data="4222-2222-2222")
+        assert files_with(b"4111-1111-1111")
+        house.clock.advance(60)
+        await house.keeping.erase()
+        assert not files_with(b"4111-1111-1111")
+        assert files_with(b"4222-2222-2222")
+
+    keep(use)
+
+
+def test_while_somebody_reads_it_is_tried_again(keep: Any) -> None:
+    async def use(house: House) -> None:
+        await house.publish(data="4111-1111-1111", expires_at=house.clock() + 60)
+        house.clock.advance(60)
+        reader = sqlite3.connect(str(house.database.url.database))
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        assert await house.keeping.erase() == 1
+        assert not house.keeping._is_clean
+        reader.close()
+        assert await house.keeping.erase() == 0
+        assert house.keeping._is_clean
 
     keep(use)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx2
 from fountain_common.testing import World, wait_until
 from standardwebhooks import Webhook
 
@@ -241,6 +242,55 @@ def test_a_callback_that_could_reach_inside_is_refused_with_the_reason(start: An
             assert response.status_code == 422, url
             assert response.json()["detail"].startswith("callback_url")
             assert reason in response.json()["detail"], url
+
+
+def test_deliveries_come_in_pages_and_by_status(start: Any, receiver: Any) -> None:
+    running = start()
+    receiver.answer = lambda headers, body: 500 if b'"bad"' in body else 200
+    running.subscribe(callback_url=receiver.url, schedule_seconds=[0])
+    for number in range(5):
+        running.publish("order.placed", f"s{number}", "bad" if number == 2 else "good")
+    wait_until(lambda: not running.deliveries(status="pending"), "all are done")
+    everything = [each["id"] for each in running.deliveries()]
+    found, cursor = [], None
+    with running.client() as client:
+        while cursor or not found:
+            params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = client.get("/subscriptions/hook/deliveries", params=params).json()
+            found += [each["id"] for each in page["items"]]
+            cursor = page["next"]
+        for wrong in ({"status": "lost"}, {"limit": 0}, {"cursor": "x"}):
+            assert client.get("/subscriptions/hook/deliveries", params=wrong).status_code in (400, 422)
+    assert found == everything
+    assert len(found) == 5
+    assert [each["status"] for each in running.deliveries(status="dead")] == ["dead"]
+
+
+def test_whom_an_event_was_for_is_not_told_to_others_who_see_the_delivery(start: Any) -> None:
+    world = World()
+    world.serve("two-factor", lambda _request: httpx2.Response(200, json={}))
+    running = start(world)
+    running.subscribe(service="two-factor")
+    event = running.publish("order.placed", "private", recipient="two-factor")
+    wait_until(lambda: running.deliveries(status="delivered"), "it is delivered")
+    [seen] = running.deliveries()
+    assert [seen[name] for name in ("event_id", "source", "type", "subject")] == [None] * 4
+    [own] = running.deliveries(subject="two-factor", roles=["admin"])
+    assert (own["event_id"], own["subject"]) == (event["id"], "private")
+
+
+def test_what_retention_has_removed_cannot_be_delivered_again(start: Any, receiver: Any) -> None:
+    running = start(retention=">=0s", retained_per_type=0, retention_interval_seconds=0.1)
+    running.subscribe(callback_url=receiver.url)
+    event = running.publish("order.placed")
+    wait_until(lambda: running.deliveries(status="delivered"), "it is delivered")
+    with running.client() as client:
+        path = f"/notifications/{event['id']}"
+        wait_until(lambda: client.get(path).status_code == 404, "it is removed")
+        delivery = running.deliveries()[0]["id"]
+        assert client.post(f"/deliveries/{delivery}/redeliver").status_code == 409
+        assert client.post("/deliveries/999999/redeliver").status_code == 404
+        assert client.post("/deliveries/x/redeliver").status_code == 400
 
 
 def test_strangers_cannot_change_a_subscription(start: Any, receiver: Any) -> None:
