@@ -5,7 +5,8 @@
     backup --to FILE [--store NAME=PATH ...]      while everything runs
     restore --from FILE [--store NAME=PATH ...]   onto an empty machine, with the secrets manager stopped
     recover-admin       a new admin key into the admin's volume, while everything runs
-    rekey               a new key-encryption key, with the secrets manager stopped
+    rekey [--from PROVIDER]   a new key-encryption key, with the secrets manager stopped; from another
+                        provider than the settings name now
     accept-audit-head   go on behind an audit head that was altered, which stays on record
     accept-rows         take identities, keys and grants as they are, after older ones were put back
 
@@ -38,7 +39,7 @@ from secrets_manager.core import MIGRATIONS
 from secrets_manager.kek import KeyRefusedError
 from secrets_manager.kek_provider import key_encryption_key
 from secrets_manager.keyring import Keyring, Ring
-from secrets_manager.keyring_store import load_keyring, rotate_key_encryption_key
+from secrets_manager.keyring_store import load_keyring, move_key_ring, rotate_key_encryption_key
 from secrets_manager.sealed_columns import SEALED
 from secrets_manager.sealed_stream import MIN_PASSPHRASE, DigestingWriter, NotOpenedError
 from secrets_manager.settings import Settings
@@ -61,8 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name)
         command.add_argument(option, dest="file", type=Path, required=True)
         command.add_argument("--store", action="append", default=[], metavar="NAME=PATH", type=_store)
-    for name in ("recover-admin", "rekey", "accept-audit-head", "accept-rows"):
+    for name in ("recover-admin", "accept-audit-head", "accept-rows"):
         commands.add_parser(name)
+    providers = ("file", "openbao-transit")
+    commands.add_parser("rekey").add_argument("--from", dest="provider", choices=providers)
     given = parser.parse_args(arguments)
     settings = load(Settings)
     work = {
@@ -161,16 +164,18 @@ async def _recover_admin(settings: Settings, given: argparse.Namespace) -> str:
 
 
 async def _rekey(settings: Settings, given: argparse.Namespace) -> str:
-    del given
+    moves = given.provider not in (None, settings.kek_provider)
 
     async def work(database: Database, keyring: Keyring) -> str:
         kek, columns = key_encryption_key(settings), (SEALED_SECRETS, *SEALED)
         async with _alone(database, settings):
-            count = await rotate_key_encryption_key(database, kek, keyring, columns)
-            await recovery.note(database, keyring, "kek:rotate", {"rewrapped": count})
+            replace = move_key_ring if moves else rotate_key_encryption_key
+            count = await replace(database, kek, keyring, columns)
+            detail = {"rewrapped": count, "provider": settings.kek_provider}
+            await recovery.note(database, keyring, "kek:rotate", detail)
         return f"The key-encryption key is replaced; {count} values were wrapped anew. Back up the new one."
 
-    return await _opened(settings, work)
+    return await _opened(settings, work, given.provider)
 
 
 async def _accept_audit_head(settings: Settings, given: argparse.Namespace) -> str:
@@ -194,14 +199,16 @@ async def _accept_rows(settings: Settings, given: argparse.Namespace) -> str:
     return await _opened(settings, work)
 
 
-async def _opened(settings: Settings, work: Callable[[Database, Keyring], Awaitable[str]]) -> str:
+async def _opened(
+    settings: Settings, work: Callable[[Database, Keyring], Awaitable[str]], provider: str | None = None
+) -> str:
     if not settings.database_url and not _embedded(settings).exists():
         raise NotDoneError(
             f"There is no database at {_embedded(settings)}. Is FOUNTAIN_DATA_DIR the right one?"
         )
     database = Database(settings.effective_database_url, password=settings.database_password)
     try:
-        keyring = await load_keyring(database, key_encryption_key(settings))
+        keyring = await load_keyring(database, key_encryption_key(settings, provider))
         if keyring is None:
             raise NotDoneError("The database is empty. Start the secrets manager once.")
         return await work(database, keyring)

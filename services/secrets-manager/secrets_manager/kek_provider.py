@@ -5,9 +5,9 @@ from secrets_manager.kek_transit import TransitKey
 from secrets_manager.settings import Settings
 
 
-def key_encryption_key(settings: Settings) -> KeyEncryptionKey:
-    """Return the provider that the settings name."""
-    if settings.kek_provider == "openbao-transit":
+def key_encryption_key(settings: Settings, provider: str | None = None) -> KeyEncryptionKey:
+    """Return this provider, or the one that the settings name."""
+    if (provider or settings.kek_provider) == "openbao-transit":
         return TransitKey(
             settings.openbao_address,
             settings.openbao_key_name,

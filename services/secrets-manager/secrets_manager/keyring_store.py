@@ -69,6 +69,26 @@ async def rotate_key_encryption_key(
     is stored, and running it again finishes the work: old keys are dropped only when nothing needs them.
     """
     await asyncio.to_thread(kek.add_key)
+    return await _wrap_anew(database, kek, keyring, columns)
+
+
+async def move_key_ring(
+    database: Database, kek: KeyEncryptionKey, keyring: Keyring, columns: Sequence[SealedColumn]
+) -> int:
+    """Have another provider's key wrap the key ring from now on, and re-wrap every data key; return how many
+    there were.
+
+    Killed anywhere, either provider's key opens what is stored. If it is the new one's already, replacing
+    that key finishes the work.
+    """
+    if not await asyncio.to_thread(kek.exists):
+        await asyncio.to_thread(kek.create)
+    return await _wrap_anew(database, kek, keyring, columns)
+
+
+async def _wrap_anew(
+    database: Database, kek: KeyEncryptionKey, keyring: Keyring, columns: Sequence[SealedColumn]
+) -> int:
     await _store(database, kek, keyring, keyring.ring.with_new_key())
     rewrapped = 0
     # Again, until there is nothing: somebody may have sealed with the key before just before the ring

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from fountain_common.auth import Caller
 from fountain_common.db import Database
-from fountain_common.errors import Conflict
+from fountain_common.errors import Conflict, Unavailable
+from fountain_common.logging import get_logger
 from fountain_common.outbox import OutboxDispatcher, Publish, PublishAll
 from fountain_common.requests import current
 from prometheus_client import CollectorRegistry
@@ -19,7 +20,7 @@ from secrets_manager.changes import Changes
 from secrets_manager.driver import Driver
 from secrets_manager.holders import Presence
 from secrets_manager.intents import Intent
-from secrets_manager.kek import KeyEncryptionKey
+from secrets_manager.kek import KeyEncryptionKey, KeyRefusedError
 from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import SealedColumn, rotate_key_encryption_key
 from secrets_manager.rotating import Rotating
@@ -89,8 +90,11 @@ class SecretsParts:
             self.changes.changed(service_name, self.clock())
 
     async def rotate_key_encryption_key(self, caller: Caller) -> int:
-        """Replace the key-encryption key and wrap every data key anew; return how many. Conflict while one
-        runs.
+        """Replace the key-encryption key and wrap every data key anew; return how many.
+
+        Raises:
+            Conflict: one runs already.
+            Unavailable: the key's provider does not answer; what is stored opens as before.
         """
         if self._rewrapping:
             raise Conflict("The key-encryption key is being replaced already.")
@@ -102,6 +106,12 @@ class SecretsParts:
                 caller=caller, action="kek:rotate", target="key-encryption-key", request=current()
             )
             return await rotate_key_encryption_key(self.database, self.kek, self.keyring, self.sealed)
+        except KeyRefusedError as failure:
+            get_logger().error("key_encryption_key_not_replaced", reason=str(failure))
+            raise Unavailable(
+                "The key-encryption key cannot be replaced now; the log says why. Everything that is stored "
+                "opens as before. Do it again to finish."
+            ) from failure
         finally:
             self._rewrapping = False
 

@@ -14,7 +14,9 @@ router = APIRouter(tags=["Keys"])
 
 
 @router.post(
-    "/key-encryption-key/rotate", summary="Rotate the key-encryption key", responses=problem_responses(409)
+    "/key-encryption-key/rotate",
+    summary="Rotate the key-encryption key",
+    responses=problem_responses(409, 503),
 )
 async def rotate_key_encryption_key(
     caller: Annotated[Caller, requires(Permission.KEK_ROTATE)], parts: Parts

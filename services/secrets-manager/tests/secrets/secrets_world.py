@@ -20,7 +20,7 @@ from fountain_common.errors import Unauthenticated
 from fountain_common.logging import configure
 from secrets_manager.audit import Audit
 from secrets_manager.holders import Presence
-from secrets_manager.kek import FileKey
+from secrets_manager.kek import FileKey, KeyEncryptionKey
 from secrets_manager.keyring_store import create_keyring, load_keyring
 from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.routes import ROUTERS
@@ -72,7 +72,7 @@ class World:
     db: Database
     clock: Clock
     events: list[dict[str, Any]]
-    kek: FileKey
+    kek: KeyEncryptionKey
     notification_is_up: bool = True
     tell: Callable[[dict[str, Any]], None] | None = None
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
@@ -171,6 +171,7 @@ async def world(
     clock: Clock | None = None,
     ttl: float = 90.0,
     url: str | None = None,
+    kek: KeyEncryptionKey | None = None,
     opened: Callable[["World"], None] | None = None,
 ) -> AsyncIterator[World]:
     """Start on the state in `folder`, as the service does."""
@@ -182,7 +183,7 @@ async def world(
         configure(settings, log)
         db = Database(url or f"sqlite:///{folder}/secrets_manager.db")
         stack.push_async_callback(db.close)
-        kek = FileKey(settings.kek_file)
+        kek = kek or FileKey(settings.kek_file)
         keyring = await load_keyring(db, kek)
         db.migrate(MIGRATIONS)
         keyring = keyring or await create_keyring(db, kek)

