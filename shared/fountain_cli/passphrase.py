@@ -3,9 +3,8 @@
 import sys
 from typing import TextIO
 
-import typer
-
 from fountain_cli.exits import USAGE, CommandError
+from fountain_cli.screen import ask
 
 SHORTEST = 12
 
@@ -18,7 +17,7 @@ def passphrase(source: TextIO | None = None, *, twice: bool = False) -> str:
     """
     source = source or sys.stdin
     if source.isatty():
-        given = typer.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=twice, err=True)
+        given = ask("Passphrase of the backup", twice=twice)
     else:
         given = source.readline().rstrip("\r\n")
     if len(given) < SHORTEST:
@@ -27,4 +26,4 @@ def passphrase(source: TextIO | None = None, *, twice: bool = False) -> str:
             "fountain backup --to FILE < passphrase-file",
             USAGE,
         )
-    return str(given)
+    return given

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fountain_cli import moments
+from fountain_cli.exits import INTERRUPTED
 
 # A pipe has no width of its own; eighty columns would cut what is in it.
 out = Console(width=None if sys.stdout.isatty() else 200)
@@ -101,6 +102,19 @@ def size(count: int) -> str:
             return f"{shown:.0f} {unit}" if unit == "bytes" else f"{shown:.1f} {unit}"
         shown /= 1024
     return f"{shown:.1f} GiB"
+
+
+def ask(question: str, *, twice: bool = False) -> str:
+    """Ask at the terminal for what is not to be seen; `twice` where a misspelt one would be found out late.
+
+    Raises:
+        typer.Exit: there was no answer.
+    """
+    try:
+        return str(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
+    except typer.Abort:
+        sys.stderr.write("\n")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def say(message: str) -> None:

@@ -7,6 +7,7 @@ from typing import TextIO
 
 import typer
 
+from fountain_cli import screen
 from fountain_cli.exits import USAGE, CommandError
 
 ASK = typer.Option("--ask", metavar="KEY", help="Ask for this key's value; may be repeated.")
@@ -27,7 +28,7 @@ def given(ask: Sequence[str], *, stdin: bool, source: TextIO | None = None) -> d
     if stdin:
         return _object(source.read())
     if source.isatty():
-        return {name: typer.prompt(f"Value of {name}", hide_input=True, err=True) for name in ask}
+        return {name: screen.ask(f"Value of {name}") for name in ask}
     lines = {name: source.readline().rstrip("\r\n") for name in ask}
     if empty := [name for name, value in lines.items() if not value]:
         raise CommandError(f"Standard input has no line with a value for {', '.join(empty)}.", USAGE)

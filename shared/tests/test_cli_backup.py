@@ -3,13 +3,15 @@
 import hashlib
 import io
 import os
+import pty
 import resource
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from fountain_cli.exits import CONFLICT, REFUSED, USAGE, CommandError
+from fountain_cli.exits import CONFLICT, INTERRUPTED, REFUSED, USAGE, CommandError
 from fountain_cli.passphrase import passphrase
 from fountain_cli.stack import Errand
 from fountain_cli.transfer import bring, fetch
@@ -120,3 +122,27 @@ def test_what_cannot_be_done_is_said_before_anything_is_asked(
     assert (done.returncode, done.stdout) == (status, "")
     assert said in done.stderr
     assert (tmp_path / "there").read_bytes() == b""
+
+
+def test_a_passphrase_is_asked_for_twice_without_being_shown_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "fountain_cli", "backup", "--to", str(tmp_path / "b")]
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(command[0], command, environment)
+    shown = b""
+
+    def read_until(what: bytes) -> None:
+        nonlocal shown
+        while what not in shown:
+            assert select.select([terminal], [], [], 30)[0], shown
+            shown += os.read(terminal, 1024)
+
+    read_until(b"Passphrase of the backup: ")  # with its blank: behind it nothing typed is shown
+    os.write(terminal, PASSPHRASE.encode() + b"\n")
+    read_until(b"Repeat for confirmation: ")
+    os.write(terminal, b"\x03")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == INTERRUPTED
+    os.close(terminal)
+    assert PASSPHRASE.encode() not in shown
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from fountain_cli import keys
 from fountain_cli.api import Api
 from fountain_cli.connection import connect, place
 from fountain_cli.exits import NOT_FOUND, USAGE, CommandError
-from fountain_cli.screen import AsJson, as_json, say
+from fountain_cli.screen import AsJson, as_json, ask, say
 from fountain_cli.teaching import command
 
 
@@ -47,11 +47,7 @@ def login() -> None:
     machine.
     """
     where = place()
-    key = (
-        typer.prompt(f"API key for {where.issuer}", hide_input=True, err=True)
-        if sys.stdin.isatty()
-        else sys.stdin.read()
-    ).strip()
+    key = (ask(f"API key for {where.issuer}") if sys.stdin.isatty() else sys.stdin.read()).strip()
     if not key.startswith("fnt_") or not key.isascii() or not key.isprintable():
         raise CommandError("That is no API key: one begins with fnt_.", USAGE)
     with Api(key, where.open_client) as api:
