@@ -24,7 +24,7 @@ def test_ports_come_from_the_environment() -> None:
 
 @pytest.mark.parametrize("raw", ["0", "65536", "http", "-1"])
 def test_what_is_no_port_is_refused_by_its_name(raw: str) -> None:
-    with pytest.raises(ValueError, match="FOUNTAIN_HTTP_PORT"):
+    with pytest.raises(StackError, match="FOUNTAIN_HTTP_PORT"):
         Ports.from_environment({"FOUNTAIN_HTTP_PORT": raw})
 
 

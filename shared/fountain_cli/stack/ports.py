@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fountain_cli.stack.face import StackError
 from fountain_cli.stack.layout import Service
 
 DEFAULT_HTTP = 8080
@@ -38,13 +39,13 @@ class Ports:
         """Read `FOUNTAIN_HTTP_PORT`, `FOUNTAIN_HTTPS_PORT` and `FOUNTAIN_PORT_GATEWAY_LOOKUP` ...
 
         Raises:
-            ValueError: one of them is not a port.
+            StackError: one of them is not a port.
         """
 
         def port(name: str, default: int) -> int:
             raw = environment.get(name) or str(default)
             if not raw.isdecimal() or not 1 <= int(raw) <= 65535:
-                raise ValueError(f"{name} must be a port between 1 and 65535.")
+                raise StackError(f"{name} must be a port between 1 and 65535.")
             return int(raw)
 
         return cls(
