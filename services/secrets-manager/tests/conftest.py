@@ -4,6 +4,7 @@ A real database, real keys, and neighbours who answer without a network.
 """
 
 import importlib
+import io
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +18,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from fountain_common.connections import Connections
+from secrets_manager import admin
 from secrets_manager.settings import Settings
+
+PASSPHRASE = "correct horse battery staple"
 
 
 @dataclass
@@ -140,3 +144,18 @@ def start() -> Iterator[Callable[..., Running]]:
 @pytest.fixture
 def running(start: Callable[..., Running], settings: Settings) -> Running:
     return start(settings)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command as in a shell: settings from the environment, the passphrase on standard input."""
+
+    def run(settings, *arguments, passphrase=PASSPHRASE):
+        for name in ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file"):
+            monkeypatch.setenv(f"FOUNTAIN_{name.upper()}", str(getattr(settings, name)))
+        monkeypatch.setattr("sys.stdin", io.StringIO(passphrase + "\n"))
+        code = admin.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return code, output.out + output.err
+
+    return run

@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import hashlib
-import io
 import json
 import os
 import sqlite3
@@ -11,25 +10,8 @@ import subprocess
 import sys
 
 import pytest
-from secrets_manager import admin
+from conftest import PASSPHRASE
 from secrets_manager.kek import KeyRefusedError
-
-PASSPHRASE = "correct horse battery staple"
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run a command as in a shell: settings from the environment, the passphrase on standard input."""
-
-    def run(settings, *arguments, passphrase=PASSPHRASE):
-        for name in ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file"):
-            monkeypatch.setenv(f"FOUNTAIN_{name.upper()}", str(getattr(settings, name)))
-        monkeypatch.setattr("sys.stdin", io.StringIO(passphrase + "\n"))
-        code = admin.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return code, output.out + output.err
-
-    return run
 
 
 def values(running, name="notification"):
