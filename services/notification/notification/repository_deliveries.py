@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fountain_common.db import notify
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -118,18 +118,13 @@ def bring_forward(session: Session, seconds: float, now: float) -> None:
 def heads(session: Session, subscription: str, limit: int) -> list[Head]:
     """Answer the earliest pending delivery of each subject, the earliest first, at most `limit` of them."""
     earliest = (
-        select(deliveries.c.subject, func.min(deliveries.c.position).label("position"))
+        select(func.min(deliveries.c.position))
         .where(deliveries.c.subscription == subscription, deliveries.c.status == "pending")
         .group_by(deliveries.c.subject)
-        .subquery()
     )
     query = (
         select(*_HEAD)
-        .join(
-            earliest,
-            and_(deliveries.c.subject == earliest.c.subject, deliveries.c.position == earliest.c.position),
-        )
-        .where(deliveries.c.subscription == subscription)
+        .where(deliveries.c.subscription == subscription, deliveries.c.position.in_(earliest))
         .order_by(deliveries.c.position)
         .limit(limit)
     )
@@ -191,7 +186,15 @@ def record(
 def list_deliveries(
     session: Session, subscription: str, status: str | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Answer deliveries, the newest first, each with its event's names and its attempts."""
+    """Answer deliveries, those of the newest events first, each with its event's names and its attempts.
+
+    Args:
+        session: any.
+        subscription: its name.
+        status: only those.
+        before: only those of events at smaller positions.
+        limit: at most so many.
+    """
     query = (
         select(deliveries, events.c.id.label("event_id"), events.c.source, events.c.type, events.c.recipient)
         .join(events, events.c.position == deliveries.c.position, isouter=True)
@@ -200,8 +203,8 @@ def list_deliveries(
     if status is not None:
         query = query.where(deliveries.c.status == status)
     if before is not None:
-        query = query.where(deliveries.c.id < before)
-    rows = session.execute(query.order_by(deliveries.c.id.desc()).limit(limit)).mappings().all()
+        query = query.where(deliveries.c.position < before)
+    rows = session.execute(query.order_by(deliveries.c.position.desc()).limit(limit)).mappings().all()
     tried = _attempts_of(session, [row["id"] for row in rows])
     return [{**row, "tried": tried.get(row["id"], [])} for row in rows]
 

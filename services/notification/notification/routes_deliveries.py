@@ -30,8 +30,8 @@ async def list_of_deliveries(
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 50,
     cursor: Annotated[str | None, Query(max_length=20, description="From `next` of the page before.")] = None,
 ) -> DeliveryPage:
-    """Answer deliveries, the newest first, with every attempt. What a receiver answered is shown to whoever
-    owned the subscription then, and to nobody else.
+    """Answer deliveries, the newest events first, with every attempt. What a receiver answered is shown to
+    whoever owned the subscription then, and to nobody else.
     """
     await board_of(request).subscriptions.get(name)
     before = _number(cursor) if cursor is not None else None
@@ -40,7 +40,7 @@ async def list_of_deliveries(
     )
     page = found[:limit]
     items = [_delivery(row, caller.subject) for row in page]
-    return DeliveryPage(items=items, next=str(page[-1]["id"]) if len(found) > limit else None)
+    return DeliveryPage(items=items, next=str(page[-1]["position"]) if len(found) > limit else None)
 
 
 @router.post(

@@ -1,10 +1,13 @@
 """The courier of one subscription, with more to do than it holds in memory."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from fountain_common.breaker import FAILURES
 from fountain_common.db import Database
+from fountain_common.testing import FakeClock
 from notification import repository_deliveries as queue
 from notification.board import MIGRATIONS
 from notification.courier import Courier, Terms
@@ -30,11 +33,17 @@ class Receiver:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.arrived = asyncio.Event()
+        self.status = 200
 
     async def send(self, headers: Mapping[str, str], _body: bytes) -> Answer:
         self.ids.append(headers["webhook-id"])
         self.arrived.set()
-        return Answer(200)
+        return Answer(self.status)
+
+    async def until(self, true: Callable[[], object]) -> None:
+        while not true():
+            await self.arrived.wait()
+            self.arrived.clear()
 
     async def close(self) -> None:
         pass
@@ -44,7 +53,13 @@ async def disabled() -> None:
     pass
 
 
-def _deliver(folder: Path, use: Callable[[Receiver, asyncio.Event], Awaitable[None]]) -> None:
+def _deliver(
+    folder: Path,
+    use: Callable[[Receiver, asyncio.Event], Awaitable[None]],
+    *,
+    status: int = 200,
+    clock: Callable[[], float] = time.time,
+) -> None:
     async def live() -> None:
         database = Database(f"sqlite:///{folder / 'log.db'}")
         database.migrate(MIGRATIONS)
@@ -58,10 +73,11 @@ def _deliver(folder: Path, use: Callable[[Receiver, asyncio.Event], Awaitable[No
         due = [queue.Due(position, f"s{position}") for position in range(1, 26)]
         await database.write(lambda session: queue.enqueue(session, "hook", due, 0))
         receiver, room = Receiver(), asyncio.Event()
+        receiver.status = status
         courier = Courier(
             HOOK, receiver, Terms((0,), 2, 60), database,
             open_secret=lambda _: SECRET, epoch=log.epoch, metrics=DeliveryMetrics.of(CollectorRegistry()),
-            on_disabled=disabled, on_room=room.set, max_lanes=6,
+            on_disabled=disabled, on_room=room.set, max_lanes=6, clock=clock,
         )  # fmt: skip
         courier.start()
         try:
@@ -77,10 +93,24 @@ def _deliver(folder: Path, use: Callable[[Receiver, asyncio.Event], Awaitable[No
 
 def test_more_subjects_than_it_holds_are_all_delivered(tmp_path: Path) -> None:
     async def use(receiver: Receiver, room: asyncio.Event) -> None:
-        while len(receiver.ids) < 25:
-            await receiver.arrived.wait()
-            receiver.arrived.clear()
+        await receiver.until(lambda: len(receiver.ids) >= 25)
         assert len(set(receiver.ids)) == 25
         await room.wait()
 
     _deliver(tmp_path, use)
+
+
+def test_a_receiver_that_is_away_is_left_alone_and_an_answer_of_500_is_not_being_away(tmp_path: Path) -> None:
+    async def away(receiver: Receiver, _room: asyncio.Event) -> None:
+        await receiver.until(lambda: len(receiver.ids) >= FAILURES)
+        # With the clock standing still the circuit stays open: only what was under way may still come.
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert len(receiver.ids) <= FAILURES + 1
+
+    async def troubled(receiver: Receiver, _room: asyncio.Event) -> None:
+        await receiver.until(lambda: len(set(receiver.ids)) == 25)
+
+    for folder, status, use in (("away", 503, away), ("troubled", 500, troubled)):
+        (tmp_path / folder).mkdir()
+        _deliver(tmp_path / folder, use, status=status, clock=FakeClock())
