@@ -125,10 +125,14 @@ def test_it_is_on_the_portal_and_in_the_catalog(steward: Steward, guest: Guest) 
     assert NAME in {item["service_name"] for item in listed["services"]}
 
 
-def test_its_name_is_unknown_two_seconds_after_it_was_asked_to_stop(newcomer: Newcomer, guest: Guest) -> None:
+def test_its_name_is_unknown_two_seconds_after_it_was_asked_to_stop_whatever_it_still_answers(
+    steward: Steward, newcomer: Newcomer, guest: Guest
+) -> None:
     # The last test that needs this one.
-    guest.ask_to_stop()
-    poll_until(newcomer.is_unknown, f"{NAME} is unknown", _SEEN_SECONDS)
+    with steward.stack.client(NAME).stream("GET", "/entries", headers=steward.headers(NAME)) as stream:
+        assert next(stream.iter_lines()) == "reading"
+        guest.ask_to_stop()
+        poll_until(newcomer.is_unknown, f"{NAME} is unknown", _SEEN_SECONDS)
     assert guest.ended() == 0
 
 

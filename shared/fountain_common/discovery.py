@@ -14,6 +14,8 @@ __all__ = ["GATEWAY", "Directory", "Discovery", "GatewayDirectory", "Instance", 
 FRESH_SECONDS = 10.0
 FAILED_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 0.5
+FIRST_PAUSE_SECONDS, PATIENCE_SECONDS = 0.05, 5.0
+"""A gateway that has just gone is probably being started again."""
 
 
 class _Entry:
@@ -37,12 +39,14 @@ class Discovery:
 
     An answer is ten seconds fresh; after that it is still given, while it is asked for again behind the
     caller's back: a service that was found once stays found through an outage of the gateway. Instances take
-    turns; one that failed is passed over for five seconds as long as there is another.
+    turns; one that failed is passed over for five seconds as long as there is another. One that was never
+    found is asked for until the gateway has been away for `patience` seconds.
 
     Args:
         directory: who is asked.
         fixed: addresses that are settings, by name.
         monotonic: seconds.
+        patience: seconds.
     """
 
     def __init__(
@@ -51,12 +55,14 @@ class Discovery:
         fixed: Mapping[str, str] | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._directory, self._monotonic = directory, monotonic
+        self._directory, self._monotonic, self._patience = directory, monotonic, patience
         self._fixed = {name: url.rstrip("/") for name, url in (fixed or {}).items()}
         self._entries: dict[str, _Entry] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, float] = {}
+        self._away_since = 0.0
         self.healthy = True
 
     def __repr__(self) -> str:
@@ -140,12 +146,20 @@ class Discovery:
         task.add_done_callback(_retrieve)
 
     async def _ask(self, name: str) -> None:
-        task = self._asking.get(name) or self._begin(name)
-        try:
-            await asyncio.shield(task)
-        except Problem:
-            if name not in self._entries:
-                raise
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            task = self._asking.get(name) or self._begin(name)
+            try:
+                await asyncio.shield(task)
+                return
+            except Problem as error:
+                if name in self._entries:
+                    return
+                away = asyncio.get_running_loop().time() - self._away_since
+                if isinstance(error, NotFound) or away >= self._patience:
+                    raise
+            await asyncio.sleep(pause * (0.5 + 0.5 * random.random()))  # noqa: S311 - spreads load
+            pause = min(ASK_AGAIN_SECONDS, pause * 2)
 
     def _begin(self, name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(self._fetch(name))
@@ -164,6 +178,7 @@ class Discovery:
         except Problem as error:
             if self.healthy:
                 get_logger().warning("lookup_failed", looked_up=name, reason=error.detail)
+                self._away_since = asyncio.get_running_loop().time()
             self.healthy = False
             if entry is not None:
                 entry.fresh_until = self._monotonic() + 1.0

@@ -37,6 +37,7 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 1.0
 ATTEMPT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 75
+WITHDRAW_SECONDS = 5.0
 _BACKLOG = 2048
 
 TLS = ssl.SSLContext | Callable[[], ssl.SSLContext]
@@ -205,13 +206,14 @@ class _Server(uvicorn.Server):
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        drain = getattr(self.platform, "drain", None)
+        # The lease is given up now, and not once the last open answer has ended: it could lead nobody here.
+        withdraw = getattr(self.platform, "withdraw", None)
         try:
-            if drain is not None:
-                async with asyncio.timeout(3):
-                    await drain()
+            if withdraw is not None:
+                async with asyncio.timeout(WITHDRAW_SECONDS):
+                    await withdraw()
         except TimeoutError:
-            get_logger().warning("drain_took_too_long")
+            get_logger().warning("withdrawal_took_too_long")
         finally:
             self.should_exit = True
 
