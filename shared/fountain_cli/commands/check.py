@@ -17,7 +17,7 @@ from fountain_cli.conformance import Keeper, Outcome, Platform, Target, Tokens
 from fountain_cli.conformance import check as examine
 from fountain_cli.connection import connect, here, remote_domain
 from fountain_cli.exits import FAILED, NOT_FOUND, USAGE, CommandError, leave
-from fountain_cli.screen import AsJson, as_json, say, table
+from fountain_cli.screen import AsJson, as_json, err, say, table
 from fountain_cli.stack import ComposeStack, LocalStack, StackError, edge
 from fountain_cli.stack.layout import repository
 from fountain_cli.teaching import command
@@ -123,7 +123,8 @@ def _of_platform(what: str | None, name: str | None, *, rotate: bool, restart: b
             assert service is not None  # noqa: S101 - for the type checker; `what` or a name of the catalog
             with _target(api, powerless, service, what if name else None, keeper) as parts:
                 target = Target(**parts, may_rotate=rotate, may_restart=restart)
-                found[what if name and what else service] = examine(target)
+                with err.status(f"Checking {service}"):
+                    found[what if name and what else service] = examine(target)
         return found
 
 

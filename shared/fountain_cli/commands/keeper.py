@@ -71,16 +71,17 @@ def restore(
             CONFLICT,
         )
     try:
-        with source.open("rb") as file:
-            secret = passphrase()
+        file = source.open("rb")
+    except OSError as error:
+        raise CommandError(f"{source} cannot be read: {error.strerror}.", REFUSED) from None
+    with file:
+        secret, whole = passphrase(), size(source.stat().st_size)
+        with err.status("Making the places for keys and data") as status:
             stack.prepare()
             errand = stack.errand("restore", "--from", "-", stores=True, terminal=False)
-            with err.status("Restoring") as status:
-                found = bring(
-                    errand, secret, file, lambda done: status.update(f"Restoring: {size(done)} read")
-                )
-    except OSError as error:
-        raise CommandError(f"{source} cannot be read: {error.strerror or error}.", REFUSED) from None
+            found = bring(
+                errand, secret, file, lambda done: status.update(f"Restoring: {size(done)} of {whole}")
+            )
     if json:
         as_json(found)
         return

@@ -9,7 +9,7 @@ from fountain_cli.api import ISSUER
 from fountain_cli.arguments import Limit, Service
 from fountain_cli.connection import connect
 from fountain_cli.exits import USAGE, CommandError
-from fountain_cli.screen import AsJson, as_json, fields, moment, say, table
+from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
 from fountain_cli.teaching import command
 
 app = typer.Typer(help="Secrets of services, and new values for them.", no_args_is_help=True)
@@ -104,7 +104,7 @@ def rotate(
         body["newSecrets"] = new
     if immediate:
         body["immediate"] = True
-    with connect() as api:
+    with connect() as api, err.status("Waiting until every instance accepts the new version"):
         found = api.call(ISSUER, "POST", f"/secrets/{service}/rotate", json=body)
     found.pop("secrets", None)  # nobody asked to see them
     if json:

@@ -305,7 +305,7 @@ class ComposeStack:
     def prepare(self) -> None:
         """Make the containers without starting them: a volume takes its owner from their images."""
         self._environment |= build_environment(self.root, self.state, self._environment)
-        self._run("create", "--no-recreate", quiet=False)
+        self._run("create", "--no-recreate")
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
         """Answer how a command of the Secrets Manager is run beside its database, in a container."""
