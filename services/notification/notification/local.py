@@ -60,6 +60,7 @@ class LocalFeed:
         removed = log.removed_through(wanted)
         start = resume(last_event_id, epoch=log.epoch, latest=log.latest, removed_through=removed)
         reader = self._board.streams.join(self._caller, wanted, start.after)
+        reader.told_gone = removed
         try:
             async with aclosing(self._arrivals(reader, gap=start.gap)) as arrivals:
                 yield arrivals
@@ -67,9 +68,9 @@ class LocalFeed:
             self._board.streams.leave(reader)
 
     async def _arrivals(self, reader: Reader, *, gap: bool) -> AsyncGenerator[Arrival, None]:
-        log, told_gone = self._board.log, self._board.log.removed_through(reader.wanted)
+        log = self._board.log
         if gap:
-            yield Arrival(f"{log.epoch}-{reader.position}", None)
+            yield Arrival(f"{log.epoch}-{reader.position}", None, is_gap=True)
         while not reader.ended:
             reader.sent_at = time.monotonic()
             if reader.position >= log.latest:
@@ -77,9 +78,9 @@ class LocalFeed:
                 continue
             found, through = await log.after(reader.position, reader.wanted, _BATCH)
             gone = log.removed_through(reader.wanted)
-            if gone > max(reader.position, told_gone):
-                told_gone = gone
-                yield Arrival(f"{log.epoch}-{reader.position}", None)
+            if gone > max(reader.position, reader.told_gone):
+                reader.told_gone = gone
+                yield Arrival(f"{log.epoch}-{reader.position}", None, is_gap=True)
             for event in found:
                 yield Arrival(f"{log.epoch}-{event.position}", Event.model_validate(orjson.loads(event.body)))
             reader.position = through

@@ -61,6 +61,7 @@ class EventLog:
     ) -> None:
         self._database, self._clock, self._mark = database, clock, mark
         self._marked: Mark | None = None
+        self._mark_fails = False
         self.epoch = ""
         self.latest = 0
         self.tail = Tail()
@@ -105,9 +106,17 @@ class EventLog:
     async def remember(self) -> None:
         """Write down how far the log has come, if it has come farther."""
         mark = Mark(self.epoch, self.latest)
-        if self._mark is not None and mark != self._marked:
+        if self._mark is None or mark == self._marked:
+            return
+        try:
             await asyncio.to_thread(self._mark.write, mark)
-            self._marked = mark
+        except OSError as error:
+            # It is about older copies that are put back one day: no reason to take no events today.
+            if not self._mark_fails:
+                get_logger().error("log_position_not_written", reason=error.strerror)
+            self._mark_fails = True
+        else:
+            self._marked, self._mark_fails = mark, False
 
     def on_append(self, listener: Callable[[Sequence[Stored]], None]) -> None:
         """Have this called with each group of events, in the event loop, once they are durable; it must be
@@ -225,8 +234,5 @@ class EventLog:
         self._closed = True
         if self._appending is not None:
             await asyncio.gather(self._appending, return_exceptions=True)
-        try:
-            if self.epoch:
-                await self.remember()
-        except OSError as error:
-            get_logger().error("log_position_not_written", reason=error.strerror)
+        if self.epoch:
+            await self.remember()

@@ -81,3 +81,11 @@ def test_a_database_without_its_mark_begins_a_new_epoch(start: Any, tmp_path: Pa
     running.stop()
     (tmp_path / "data" / FILE_NAME).unlink()
     assert start(running.world).board.log.epoch != running.board.log.epoch
+
+
+def test_where_the_mark_cannot_be_written_events_are_taken_all_the_same(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "data" / "log-position.new").mkdir(parents=True)
+    running = start()
+    assert running.publish("order.placed")["position"]
+    running.stop()
+    assert not (tmp_path / "data" / FILE_NAME).exists()
