@@ -24,7 +24,9 @@ RECOVERY_SECONDS = 45.0
 LEAST_SHARE = 0.4
 """So much of all idempotent requests must have been judged ..."""
 LEAST_SHARE_OF_A_KIND = 0.15
-"""... and so much of each kind."""
+"""... and so much of each kind ..."""
+ENOUGH_TO_SHARE = 50
+"""... of which so many were sent: a share of a handful says nothing."""
 
 
 @dataclass
@@ -116,7 +118,7 @@ def too_little(found: Mapping[str, Tally]) -> list[str]:
     if judged < LEAST_SHARE * max(sent, 1):
         said.append(f"{judged} of {sent} idempotent requests were judged; {LEAST_SHARE:.0%} is the least.")
     for kind, one in sorted(idempotent.items()):
-        if one.judged < LEAST_SHARE_OF_A_KIND * one.sent:
+        if one.sent >= ENOUGH_TO_SHARE and one.judged < LEAST_SHARE_OF_A_KIND * one.sent:
             least = f"{LEAST_SHARE_OF_A_KIND:.0%} is the least"
             said.append(f"{one.judged} of {one.sent} requests to {kind} were judged; {least}.")
     return said

@@ -156,7 +156,8 @@ def test_a_request_that_failed_beside_a_healthy_instance_is_found() -> None:
 def test_a_run_that_judged_too_little_is_found() -> None:
     part = Part("consumer")
     broken = Judge([Trouble(part, Kind.STOP, 0.0, None, None)], {})
-    found = invariants.requests_answered(tallies([Request("look up", (part,), 100.0, 100.1)], broken))
+    requests = [Request("look up", (part,), 100.0, 100.1) for _ in range(5)]
+    found = invariants.requests_answered(tallies(requests, broken))
     assert {one.rule for one in found} == {"enough was judged"}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chaos.history import Request, Trouble
-from chaos.judging import RECOVERY_SECONDS, SETTLE_SECONDS, Judge, tallies, too_little
+from chaos.judging import ENOUGH_TO_SHARE, RECOVERY_SECONDS, SETTLE_SECONDS, Judge, tallies, too_little
 from chaos.schedule import Kind, Part
 
 EDGE, ONE, TWO = Part("caddy"), Part("consumer"), Part("consumer", 1)
@@ -89,14 +89,16 @@ def test_exclusions_are_counted_by_reason() -> None:
 
 
 def test_a_run_in_which_little_was_judged_has_shown_nothing() -> None:
-    requests = [request(failure="") for _ in range(10)]
+    requests = [request(failure="") for _ in range(ENOUGH_TO_SHARE)]
     all_excluded = tallies(requests, Judge([trouble(EDGE, 99, 101, 102)], INSTANCES))
     assert len(too_little(all_excluded)) == 2
     assert too_little(tallies(requests, Judge([], INSTANCES))) == []
 
 
 def test_a_kind_of_which_little_was_judged_is_named_although_the_others_were() -> None:
-    others = [Request("look up", (), 100.0, 100.1) for _ in range(100)]
-    found = tallies([request(), *others], Judge([trouble(EDGE, 99, 101, 102)], INSTANCES))
-    [said] = too_little(found)
+    others = [Request("look up", (), 100.0, 100.1) for _ in range(10 * ENOUGH_TO_SHARE)]
+    excluded = [request() for _ in range(ENOUGH_TO_SHARE)]
+    judge = Judge([trouble(EDGE, 99, 101, 102)], INSTANCES)
+    [said] = too_little(tallies([*excluded, *others], judge))
     assert "open a link" in said
+    assert too_little(tallies([*excluded[1:], *others], judge)) == []
