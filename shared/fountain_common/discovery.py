@@ -40,7 +40,7 @@ class Discovery:
     An answer is ten seconds fresh; after that it is still given, while it is asked for again behind the
     caller's back: a service that was found once stays found through an outage of the gateway. Instances take
     turns; one that failed is passed over for five seconds as long as there is another. One that was never
-    found is asked for until the gateway has been away for `patience` seconds.
+    found is asked for until the gateway, once it has answered at all, has been away for `patience` seconds.
 
     Args:
         directory: who is asked.
@@ -62,7 +62,8 @@ class Discovery:
         self._entries: dict[str, _Entry] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, float] = {}
-        self._away_since = 0.0
+        self._away_since = float("-inf")
+        self._met = False
         self.healthy = True
 
     def __repr__(self) -> str:
@@ -172,18 +173,19 @@ class Discovery:
         try:
             found = await self._directory.lookup(name, entry.lookup.etag if entry else None)
         except NotFound:
-            self.healthy = True
+            self.healthy = self._met = True
             self._entries.pop(name, None)
             raise
         except Problem as error:
             if self.healthy:
                 get_logger().warning("lookup_failed", looked_up=name, reason=error.detail)
-                self._away_since = asyncio.get_running_loop().time()
+                if self._met:
+                    self._away_since = asyncio.get_running_loop().time()
             self.healthy = False
             if entry is not None:
                 entry.fresh_until = self._monotonic() + 1.0
             raise
-        self.healthy = True
+        self.healthy = self._met = True
         if found is not None:
             if entry is None:
                 entry = self._entries[name] = _Entry(found)

@@ -149,15 +149,19 @@ async def test_a_service_that_has_gone_is_not_found_any_more(
 async def test_one_that_was_never_found_is_waited_for_while_the_gateway_is_started_again(
     discovery: Discovery, directory: Directory
 ) -> None:
+    directory.put("links", "http://l")
+    await discovery.resolve("links")
     directory.down = True
     looking = asyncio.create_task(discovery.resolve("stories"))
-    await settled(lambda: len(directory.asked) >= 2)
+    await settled(lambda: len(directory.asked) >= 3)
     directory.down = False
     assert await looking in {"http://a", "http://b", "http://c"}
 
 
 async def test_a_gateway_that_stays_away_is_not_waited_for_again_and_again(directory: Directory) -> None:
     discovery = Discovery(directory, patience=0.1)
+    with pytest.raises(NotFound):
+        await discovery.resolve("nobody")
     directory.down = True
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -166,6 +170,15 @@ async def test_a_gateway_that_stays_away_is_not_waited_for_again_and_again(direc
     with pytest.raises(Unavailable):
         await discovery.resolve("stories")
     assert len(directory.asked) == asked + 1
+
+
+async def test_a_gateway_that_never_answered_is_not_waited_for(
+    discovery: Discovery, directory: Directory
+) -> None:
+    directory.down = True
+    with pytest.raises(Unavailable):
+        await discovery.resolve("stories")
+    assert len(directory.asked) == 1
 
 
 async def test_many_who_look_for_one_name_ask_once(discovery: Discovery, directory: Directory) -> None:
