@@ -170,6 +170,8 @@ class ComposeStack:
         also = ["-f", str(self.root / "compose.observability.yaml")] if remove else []
         self._run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
         self.state.forget(self.project)
+        if remove:
+            self._cached_ca = None  # it went with its volume; the next edge makes another
 
     def scale(self, service: str, replicas: int) -> None:
         """Run so many containers of one service, and wait until they are healthy."""
