@@ -67,6 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for stub in stubs:
         stub.start()
     edge.start()
+    edge.await_sites()
     try:
         yield world
     finally:

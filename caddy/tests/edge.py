@@ -200,12 +200,15 @@ class Edge:
             20,
         )
         until(lambda: self.authority.exists(), "Caddy has its authority")
+        return self
+
+    def await_sites(self) -> None:
+        """Wait until every named site has its certificate; somebody has to answer behind each."""
         for host in (
             DOMAIN,
             *(f"{name}.{DOMAIN}" for name in ("gateway-lookup", "secrets-manager", "notification")),
         ):
             until(lambda host=host: self.get(host).status_code, f"there is a certificate for {host}")
-        return self
 
     def stop(self) -> None:
         if self.process is not None:

@@ -352,6 +352,36 @@ def test_requests_are_held_while_the_gateway_restarts(world: World, host: str) -
     assert held() == 200
 
 
+def test_without_the_gateway_a_restarted_edge_serves_the_named_sites_and_the_others_when_it_is_back(
+    world: World,
+) -> None:
+    """Open streams do not keep it from stopping, either."""
+    world.edge.get(f"shop.{DOMAIN}")
+    world.notification.released.clear()
+    headers = {"Host": f"notification.{DOMAIN}:{world.edge.https_port}"}
+    url = f"https://127.0.0.1:{world.edge.https_port}/stream"
+    with (
+        httpx2.Client(verify=world.edge.context(), trust_env=False, timeout=20) as client,
+        client.stream(
+            "GET", url, headers=headers, extensions={"sni_hostname": f"notification.{DOMAIN}"}
+        ) as answer,
+    ):
+        assert next(answer.iter_bytes()) == b"data: first\n\n"
+        began = time.monotonic()
+        world.edge.stop()
+        assert time.monotonic() - began < 12
+    world.notification.released.set()
+    world.gateway.stop()
+    world.edge.start()
+    for name in ("secrets-manager", "notification"):
+        until(lambda name=name: world.edge.get(f"{name}.{DOMAIN}").status_code == 200, f"{name} is served")  # type: ignore[misc]
+    # Its certificate is stored, and still nobody gets it who was not asked about.
+    with pytest.raises(httpx2.ConnectError):
+        world.edge.get(f"shop.{DOMAIN}")
+    world.gateway.start()
+    until(lambda: world.edge.get(f"shop.{DOMAIN}").status_code == 200, "the others are served again")
+
+
 def _in_background(call: Callable[[], int]) -> Callable[[], int]:
     from concurrent.futures import ThreadPoolExecutor
 

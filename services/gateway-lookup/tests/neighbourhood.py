@@ -150,6 +150,7 @@ class Neighbourhood:
         self.site = f"https://{DOMAIN}:{self.edge.https_port}"
         self._serve(instance(FOLDER, OpenWorld(), roles=None))
         self.edge.start()
+        self.edge.await_sites()
         stack.callback(self.edge.stop)
 
     def _serve(self, client: ServiceClient) -> None:
