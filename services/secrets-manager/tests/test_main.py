@@ -5,6 +5,7 @@ import base64
 import stat
 import time
 
+import httpx2
 import jwt
 import pytest
 from fountain_common.openapi import violations
@@ -207,6 +208,30 @@ def test_ten_thousand_wrong_keys_do_not_keep_the_right_one_out(running):
         headers=running.as_("admin"),
     ).json()["items"]
     assert len(denied) < 400  # ten an address at once, and then one in six seconds
+
+
+def test_wrong_keys_that_come_together_from_several_addresses_slow_down_none_but_their_own(running):
+    right = running.key_of("notification")
+
+    async def ask(address, key):
+        transport = httpx2.ASGITransport(running.app, client=(address, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="https://secrets-manager") as client:
+            form = {"grant_type": "client_credentials", "client_secret": key}
+            return (await client.post("/auth/token", data=form)).status_code
+
+    async def flood():
+        wrong = [ask(f"203.0.113.{number % 8}", f"{right[:-4]}{number:04d}") for number in range(400)]
+        some = [ask(f"203.0.113.{number}", right) for number in range(9)]
+        return await asyncio.gather(
+            *wrong[:200], *some, *wrong[200:], ask("203.0.113.99", right[:-4] + "zzzz")
+        )
+
+    statuses = running.client.portal.call(flood)
+    assert statuses[200:209] == [200] * 9
+    assert statuses[-1] == 401, "an address that has not failed before is told that the key is wrong"
+    told = statuses.count(401) - 1
+    assert 8 * 10 <= told <= 8 * 15  # ten an address at once, and one more in six seconds
+    assert told + statuses.count(429) == 400
 
 
 def test_revoking_an_identity_ends_its_tokens_at_once_and_says_so(running):
