@@ -212,10 +212,13 @@ def _show(found: _Report) -> None:
     if rows:
         table(("service", "rule", "where", "what", "what to do"), rows)
     for service, outcomes in found.items():
-        kept = sum(outcome.kept for outcome in outcomes)
-        findings = sum(len(outcome.findings) for outcome in outcomes)
-        verdict = f"{findings} findings, " if findings else ""
-        say(f"{service}: {verdict}keeps {kept} of {len(outcomes)} rules")
+        counted = {
+            "findings": sum(len(outcome.findings) for outcome in outcomes),
+            "rules kept": sum(outcome.kept for outcome in outcomes),
+            "not checked": sum(bool(outcome.not_checked) for outcome in outcomes),
+        }
+        said = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
+        say(f"{service}: {said}")
         for outcome in outcomes:
             if outcome.not_checked:
                 say(f"  not checked: {outcome.rule} {outcome.title}: {outcome.not_checked}")
