@@ -15,7 +15,7 @@ from fountain_common.connections import Connections
 from fountain_common.errors import NotFound, TooManyRequests, Unauthenticated, Unavailable
 from fountain_common.identity import Identity
 from fountain_common.logging import get_logger
-from fountain_common.requests import outgoing_headers
+from fountain_common.requests import outgoing_headers, plain_address
 
 NAME = "secrets-manager"
 API_KEY_TYPE = "urn:fountain:params:token-type:api-key"
@@ -132,8 +132,8 @@ class IssuerClient:
         if through_edge:
             # Our own request comes from inside: only we know where theirs came from.
             form["through_edge"] = "true"
-        if client:
-            form["shown_from"] = client
+        if address := plain_address(client):
+            form["shown_from"] = address
         for last in (False, True):
             secret = await self._identity.api_key()
             response = await self.request("POST", "/auth/token", data={**form, "client_secret": secret})

@@ -68,7 +68,7 @@ def test_its_secrets_are_read_and_rotated_on(upgraded, admin):
     assert first["state"] == "retired"
     policy = upgraded.client.get("/secrets/shop/rotation-policy", headers=admin).json()
     assert (policy["interval_seconds"], policy["overlap_seconds"]) == (2592000, 0)
-    rotated = upgraded.client.post("/secrets/shop/rotate", headers=admin)
+    rotated = upgraded.client.post("/secrets/shop/rotate", json={"immediate": True}, headers=admin)
     # What was scheduled has come meanwhile, and may have made a version of its own.
     assert rotated.status_code == 200
     assert rotated.json()["version"] >= 3
