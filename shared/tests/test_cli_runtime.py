@@ -22,6 +22,12 @@ def test_a_runtime_can_be_forced_and_a_misspelt_one_is_refused() -> None:
         choice.forced({"FOUNTAIN_RUNTIME": "podman"})
 
 
+def test_prometheus_runs_beside_containers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOUNTAIN_RUNTIME", "local")
+    with pytest.raises(StackError, match="containers alone"):
+        choice.to_start({}, observe=True)
+
+
 def test_the_repository_is_found_from_a_folder_within(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,9 @@ _Scale = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, examples=["fountain up", "fountain up --scale example-consumer=3"])(up)
+    command(app, examples=["fountain up", "fountain up --scale example-consumer=3", "fountain up --observe"])(
+        up
+    )
     command(app, examples=["fountain down"])(down)
     command(app, examples=["fountain logs notification"])(logs)
     command(app, examples=["fountain trust"])(trust)
@@ -65,6 +67,9 @@ def up(
         stack.start()
     say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
     welcome(stack)
+    if observe:
+        port = os.environ.get("FOUNTAIN_PROMETHEUS_PORT") or "9090"
+        out.print(f"\n  metrics and alerts   http://127.0.0.1:{port}", highlight=False)
 
 
 def welcome(stack: ComposeStack | LocalStack) -> None:
