@@ -1,5 +1,6 @@
 """The walk-through of docs/add-a-service.md, typed as it stands into a copy of the repository."""
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,17 @@ from steward import Steward
 
 NAME = "stories"
 PAGE = "docs/add-a-service.md"
+# What a URL and the tokens of the platform do not show: the sources, the logs, and what was not asked for.
+OUT_OF_REACH = {
+    "layout",
+    "deregistered when stopped",
+    "says that it stops",
+    "logs as JSON",
+    "requests in the log",
+    "logs repeat nothing",
+    "rotation honoured",
+    "values stay secret",
+}
 _LEFT_OUT = (".git", ".venv", ".fountain", "__pycache__", ".hypothesis")
 _COMMAND_SECONDS = 240
 
@@ -57,22 +69,28 @@ def typed(copy: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
+def printed(command: str, copy: Path, typed: dict[str, str]) -> str:
+    """What a command prints when it is typed; it has to succeed."""
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=copy,
+        env=typed,
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
 def test_the_walk_through_leads_to_a_service_at_its_own_name(
     copy: Path, typed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = time.monotonic()
     try:
         for command in commands():
-            done = subprocess.run(
-                ["bash", "-c", command],
-                cwd=copy,
-                env=typed,
-                capture_output=True,
-                text=True,
-                timeout=_COMMAND_SECONDS,
-                check=False,
-            )
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            printed(command, copy, typed)
             sys.stdout.write(f"{time.monotonic() - began:6.1f} s  {command}\n")
         for name, value in typed.items():
             monkeypatch.setenv(name, value)
@@ -84,6 +102,10 @@ def test_the_walk_through_leads_to_a_service_at_its_own_name(
         assert NAME in {entry["service_name"] for entry in catalog}
         made = steward.ask("POST", NAME, "/items", json={"title": "First"})
         assert made.status_code == 201, made.text
+        url = steward.stack.address(NAME)
+        report = json.loads(printed(f".venv/bin/fountain check {url} --as {NAME} --json", copy, typed))[url]
+        assert report["findings"] == []
+        assert {one["title"] for one in report["not_checked"]} == OUT_OF_REACH
     finally:
         subprocess.run(
             ["bash", "-c", ".venv/bin/fountain down"], cwd=copy, env=typed, check=False, timeout=60
