@@ -16,7 +16,7 @@ from gateway_lookup.service import Gateway
 
 KNOCK_SECONDS = 1.0
 """Inside one network an answer to a knock takes less than a millisecond."""
-PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 10.0
 _MOST = 1000
 _SHARE_OF_FILES = 4
 
