@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -79,6 +80,15 @@ class Reader:
         self._last = place or self._last
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that broke: those at the other end are killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Webhook:
     """A receiver of signed deliveries at an address of this machine.
 
@@ -90,8 +100,7 @@ class Webhook:
     def __init__(self, history: History, host: str) -> None:
         self._history = history
         self.secret = ""
-        self._server = ThreadingHTTPServer((host, 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server((host, 0), self._handler())
         self.url = f"http://{host}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -118,7 +127,11 @@ class Webhook:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # who sent it was killed meanwhile
+                    self.close_connection = True
+                    return
                 webhook.take({name.lower(): value for name, value in self.headers.items()}, body)
                 self.send_response(204)
                 self.end_headers()

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import socket
 
 import httpx2
 import pytest
@@ -39,6 +40,18 @@ def test_the_webhook_writes_down_what_is_signed_and_counts_what_is_not() -> None
             assert client.post(webhook.url, content=BODY, headers=headers(b"other")).status_code == 204
     assert [event.key for event in history.delivered] == ["chaos.note:e1"]
     assert history.forged == 1
+
+
+def test_a_delivery_that_broke_off_is_no_forgery() -> None:
+    history = History()
+    with Webhook(history, "127.0.0.1") as webhook:
+        webhook.secret = SECRET
+        url = httpx2.URL(webhook.url)
+        with socket.create_connection((url.host, url.port or 0), timeout=10) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+    assert (history.delivered, history.forged) == ([], 0)
 
 
 @pytest.mark.parametrize(
