@@ -22,14 +22,14 @@ class Around(httpx2.BaseTransport):
     Attributes:
         change: what becomes of a JSON answer of the platform, by method and path.
         written: what becomes of the log.
-        fails_while_rotating: requests during a rotation fail.
+        fails_while_rotating: requests during a rotation fail, with no answer at all if it `breaks_off`.
         stays: it does not stop when it should.
     """
 
     def __init__(self, settings: ServiceSettings, log: io.StringIO, sources: Path) -> None:
         self.change: Change = lambda _, body: body
         self.written: Callable[[str], str] = lambda text: text
-        self.fails_while_rotating = False
+        self.fails_while_rotating = self.breaks_off = False
         self.stays = False
         self.settings, self.sources, self._log = settings, sources, log
         self._beat, self._policy = 0, None
@@ -50,6 +50,8 @@ class Around(httpx2.BaseTransport):
         headers = {name: value for name, value in request.headers.items() if name != "transfer-encoding"}
         path = str(request.url.raw_path, "ascii")
         if path == "/things" and self._rotation and self.fails_while_rotating:
+            if self.breaks_off:
+                raise httpx2.ReadError("reset", request=request)
             return httpx2.Response(503)
         return self.client.request(
             request.method, path, content=request.read(), headers=headers, follow_redirects=False

@@ -159,6 +159,10 @@ def failing_while_rotating(around: Around) -> None:
     around.fails_while_rotating = True
 
 
+def breaking_off_while_rotating(around: Around) -> None:
+    around.fails_while_rotating = around.breaks_off = True
+
+
 def staying_when_stopped(around: Around) -> None:
     around.stays = True
 
@@ -210,6 +214,7 @@ BROKEN: dict[str, tuple[str, Callable[[Around], None]]] = {
         answering("GET /rotations/r1", lambda body: {**body, "state": "draining"}),
     ),
     "requests that fail meanwhile": ("rotation honoured", failing_while_rotating),
+    "connections that break off meanwhile": ("rotation honoured", breaking_off_while_rotating),
     "values in the log": ("values stay secret", logging_values),
     "values in an event": ("values stay secret", telling_values),
 }

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
 from fountain_common.names import PLATFORM
 
 from fountain_cli.conformance.findings import Found
@@ -86,9 +87,13 @@ def rotated(target: Target) -> Rotation:
     failures: set[str] = set()
 
     def asking(look: Any) -> Any:
-        answer = target.ask(method, asked, token=target.tokens.admin)
-        if not answer.is_success:
-            failures.add(f"{answer.status_code} to {method} {asked}")
+        try:
+            answer = target.ask(method, asked, token=target.tokens.admin)
+        except httpx2.TransportError as error:
+            failures.add(f"{type(error).__name__} to {method} {asked}")
+        else:
+            if not answer.is_success:
+                failures.add(f"{answer.status_code} to {method} {asked}")
         return look()
 
     position = platform.position()
