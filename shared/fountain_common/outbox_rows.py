@@ -26,6 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from fountain_common.db import UtcDateTime, notify
 from fountain_common.event import require_fit
+from fountain_common.statements import Prepared
 
 TOPIC = "outbox"
 SET_ASIDE_DAYS = 30
@@ -44,7 +45,7 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 # Made once: putting a statement together takes longer than the database does with it.
-_ADD = insert(OUTBOX)
+_ADD = Prepared(insert(OUTBOX), ("id", "type", "subject", "data", "recipient", "created_at"))
 _FIRST = (
     select(OUTBOX.c.position, OUTBOX.c.id, OUTBOX.c.type, OUTBOX.c.subject, OUTBOX.c.data, OUTBOX.c.recipient)
     .where(OUTBOX.c.refused.is_(None))
@@ -99,7 +100,7 @@ def enqueue(
     """
     chosen = event_id or str(uuid.uuid4())
     row = _row(chosen, type, subject, data, recipient, datetime.now(UTC))
-    session.connection().execute(_ADD, [row])
+    _ADD.run(session.connection(), [row])
     notify(session, TOPIC)
     return chosen
 
@@ -111,7 +112,7 @@ def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mappin
     now = datetime.now(UTC)
     rows = [_row(str(uuid.uuid4()), *event, None, now) for event in events]
     if rows:
-        session.connection().execute(_ADD, rows)
+        _ADD.run(session.connection(), rows)
         notify(session, TOPIC)
 
 

@@ -16,13 +16,13 @@ from fountain_common.errors import Unavailable
 from fountain_common.gathering import gathered
 from fountain_common.logging import get_logger
 from fountain_common.requests import RequestContext
+from fountain_common.statements import Prepared
 from fountain_common.tokens import Caller
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head
-from secrets_manager.audit_statements import row, statements
+from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
 from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 SELF: Final = "secrets-manager"
@@ -32,6 +32,12 @@ _HASH_CHARACTERS: Final = 16
 _HEAD: Final = cast("Table", AuditHeadRow.__table__)
 _READ_HEAD: Final = select(_HEAD.c.seq, _HEAD.c.hash, _HEAD.c.mac)
 _FIRST_HEAD: Final = insert(_HEAD)
+_INSERT: Final = Prepared(insert(cast("Table", AuditRow.__table__)))
+_MOVE_HEAD: Final = Prepared(
+    update(_HEAD)
+    .where(_HEAD.c.seq == bindparam("old_seq"), _HEAD.c.hash == bindparam("old_hash"))
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), mac=bindparam("new_mac"))
+)
 
 Who = Caller | str | None
 """Who did it: a caller, the name of one who has no token yet, or None for the secrets manager itself."""
@@ -62,7 +68,6 @@ class Audit:
         self._db, self._clock = db, clock
         self._hash_key = hmac.digest(key, b"values", hashlib.sha256)
         self.chain = ChainKey(hmac.digest(key, b"chain", hashlib.sha256))
-        self._sql = statements(sqlite=db.is_sqlite)
         self._newest: Head | None = None
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -184,12 +189,18 @@ class Audit:
         behind, rows = head, []
         for entry in entries:
             record = self.chain.append(head, entry)
-            rows.append(row(record))
+            rows.append(_columns(record))
             head = Head(record.seq, record.hash)
-        values = (head.seq, head.hash, self.chain.head_mac(head), behind.seq, behind.hash)
-        if connection.exec_driver_sql(self._sql.move_head, values).rowcount == 0:
+        moved = {
+            "new_seq": head.seq,
+            "new_hash": head.hash,
+            "new_mac": self.chain.head_mac(head),
+            "old_seq": behind.seq,
+            "old_hash": behind.hash,
+        }
+        if not _MOVE_HEAD.run(connection, [moved]):
             return False
-        connection.exec_driver_sql(self._sql.insert, rows)
+        _INSERT.run(connection, rows)
         # Where the transaction is undone, this is no head of the database, and the next write reads that.
         self._newest = head
         return True
@@ -204,6 +215,16 @@ class Audit:
         if not hmac.compare_digest(found.mac, self.chain.head_mac(head)):
             raise TamperedAuditError("the audit's head was altered")
         return head
+
+
+def _columns(record: Record) -> dict[str, Any]:
+    return {
+        "seq": record.seq,
+        **record.entry._asdict(),
+        "previous": record.previous,
+        "hash": record.hash,
+        "mac": record.mac,
+    }
 
 
 def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exception | None) -> None:

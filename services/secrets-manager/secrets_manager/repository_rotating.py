@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from fountain_common.outbox import enqueue_all
+from fountain_common.statements import Prepared
 from sqlalchemy import BindParameter, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -38,8 +39,8 @@ _POLICY: Final = select(
     _POLICIES.overlap_seconds,
     _POLICIES.deadline_seconds,
 ).where(_POLICIES.service_name.in_(_NAMES))
-_ADD_VERSION: Final = insert(_VERSIONS)
-_SET_NEWEST: Final = (
+_ADD_VERSION: Final = Prepared(insert(_VERSIONS))
+_SET_NEWEST: Final = Prepared(
     update(cast("Table", SecretRow.__table__))
     .where(_SECRETS.service_name == bindparam("of"))
     .values(newest_version=bindparam("newest"), updated_at=bindparam("at"))
@@ -122,7 +123,7 @@ def write(session: Session, begun: Sequence[Begun], now: float) -> None:
     if not begun:
         return
     connection = session.connection()
-    connection.execute(_ADD_VERSION, [_version(one, now) for one in begun])
+    _ADD_VERSION.run(connection, [_version(one, now) for one in begun])
     rotations.add_all(session, [(one.last()[one.rotation.rotation_id], one.by, one.holders) for one in begun])
     others = [
         (rotation, one.holders)
@@ -137,8 +138,8 @@ def write(session: Session, begun: Sequence[Begun], now: float) -> None:
         for number, state in one.other_states().items()
     ]
     secrets.set_states(session, states, now)
-    connection.execute(
-        _SET_NEWEST,
+    _SET_NEWEST.run(
+        connection,
         [{"of": one.rotation.service_name, "newest": one.rotation.version, "at": now} for one in begun],
     )
     enqueue_all(session, transitions.events_of(change for one in begun for change in one.changes))

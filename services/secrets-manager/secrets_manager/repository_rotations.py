@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from typing import Any, Final, cast
 
 import orjson
+from fountain_common.statements import Prepared
 from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -14,8 +15,8 @@ from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
 _ROTATIONS: Final = cast("Table", RotationRow.__table__)
 _HOLDERS: Final = cast("Table", HolderRow.__table__).c
 _FIELDS: Final = [field.name for field in fields(Rotation)]
-_ADD: Final = insert(_ROTATIONS)
-_SAVE: Final = (
+_ADD: Final = Prepared(insert(_ROTATIONS), (*_FIELDS, "last_holders", "requested_by"))
+_SAVE: Final = Prepared(
     update(_ROTATIONS)
     .where(_ROTATIONS.c.rotation_id == bindparam("id"))
     .values({name: bindparam(name) for name in (*_FIELDS, "last_holders")})
@@ -63,14 +64,14 @@ def add_all(session: Session, added: Sequence[tuple[Rotation, str, Sequence[Hold
     """Insert new rotations, each with who asked for it and who holds the secret."""
     rows = [{**_columns(one, holders), "requested_by": by} for one, by, holders in added]
     if rows:
-        session.connection().execute(_ADD, rows)
+        _ADD.run(session.connection(), rows)
 
 
 def save_all(session: Session, changed: Sequence[tuple[Rotation, Sequence[Holder]]]) -> None:
     """Write what steps changed; who held the secret goes with a rotation that has ended."""
     rows = [{**_columns(one, holders), "id": one.rotation_id} for one, holders in changed]
     if rows:
-        session.connection().execute(_SAVE, rows)
+        _SAVE.run(session.connection(), rows)
 
 
 def find(session: Session, rotation_id: str) -> RotationRow | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
+from fountain_common.statements import Prepared
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
@@ -12,12 +13,12 @@ from secrets_manager.rotation import HELD, VersionState
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
 _SECRETS: Final = cast("Table", SecretRow.__table__)
 _VERSIONS: Final = cast("Table", SecretVersionRow.__table__)
-_SET_STATE: Final = (
+_SET_STATE: Final = Prepared(
     update(_VERSIONS)
     .where(_VERSIONS.c.service_name == bindparam("of"), _VERSIONS.c.version == bindparam("number"))
     .values(state=bindparam("to"), changed_at=bindparam("at"))
 )
-_TOUCH: Final = (
+_TOUCH: Final = Prepared(
     update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
 )
 _HELD: Final = [str(state) for state in HELD]
@@ -74,11 +75,11 @@ def set_states(session: Session, states: Iterable[tuple[str, int, VersionState]]
         for service_name, number, state in states
     ]
     if rows:
-        session.connection().execute(_SET_STATE, rows)
+        _SET_STATE.run(session.connection(), rows)
 
 
 def touch(session: Session, service_names: Iterable[str], now: float) -> None:
     """Note that something about these secrets has changed."""
     rows = [{"of": service_name, "at": now} for service_name in service_names]
     if rows:
-        session.connection().execute(_TOUCH, rows)
+        _TOUCH.run(session.connection(), rows)

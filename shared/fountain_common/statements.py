@@ -1,0 +1,61 @@
+"""Statements that are put together once, and from then on handed to the driver as they are.
+
+For a row that is written with each request, putting an SQLAlchemy statement into words and its parameters
+into place costs several times what the database does with it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert
+from sqlalchemy.sql.dml import UpdateBase
+
+
+class Prepared:
+    """An insert, update or delete whose parameters are all given by name with each row.
+
+    Args:
+        statement: with the parameters as `bindparam`s; those of an insert are the columns.
+        columns: which columns an insert gives, if not all; those with a default in Python are always given.
+    """
+
+    def __init__(self, statement: UpdateBase, columns: Iterable[str] | None = None) -> None:
+        # Nothing is asked back, such as the key that the database chose.
+        self._statement = statement.inline() if isinstance(statement, Insert) else statement
+        self._columns = None if columns is None else list(columns)
+        self._worded: dict[str, _Worded] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute it for each row, in one call of the driver; answer how many rows of the table changed.
+
+        Where there is more than one row, some drivers know no such number, and answer -1.
+        """
+        if not rows:
+            return 0
+        dialect = connection.dialect
+        worded = self._worded.get(dialect.name)
+        if worded is None:
+            worded = self._worded[dialect.name] = _Worded(self._statement, self._columns, dialect)
+        parameters: Any = [worded.parameters(row) for row in rows]
+        done = connection.exec_driver_sql(worded.text, parameters if len(rows) > 1 else parameters[0])
+        return done.rowcount
+
+
+class _Worded:
+    """A statement in the words of one driver."""
+
+    def __init__(self, statement: UpdateBase, columns: list[str] | None, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
+        self.text: str = compiled.string
+        self._names: Sequence[str] | None = compiled.positiontup if compiled.positional else None
+        self._adapt: dict[str, Callable[[Any], Any]] = {}
+        for name, parameter in compiled.binds.items():
+            adapt = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            if adapt is not None:
+                self._adapt[name] = adapt
+
+    def parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        """Put a row's values into the form and the order that the driver takes."""
+        if self._adapt:
+            row = {**row, **{name: adapt(row[name]) for name, adapt in self._adapt.items()}}
+        return dict(row) if self._names is None else tuple([row[name] for name in self._names])

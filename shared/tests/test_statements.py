@@ -1,0 +1,104 @@
+"""Statements that go to the driver as they are."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fountain_common.db import Database, UtcDateTime
+from fountain_common.statements import Prepared
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+THINGS = Table(
+    "things",
+    MetaData(),
+    Column("number", Integer, primary_key=True),
+    Column("name", String(20), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("raw", LargeBinary),
+    Column("old", Boolean, nullable=False),
+    Column("note", String(20), server_default="as the table says"),
+)
+ADD = Prepared(insert(THINGS), ("name", "data", "at", "raw", "old"))
+RENAME = Prepared(update(THINGS).where(THINGS.c.name == bindparam("before")).values(name=bindparam("after")))
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
+
+
+def thing(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "data": {"ä": [1, None]}, "at": NOW, "raw": b"\0\xff", "old": True, **more}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    THINGS.metadata.create_all(database.engine)
+    with database.engine.connect() as connection, connection.begin():
+        yield connection
+    database.engine.dispose()
+
+
+def names(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(THINGS.c.name).order_by(THINGS.c.number)))
+
+
+def test_rows_come_back_as_they_were_given(connection: Connection) -> None:
+    ADD.run(connection, [thing("a"), thing("b", raw=None, old=False)])
+    found = connection.execute(select(THINGS).order_by(THINGS.c.number)).mappings().all()
+    assert [(row["name"], row["data"], row["at"], row["raw"], row["old"]) for row in found] == [
+        ("a", {"ä": [1, None]}, NOW, b"\0\xff", True),
+        ("b", {"ä": [1, None]}, NOW, None, False),
+    ]
+
+
+def test_what_is_not_given_is_as_the_table_says(connection: Connection) -> None:
+    ADD.run(connection, [thing("a")])
+    assert connection.scalar(select(THINGS.c.note)) == "as the table says"
+
+
+def test_a_change_says_how_many_rows_it_met(connection: Connection) -> None:
+    ADD.run(connection, [thing("a"), thing("b")])
+    assert RENAME.run(connection, [{"before": "a", "after": "c"}]) == 1
+    assert RENAME.run(connection, [{"before": "a", "after": "d"}]) == 0
+    assert names(connection) == ["c", "b"]
+    assert (
+        Prepared(delete(THINGS).where(THINGS.c.name == bindparam("of"))).run(connection, [{"of": "c"}]) == 1
+    )
+    assert names(connection) == ["b"]
+
+
+def test_no_rows_are_nothing(connection: Connection) -> None:
+    assert ADD.run(connection, []) == 0
+
+
+def test_a_value_is_never_part_of_the_statement(connection: Connection) -> None:
+    hostile = "'); DROP--%s ?"
+    ADD.run(connection, [thing(hostile)])
+    RENAME.run(connection, [{"before": hostile, "after": "%(x)s"}])
+    assert names(connection) == ["%(x)s"]
+
+
+def test_a_row_that_lacks_a_parameter_is_refused(connection: Connection) -> None:
+    with pytest.raises(KeyError, match="after"):
+        RENAME.run(connection, [{"before": "a"}])
+
+
+def test_a_moment_without_a_zone_is_refused_as_everywhere(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        ADD.run(connection, [thing("a", at=datetime(2026, 1, 1))])  # noqa: DTZ001
