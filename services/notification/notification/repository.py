@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from fountain_common.statements import Prepared
 from sqlalchemy import Column, ColumnElement, Connection, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from notification.event import Draft, Stored
 from notification.models import events, log_state, removals
 
+_ADD = Prepared(insert(events))
 COLUMNS = (
     events.c.position,
     events.c.id,
@@ -90,7 +92,7 @@ def store(connection: Connection, drafts: Sequence[Draft], now: float) -> list[O
             known[_key(draft)] = (event, draft.fingerprint)
         rows.append(_row(event, draft))
     if rows:
-        connection.execute(insert(events), rows)
+        _ADD.run(connection, rows)
         connection.execute(update(log_state).values(last_position=last + len(rows)))
     return outcomes
 
