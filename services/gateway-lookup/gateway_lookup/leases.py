@@ -76,8 +76,8 @@ class Claim:
 class Lease:
     """A claim that was honoured, until `expires_at` (monotonic seconds).
 
-    One that is `unproven` was stored before our restart and has not been renewed since: its address may have
-    been dealt anew meanwhile.
+    One that is `unproven` was stored before our restart, or another service has answered at its address, and
+    it has not been renewed since: its address may have been dealt anew meanwhile.
     """
 
     claim: Claim
@@ -235,6 +235,13 @@ def lost(lease: Lease) -> Lease:
     otherwise.
     """
     return replace(lease, failures=FAILURES_UNTIL_DOWN)
+
+
+def misplaced(lease: Lease) -> Lease:
+    """Answer the lease of an instance at whose address another service answers: it has died, and a network
+    has dealt its address anew. It is down, and keeps no other service out, until it is renewed.
+    """
+    return replace(lease, failures=FAILURES_UNTIL_DOWN, unproven=True)
 
 
 def sweep(leases: Collection[Lease], now: float, kept_seconds: float = EXPIRED_KEPT_SECONDS) -> Sweep:

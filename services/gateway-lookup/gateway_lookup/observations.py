@@ -17,15 +17,22 @@ class Health:
 
     well: bool
     degraded: tuple[str, ...] = ()
+    misplaced: bool = False
+    """Another service answered."""
 
 
-def read_health(fetched: Fetched | None) -> Health:
-    """Read the answer of `GET /health`; anything but a 200 is not well. What it says is data, never trusted
-    to be short.
+def read_health(fetched: Fetched | None, service: str) -> Health:
+    """Read the answer of `GET /health`; anything but a 200 of this service is not well. What it says is
+    data, never trusted to be short.
     """
-    if fetched is None or fetched.status != 200:
+    if fetched is None:
         return Health(False)
     document = _object(fetched.body)
+    named = document.get("service")
+    if isinstance(named, str) and named != service:
+        return Health(False, misplaced=True)
+    if fetched.status != 200:
+        return Health(False)
     words = document.get("degraded")
     degraded = tuple(str(word)[:63] for word in words[:_WORDS]) if isinstance(words, list) else ()
     return Health(True, degraded)

@@ -171,6 +171,13 @@ class Gateway:
         if held is not None and not held.expired:
             self.registry.put(leases.lost(held))
 
+    def misplaced(self, key: Key) -> None:
+        """Take note that another service answers at an instance's address."""
+        held = self.registry.leases.get(key)
+        if held is not None and not held.expired:
+            get_logger().warning("address_dealt_anew", registered=key[0], instance_id=key[1])
+            self.registry.put(leases.misplaced(held))
+
     async def put_static(self, entry: StaticEntry, *, create: bool) -> None:
         """Add or replace a static entry.
 

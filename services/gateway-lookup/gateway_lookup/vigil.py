@@ -84,6 +84,7 @@ class Vigil:
     async def _watch(self, claim: Claim) -> None:
         loop = asyncio.get_running_loop()
         missed = 0
+        ended = False
         while True:
             knocked = loop.time()
             try:
@@ -100,10 +101,12 @@ class Vigil:
                 continue
             try:
                 lease = self._gateway.registry.leases.get(claim.key)
-                if missed and lease is not None:
+                # Who opens after a connection has ended may be somebody else, at an address dealt anew.
+                if (missed or ended) and lease is not None:
                     await self._ask(lease)
                 missed = 0
                 await line.ended
+                ended = True
             finally:
                 with contextlib.suppress(OSError):
                     line.hang_up()

@@ -101,9 +101,12 @@ class Watcher:
 
     async def _probe(self, lease: Lease) -> None:
         async with self._gate:
-            health = read_health(await self._fetcher.get(lease.claim, "/health"))
+            health = read_health(await self._fetcher.get(lease.claim, "/health"), lease.claim.service)
         self._seen.health[lease.claim.key] = health
-        self._gateway.probed(lease.claim.key, health.well)
+        if health.misplaced:
+            self._gateway.misplaced(lease.claim.key)
+        else:
+            self._gateway.probed(lease.claim.key, health.well)
 
     async def _describe(self, name: str) -> None:
         for lease in self._gateway.registry.live(name)[:2]:

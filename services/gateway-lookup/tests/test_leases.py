@@ -80,6 +80,17 @@ def test_an_address_that_another_identity_leases_is_refused_until_it_expires() -
     assert register(found, thief, None, 32.0).displaced == (CLAIM.key,)
 
 
+def test_an_address_at_which_another_service_answers_was_dealt_anew_and_keeps_nobody_out() -> None:
+    found, told = held(CLAIM)
+    found[CLAIM.key] = leases.misplaced(found[CLAIM.key])
+    assert found[CLAIM.key].state is State.DOWN
+    heir = Claim("heir", "c" * 32, "heir", CLAIM.host, CLAIM.port, generation=1)
+    assert register(found, heir, None, 1.0).displaced == (CLAIM.key,)
+    renewed = register(found, CLAIM, told[CLAIM.key], 2.0).lease
+    assert not renewed.unproven
+    assert leases.probed(renewed, well=True).state is State.UP
+
+
 def test_an_instance_id_of_another_identity_is_refused() -> None:
     found, told = held(CLAIM)
     with pytest.raises(Forbidden):

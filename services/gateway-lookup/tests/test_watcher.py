@@ -47,6 +47,27 @@ def test_an_instance_that_is_not_well_is_down_and_comes_back(gateways: Gateways,
     wait_until(lambda: status() == "up" and shown() == "degraded", "it is back")
 
 
+def test_an_address_at_which_another_service_answers_is_nobodys_until_that_one_has_registered(
+    gateways: Gateways, stubs: list[Stub]
+) -> None:
+    gateways.settings(PROBE_SECONDS="0.1", LEASE_SECONDS="60")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    stub = serving(stubs, "shop")
+    shop, heir = Caller(client, "shop", ("service",)), Caller(client, "heir", ("service",))
+    shop.register("shop", stub.port)
+    body = {"port": stub.port, "version": "1", "generation": 1}
+    claim = f"/registry/heir/instances/{'c' * 32}"
+    assert heir("PUT", claim, json=body).status_code == 409
+
+    stub.answer = lambda seen: (200, {}, b'{"service": "heir", "status": "healthy"}')
+    wait_until(lambda: heir("PUT", claim, json=body).status_code == 200, "the heir is let in")
+    assert shop("GET", "/lookup/shop").status_code == 404
+    wait_until(
+        lambda: shop("GET", "/lookup/heir").json()["instances"][0]["status"] == "up", "the heir is found"
+    )
+
+
 def test_nothing_is_fetched_but_from_leased_addresses_and_a_canary_stays_silent(
     gateways: Gateways, stubs: list[Stub]
 ) -> None:
