@@ -5,12 +5,12 @@ import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from fountain_cli.stack import ComposeStack, LocalStack
 from fountain_cli.stack.layout import repository, services
 from leaks import containers
@@ -23,23 +23,30 @@ print("held", flush=True)
 sys.stdin.read()
 connection.execute("ROLLBACK")
 """
+_LIMIT = """
+import os, resource, sys
+pid, what, soft, how = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+if not pid:
+    [pid] = [
+        int(one)
+        for one in os.listdir("/proc")
+        if one.isdigit() and open(f"/proc/{one}/cmdline").read().startswith("python\\0entrypoint.py")
+    ]
+if how == "more":
+    soft += len(os.listdir(f"/proc/{pid}/fd"))
+before, hard = resource.prlimit(pid, what)
+resource.prlimit(pid, what, (soft, hard))
+print(before)
+"""
 
 
-def processes(stack: LocalStack | ComposeStack, service: str) -> list[int]:
-    """Answer the processes of a service, as this machine numbers them."""
-    if isinstance(stack, ComposeStack):
-        found = [
-            int(line.split(None, 1)[0])
-            for container in _containers(stack, service)
-            for line in _docker("top", container["Id"], "-eo", "pid,args").splitlines()[1:]
-            if line.split(None, 1)[1].startswith("python entrypoint.py")
-        ]
-    else:
-        found = [
-            int(process.name)
-            for process in Path("/proc").glob("[0-9]*")
-            if _belongs(process, stack.state.folder, service)
-        ]
+def processes(stack: LocalStack, service: str) -> list[int]:
+    """Answer the processes of a service."""
+    found = [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if _belongs(process, stack.state.folder, service)
+    ]
     assert found, f"{service} does not run"
     return found
 
@@ -53,34 +60,45 @@ def _belongs(process: Path, state: Path, service: str) -> bool:
 
 
 @contextmanager
-def limited(stack: LocalStack | ComposeStack, service: str, what: int, soft: int) -> Iterator[None]:
-    """Lower one limit (`resource.RLIMIT_...`) of all processes of a service for a while."""
-    with ExitStack() as undo:
-        for pid in processes(stack, service):
-            try:
-                before = resource.prlimit(pid, what)
-                resource.prlimit(pid, what, (soft, before[1]))
-            except PermissionError:
-                pytest.skip("only root may limit the processes of a container")
-            undo.callback(resource.prlimit, pid, what, before)
-        yield
-
-
-@contextmanager
 def full_disk(stack: LocalStack | ComposeStack, service: str) -> Iterator[None]:
     """Let no file of a service take another byte."""
-    with limited(stack, service, resource.RLIMIT_FSIZE, 0):
+    with ExitStack() as undo:
+        for limit in _limiters(stack, service):
+            before = limit(resource.RLIMIT_FSIZE, 0, "absolute")
+            undo.callback(limit, resource.RLIMIT_FSIZE, before, "absolute")
         yield
 
 
 @contextmanager
 def few_files(stack: LocalStack | ComposeStack, service: str, spare: int) -> Iterator[None]:
-    """Let a service open so many more files and connections than it has now."""
-    [pid, *_] = processes(stack, service)
-    with limited(
-        stack, service, resource.RLIMIT_NOFILE, len(list(Path(f"/proc/{pid}/fd").iterdir())) + spare
-    ):
+    """Let every process of a service open so many more files and connections than it has now."""
+    with ExitStack() as undo:
+        for limit in _limiters(stack, service):
+            before = limit(resource.RLIMIT_NOFILE, spare, "more")
+            undo.callback(limit, resource.RLIMIT_NOFILE, before, "absolute")
         yield
+
+
+Limiter = Callable[[int, int, str], int]
+
+
+def _limiters(stack: LocalStack | ComposeStack, service: str) -> list[Limiter]:
+    """Answer for each process what sets one of its soft limits and answers what that was before.
+
+    It is done beside the process, by its own user: who may start it may limit it, and nobody else need.
+    """
+    if isinstance(stack, ComposeStack):
+        commands = [["docker", "exec", one["Id"], "python"] for one in _containers(stack, service)]
+        pids = [0] * len(commands)
+    else:
+        pids = processes(stack, service)
+        commands = [[sys.executable]] * len(pids)
+    return [partial(_limit, command, pid) for command, pid in zip(commands, pids, strict=True)]
+
+
+def _limit(command: list[str], pid: int, what: int, soft: int, how: str) -> int:
+    words = [*command, "-c", _LIMIT, str(pid), str(what), str(soft), how]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
 @contextmanager
@@ -122,7 +140,3 @@ def locked_store(stack: LocalStack | ComposeStack, service: str) -> Iterator[Non
 def _containers(stack: ComposeStack, service: str) -> list[dict[str, str]]:
     label = "com.docker.compose.service"
     return [one for one in containers(stack) if one["Config"]["Labels"][label] == service]
-
-
-def _docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
