@@ -1,9 +1,8 @@
 """Which address an instance may have (design, section 7): the one that it connects from, and not every one
 of those.
 
-The gateway fetches from what is registered and Caddy proxies to it; an address that an instance could
-choose would let it
-reach into places that only the gateway and Caddy can see.
+The gateway fetches from what is registered and Caddy proxies to it; an address that an instance could choose
+would let it reach into places that only the gateway and Caddy can see.
 """
 
 import ipaddress

@@ -1,8 +1,7 @@
 """The gateway's own part in the platform: what others do over the network, it does in its own process.
 
-It serves before anybody else is there. Its identity is made by the Secrets Manager, which may come later,
-so the parts
-of the platform that need it start behind its back.
+It serves before anybody else is there. Its identity is made by the Secrets Manager, which may come later, so
+the parts of the platform that need it start behind its back.
 """
 
 import asyncio

@@ -145,8 +145,8 @@ def register(
         lease_seconds: how long the lease lasts.
 
     A renewal shows the lease's secret. A higher generation of the same instance does not need it: it is the
-    successor,
-    and is given a new one. A ghost (an older generation, by its id or at the same address) is refused.
+    successor, and is given a new one. A ghost (an older generation, by its id or at the same address) is
+    refused.
 
     Raises:
         Conflict: a newer generation holds the lease, or the address is leased by another service.

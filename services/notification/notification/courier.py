@@ -1,8 +1,7 @@
 """The courier of one subscription: takes what is due, sends it, writes down what came of it.
 
 Each subscription has its own, with its own limit of concurrent deliveries and its own circuit breaker, so
-that one whose
-receiver is dead or slow holds up nobody else's.
+that one whose receiver is dead or slow holds up nobody else's.
 """
 
 import asyncio

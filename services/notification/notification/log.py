@@ -1,8 +1,7 @@
 """The log: events are appended in groups, each group one transaction, and then told to whoever listens.
 
 One task appends. While a group is being committed the next one gathers, so publishing gets cheaper the more
-of it
-there is, and positions grow in the order in which readers see them.
+of it there is, and positions grow in the order in which readers see them.
 """
 
 import asyncio

@@ -70,8 +70,7 @@ def store(connection: Connection, drafts: Sequence[Draft], now: float) -> list[O
     """Store drafts at the next positions, each once, and answer what became of each.
 
     Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
-    filled later,
-    which a reader would have skipped.
+    filled later, which a reader would have skipped.
     """
     known = _known(connection, drafts)
     outcomes: list[Outcome] = []

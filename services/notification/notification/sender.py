@@ -91,8 +91,7 @@ class WebhookSender:
     """Sends to one callback URL.
 
     It has connections of its own: the pool knows them by address alone, and two names at one address must not
-    share
-    a connection whose certificate was verified for the other.
+    share a connection whose certificate was verified for the other.
 
     Args:
         url: where to.

@@ -91,8 +91,7 @@ def literal(host: str) -> Address | None:
     name.
 
     IPv4 has one to four parts, each decimal, octal (`0177`) or hexadecimal (`0x7f`), the last filling what is
-    left
-    (inet_aton, POSIX).
+    left (inet_aton, POSIX).
     """
     if "%" in host:
         raise Refused("A scope of one machine has no place in a callback URL.")

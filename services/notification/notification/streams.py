@@ -1,10 +1,8 @@
 """Streams: many readers of one log, each at its own place in it.
 
 Nothing is queued for a reader. It has a position, and takes what is behind it when it is ready for more: from
-memory,
-or from the database when it has fallen behind. Events are encoded once, and readers that are at the same
-place and
-want the same share the bytes.
+memory, or from the database when it has fallen behind. Events are encoded once, and readers that are at the
+same place and want the same share the bytes.
 """
 
 import asyncio

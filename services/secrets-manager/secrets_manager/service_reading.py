@@ -132,9 +132,8 @@ class ReadingService:
         """Make a holder and read, in one transaction.
 
         A fresh instance uses what it is handed and nothing older: it holds up no version that drains. One
-        that
-        was here before, and away for longer than its time to live, may still use an older version: it counts
-        as using none until it has acknowledged anew. A whole answer, never a 304, makes it do so.
+        that was here before, and away for longer than its time to live, may still use an older version: it
+        counts as using none until it has acknowledged anew. A whole answer, never a 304, makes it do so.
         """
         name = holder.service_name
         if self.presence.is_full(name, holder.identity):
