@@ -151,11 +151,13 @@ class Load:
 
 
 def is_about_a_link(answer: httpx2.Response) -> bool:
-    """Tell whether this is the consumer's word on a link: who finds no consumer answers 404 as well."""
+    """Tell whether this is the consumer's word on a link: who finds no consumer answers 404 as well, and so
+    does another service at the address where one was.
+    """
     if answer.status_code != 404:
         return answer.status_code in (307, 410)
     try:
-        return str(answer.json()["instance"]).startswith("/links/")
+        return "no link that was signed here" in str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return False
 
