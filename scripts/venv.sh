@@ -12,6 +12,11 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "Python 3.11 or newer is needed; $python is $("$python" -V). Name another with PYTHON=/path/to/python3." >&2
   exit 69
 fi
+if [ -L .venv ]; then
+  echo ".venv is another folder's, and used as it is."
+  touch .venv/.ready
+  exit 0
+fi
 if [ ! -x .venv/bin/python ]; then
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     echo "Python's venv module is missing. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2
