@@ -36,6 +36,11 @@ def hashed(username: str, code: str) -> bytes:
     return hashlib.sha256(f"{username}\0{_plain(code)}".encode()).digest()
 
 
+def typed(code: str) -> str:
+    """The code without the spaces and hyphens that people type, and that devices show, between its digits."""
+    return "".join(code.split()).replace("-", "")
+
+
 def same(one: bytes, other: bytes) -> bool:
     """Compare two hashes in constant time."""
     return hmac.compare_digest(one, other)
@@ -46,4 +51,4 @@ def _group() -> str:
 
 
 def _plain(code: str) -> str:
-    return "".join(code.split()).replace("-", "").lower()
+    return typed(code).lower()

@@ -41,7 +41,7 @@ class Judge:
         It answers and does not raise: what was counted is kept.
         """
         self.refuse_locked(session, username)
-        code = "".join(otp_code.split()).replace("-", "")
+        code = codes.typed(otp_code)
         verdict = self._of_authenticator(session, username, code)
         if verdict is not Verdict.RIGHT and self._is_one_time(session, username, code):
             verdict = Verdict.RIGHT

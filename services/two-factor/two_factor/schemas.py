@@ -7,6 +7,8 @@ from typing import Annotated
 from fountain_common.schemas import StrictModel
 from pydantic import AfterValidator, BaseModel, Field
 
+from two_factor.codes import typed
+
 
 def _normalised(raw: str) -> str:
     """One spelling for one person: compatibility forms, case and outer space do not make another."""
@@ -24,7 +26,7 @@ Username = Annotated[
 
 
 def _code(raw: str) -> str:
-    if len("".join(raw.split()).replace("-", "")) < 6:
+    if len(typed(raw)) < 6:
         raise ValueError("a code of at least six characters, spaces and hyphens not counted")
     return raw
 

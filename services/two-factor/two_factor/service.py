@@ -87,7 +87,7 @@ class Factors:
             seed = self.judge.opened(username, row.pending_seed)
             if seed is None:
                 raise Conflict("The key of this enrolment is lost; enrol it anew with POST /factors.")
-            step = totp.matching_step(seed, otp_code.strip(), self.clock())
+            step = totp.matching_step(seed, codes.typed(otp_code), self.clock())
             if step is None:
                 self.judge.count_failure(session, username)
                 return False
