@@ -24,3 +24,8 @@ def test_what_was_found_in_any_part_is_found() -> None:
 
 def test_one_part_is_the_whole() -> None:
     assert in_parts({None: part(1, 9, None)}.__getitem__, lambda records: None) == part(1, 9, None)
+
+
+def test_an_answer_that_knows_no_parts_is_the_whole() -> None:
+    whole = {key: value for key, value in part(1, 9, None).items() if key != "next"}
+    assert in_parts({None: whole}.__getitem__, lambda records: None) == whole
