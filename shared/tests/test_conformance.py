@@ -92,6 +92,15 @@ def test_without_a_document_nothing_is_said_about_operations(service: ServiceCli
     assert "no entry without a token" in unchecked(outcomes)
 
 
+@pytest.mark.parametrize(
+    "paths", [[], {"/things": None}, {"/things": {"get": {"parameters": [{"in": "path"}]}}}]
+)
+def test_a_document_of_another_form_is_found_and_ends_nothing(service: ServiceClient, paths: object) -> None:
+    outcomes = by_url(service, documented(lambda document: document.update(paths=paths)))
+    assert len(outcomes) == len(RULES)
+    assert "valid OpenAPI 3.0.3" in broken(outcomes)
+
+
 def answer(status: int, body: object, kind: str = "application/json", **headers: str) -> httpx2.Response:
     content = body if isinstance(body, str) else json.dumps(body)
     return httpx2.Response(status, content=content.encode(), headers={"content-type": kind, **headers})
@@ -148,6 +157,16 @@ def telling_input(request: httpx2.Request, given: httpx2.Response) -> httpx2.Res
         body = given.json()
         body["errors"] = [{**error, "input": "secret"} for error in body.get("errors", [])]
         return answer(422, body, "application/problem+json")
+    return given
+
+
+def plain_refusals(_: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    return answer(422, "no", "text/plain") if given.status_code == 422 else given
+
+
+def never_done(request: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    if given.status_code == 413:
+        raise httpx2.ReadTimeout("no answer", request=request)
     return given
 
 
@@ -274,7 +293,9 @@ BROKEN: dict[str, tuple[str, Edit]] = {
     "no request id": ("request ids", headerless("x-request-id")),
     "plain errors": ("errors as problems", plain_errors),
     "errors that tell what was sent": ("bodies", telling_input),
+    "malformed bodies refused in plain text": ("bodies", plain_refusals),
     "no limit for bodies": ("body limit", unlimited),
+    "no end of reading": ("body limit", never_done),
     "errors that quote": ("errors repeat nothing", repeating),
 }
 

@@ -185,6 +185,10 @@ BROKEN: dict[str, tuple[str, Callable[[Around], None]]] = {
         "registered with a lease",
         answering(f"GET /registry/{NAME}", each(identity="other-things")),
     ),
+    "a lease that is not renewed": (
+        "registered with a lease",
+        answering(f"GET /registry/{NAME}", each(expires_in_seconds=5.0)),
+    ),
     "not found by lookup": ("registered with a lease", answering(f"GET /lookup/{NAME}", lambda _: None)),
     "a lease left behind": ("deregistered when stopped", staying_when_stopped),
     "never said to have started": (

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from foreign_service import NAME, Notes
+from fountain_cli.commands.check import through_edge
 from fountain_cli.conformance import Outcome, Target, Tokens, check
 from fountain_cli.exits import FAILED, USAGE
 from fountain_cli.main import app
@@ -138,3 +139,14 @@ def test_what_a_url_cannot_have_done_is_refused(fountain: Callable[..., Any], mo
     done = fountain("check", "http://127.0.0.1:1", *more)
     assert done.exception is not None
     assert getattr(done.exception, "status", None) == USAGE or done.exit_code == USAGE
+
+
+@pytest.mark.parametrize("domain", ["fountain.example", "fountain.example:8443"])
+@pytest.mark.parametrize(
+    ("host", "there"), [("stories.fountain.example:8443", True), ("stories.example:8443", False)]
+)
+def test_a_name_below_the_domain_is_reached_through_the_edge(
+    monkeypatch: pytest.MonkeyPatch, domain: str, host: str, there: bool
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_DOMAIN", domain)
+    assert through_edge(f"https://{host}/", None) is there

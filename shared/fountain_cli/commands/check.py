@@ -92,7 +92,7 @@ def _of_url(url: str) -> list[Outcome]:
     token = Path(path).read_text().strip() if path else None
     stack = _stack_of(url)
     with edge.client(url.rstrip("/"), _ca(stack)) as client:
-        return examine(Target(client, Tokens(admin=token), inside=not _through_edge(url, stack)))
+        return examine(Target(client, Tokens(admin=token), inside=not through_edge(url, stack)))
 
 
 def _stack_of(url: str) -> ComposeStack | LocalStack | None:
@@ -137,7 +137,7 @@ def _target(
     parts: dict[str, Any] = {"tokens": tokens, "name": service, "platform": Platform(service, api.request)}
     if url is not None:
         with edge.client(url.rstrip("/"), _ca(stack)) as client:
-            yield {**parts, "client": client, "inside": not _through_edge(url, stack)}
+            yield {**parts, "client": client, "inside": not through_edge(url, stack)}
         return
     kept: Keeper | None = stack
     parts |= {"client": api.client(service), "inside": False, "keeper": kept, "sources": _sources()}
@@ -165,9 +165,13 @@ def _direct(stack: ComposeStack | LocalStack | None, service: str) -> Iterator[h
         yield client
 
 
-def _through_edge(url: str, stack: ComposeStack | LocalStack | None) -> bool:
+def through_edge(url: str, stack: ComposeStack | LocalStack | None) -> bool:
+    """Whether this URL is of the platform's edge, which hides what is for the inside."""
     domain = stack.domain if stack else remote_domain()
-    return domain is not None and f".{urlsplit(url).hostname}".endswith(f".{domain}")
+    if domain is None:
+        return False
+    name, _, _ = domain.partition(":")  # one elsewhere may be named with its port
+    return f".{urlsplit(url).hostname}".endswith(f".{name}")
 
 
 def _sources() -> Path | None:

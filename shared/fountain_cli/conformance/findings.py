@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import httpx2
+
 from fountain_cli.conformance.missing import NotChecked
 from fountain_cli.conformance.target import Target
 
@@ -39,7 +41,8 @@ class Outcome:
 class Rule:
     """A rule by its number in the design, what it asks for in a line, and how it is checked.
 
-    `examine` gives what it finds, and raises `NotChecked` where something is missing that it needs.
+    `examine` gives what it finds, and raises `NotChecked` where something is missing that it needs. Where it
+    stumbles over what the service answers, that is a finding as well.
     """
 
     number: str
@@ -55,4 +58,9 @@ class Rule:
                 found.append(Finding(self.number, place, problem, remedy))
         except NotChecked as missing:
             reason = str(missing)
+        except (ValueError, TypeError, LookupError, AttributeError, httpx2.DecodingError) as stumbled:
+            problem = f"answers in a form that cannot be looked into ({type(stumbled).__name__})"
+            found.append(
+                Finding(self.number, self.title, problem, "answer in the form that the rule asks for")
+            )
         return Outcome(self.number, self.title, tuple(found), reason)

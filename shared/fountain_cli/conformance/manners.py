@@ -49,8 +49,10 @@ def bodies(target: Target) -> Found:
         if answer.status_code != 422:
             yield place, f"answers {answer.status_code} to a body of another form", "answer 422"
             continue
-        yield from _not_a_problem(place, answer)
-        if any(set(error) - {"type", "loc", "msg"} for error in answer.json().get("errors", [])):
+        formless = list(_not_a_problem(place, answer))
+        yield from formless
+        said = {} if formless else answer.json()
+        if any(set(error) - {"type", "loc", "msg"} for error in said.get("errors", [])):
             yield place, "its 422 has more than type, loc and msg", "leave the input out"
 
 
@@ -66,6 +68,9 @@ def limits(target: Target) -> Found:
         path, method = operation.path(), operation.method.upper()
         try:
             status = target.ask(method, path, token=token, headers=headers, **options).status_code
+        except httpx2.TimeoutException:
+            yield operation.place, f"gives no answer to {how} of 2 MiB", "answer 413"
+            continue
         except httpx2.TransportError:
             continue  # refused before all of it was sent, which is as good
         if status != 413:
