@@ -5,7 +5,7 @@ anything is sent.
 import copy
 from typing import Any
 
-_FLOWS = ("oauth2", "openIdConnect")
+_SCHEMES = ("http", "apiKey")
 
 
 def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
@@ -16,14 +16,14 @@ def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
         server: the service's public URL, made from its name.
     """
     shown: dict[str, Any] = copy.deepcopy(
-        {key: value for key, value in document.items() if key != "webhooks"}
+        {key: value for key, value in document.items() if key not in ("webhooks", "$ref")}
     )
     shown["servers"] = [{"url": server}]
+    # A reference would bring in again, from elsewhere in the document, what is taken out here.
     for item in _dicts(shown.get("paths")):
-        item.pop("servers", None)
+        _drop(item, "servers", "$ref")
         for operation in _dicts(item):
-            operation.pop("servers", None)
-            operation.pop("callbacks", None)
+            _drop(operation, "servers", "callbacks", "$ref")
     _drop_flows(shown)
     _make_plain(shown)
     return shown
@@ -48,7 +48,7 @@ def _drop_flows(shown: dict[str, Any]) -> None:
     components = shown.get("components")
     if not isinstance(components, dict):
         return
-    components.pop("callbacks", None)
+    _drop(components, "callbacks", "$ref")
     schemes = components.get("securitySchemes")
     if not isinstance(schemes, dict):
         components.pop("securitySchemes", None)
@@ -57,8 +57,13 @@ def _drop_flows(shown: dict[str, Any]) -> None:
     components["securitySchemes"] = {
         name: scheme
         for name, scheme in schemes.items()
-        if isinstance(scheme, dict) and scheme.get("type") not in _FLOWS
+        if isinstance(scheme, dict) and scheme.get("type") in _SCHEMES and "$ref" not in scheme
     }
+
+
+def _drop(part: dict[str, Any], *names: str) -> None:
+    for name in names:
+        part.pop(name, None)
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -45,6 +45,31 @@ def test_schemes_that_name_urls_are_dropped() -> None:
     }
 
 
+def test_a_reference_brings_neither_servers_nor_schemes_back() -> None:
+    elsewhere = {"servers": [{"url": "https://evil.example"}], "responses": {}}
+    flow = {"type": "oauth2", "flows": {"password": {"tokenUrl": "https://evil.example/t"}}}
+    document = {
+        "openapi": "3.1.0",
+        "$ref": "#/x-all",
+        "paths": {
+            "/whole": {"$ref": "#/components/pathItems/evil"},
+            "/one": {"get": {"$ref": "#/x-operation", "summary": "Kept"}},
+        },
+        "components": {
+            "$ref": "#/x-components",
+            "pathItems": {"evil": {**elsewhere, "get": elsewhere}},
+            "securitySchemes": {"flow": {"$ref": "#/x-flow"}, "typed": {"$ref": "#/x-flow", "type": "http"}},
+        },
+        "x-operation": elsewhere,
+        "x-flow": flow,
+    }
+    shown = presented(document, SITE)
+    assert "$ref" not in shown
+    assert shown["paths"] == {"/whole": {}, "/one": {"get": {"summary": "Kept"}}}
+    assert "$ref" not in shown["components"]
+    assert shown["components"]["securitySchemes"] == {}
+
+
 def test_no_address_of_somebody_else_is_left() -> None:
     shown = presented(HOSTILE, SITE)
     shown["info"].pop("description")
