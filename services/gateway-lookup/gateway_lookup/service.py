@@ -261,11 +261,13 @@ class Gateway:
             raise Unprocessable(
                 "The url is http:// or https:// with a host and a port: no path, query or credentials."
             )
-        host = parts.hostname or ""
-        if host in ("localhost", self.settings.edge_host, "caddy") and self.settings.runtime != "local":
+        # The dot at the end is the root's and changes nothing; names below localhost are loopback (RFC 6761).
+        host = (parts.hostname or "").rstrip(".")
+        inside = host in (self.settings.edge_host, "caddy") or f".{host}".endswith(".localhost")
+        if inside and self.settings.runtime != "local":
             raise Forbidden("The edge and loopback cannot be a static entry.")
         # What ends in a number is an address, however short or in whatever base (WHATWG URL, section 3.5).
-        last = host.rstrip(".").rpartition(".")[2]
+        last = host.rpartition(".")[2]
         if last.isdigit() or last.startswith("0x") or ":" in host:
             instance_host(
                 host,

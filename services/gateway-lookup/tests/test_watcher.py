@@ -102,7 +102,8 @@ def test_in_containers_loopback_is_refused_and_a_canary_there_stays_silent(
     client = gateways.start("127.0.0.1")
     admin, shop = Caller(client, "root", ("admin",)), Caller(client, "shop", ("service",))
     assert shop.register("shop", canary.port).status_code == 403
-    for host in ("127.0.0.1", "localhost", "127.1", "[::1]", "caddy", "169.254.169.254"):
+    loopback = ("127.0.0.1", "localhost", "localhost.", "any.localhost", "127.1", "[::1]")
+    for host in (*loopback, "caddy", "caddy.", "169.254.169.254", "169.254.169.254."):
         entry = {"service_name": "legacy", "url": f"http://{host}:{canary.port}"}
         assert admin("POST", "/registry", json=entry).status_code == 403, host
     assert canary.seen == []
