@@ -68,7 +68,10 @@ class GatewayRegistry:
             "gateway-lookup", f"/registry/{service}/instances/{instance_id}", json=dict(body), headers=headers
         )
         if response.status_code in (200, 201):
-            answer = response.json()
+            try:
+                answer = response.json()
+            except ValueError:
+                raise Unavailable("The gateway's answer to the registration cannot be read.") from None
             return answer if isinstance(answer, dict) else {}
         if response.status_code in _LEASE_LOST:
             raise LeaseLostError(str(response.status_code))

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx2
 import pytest
 from fountain_common.errors import Unavailable
-from fountain_common.registrar import LeaseLostError, Registrar, pause
+from fountain_common.registrar import GatewayRegistry, LeaseLostError, Registrar, pause
 from fountain_common.testing import FakeClock
 
 
@@ -98,6 +99,25 @@ async def test_with_the_gateway_away_the_service_starts_and_registers_later(
     assert not registrar.registered
     registry.error = None
     await until(lambda: registrar.registered)
+
+
+async def test_an_answer_that_cannot_be_read_does_not_end_the_renewals() -> None:
+    class Gateway:
+        body = "<html>"
+
+        async def put(self, *_: Any, **__: Any) -> httpx2.Response:
+            return httpx2.Response(200, text=self.body)
+
+        async def delete(self, *_: Any, **__: Any) -> httpx2.Response:
+            return httpx2.Response(204)
+
+    gateway: Any = Gateway()
+    registrar = Registrar(GatewayRegistry(gateway), "orders", "i1", 8010)
+    await registrar.start()
+    assert not registrar.registered
+    gateway.body = '{"lease_secret": "s"}'
+    await until(lambda: registrar.registered)
+    await registrar.stop()
 
 
 async def test_draining_is_said_before_leaving(registrar: Registrar, registry: Registry) -> None:
