@@ -101,6 +101,21 @@ def test_a_document_of_another_form_is_found_and_ends_nothing(service: ServiceCl
     assert "valid OpenAPI 3.0.3" in broken(outcomes)
 
 
+@pytest.mark.parametrize(("name", "found"), [("things", True), ("gateway-lookup", False)])
+def test_what_one_service_shows_to_everybody_another_does_not(
+    service: ServiceClient, name: str, found: bool
+) -> None:
+    def open_to_all(document: dict[str, Any]) -> None:
+        document["paths"]["/apis"] = {"get": {"operationId": "getApis", "security": []}}
+
+    with httpx2.Client(
+        transport=Tampering(service, documented(open_to_all)), base_url="http://things"
+    ) as client:
+        rules = [rule for rule in RULES if rule.title == "no entry without a token"]
+        (outcome,) = check(Target(client, name=name), rules)
+    assert [finding.place for finding in outcome.findings] == (["GET /apis"] if found else [])
+
+
 def answer(status: int, body: object, kind: str = "application/json", **headers: str) -> httpx2.Response:
     content = body if isinstance(body, str) else json.dumps(body)
     return httpx2.Response(status, content=content.encode(), headers={"content-type": kind, **headers})

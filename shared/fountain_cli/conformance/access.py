@@ -14,7 +14,7 @@ _CREDENTIALS = ("access_token", "api_key", "token")
 def without_token(target: Target) -> Found:
     """Nobody gets in without a credential, except where the design says so."""
     for operation in target.operations():
-        if operation.public and not is_public(operation.template):
+        if operation.public and not is_public(operation.template, target.name):
             yield operation.place, "is public", "ask for a credential"
     for operation in target.guarded():
         answer = _called(target, operation, None)

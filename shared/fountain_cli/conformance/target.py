@@ -15,25 +15,23 @@ from fountain_cli.conformance.platform import Keeper, Platform
 T = TypeVar("T")
 _PAUSE_SECONDS = 0.1
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
-# What the design names as public, besides what every service has.
-_PUBLIC = {
-    "/",
-    "/health",
-    "/docs",
-    "/openapi.json",
-    "/metrics",
-    "/auth/token",
-    "/.well-known/jwks.json",
-    "/.well-known/oauth-authorization-server",
-    "/.well-known/revocations",
-    "/lookup/{serviceName}",
-    "/apis",
+_PUBLIC = {"/", "/health", "/docs", "/openapi.json", "/metrics"}
+# What the design names as public besides, and at which service alone.
+_PUBLIC_AT = {
+    "secrets-manager": {
+        "/auth/token",
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/revocations",
+    },
+    "gateway-lookup": {"/apis"},
 }
 
 
-def is_public(template: str) -> bool:
-    """Whether the design lets everybody call this path."""
-    return template in _PUBLIC or template.startswith("/docs/")
+def is_public(template: str, service: str) -> bool:
+    """Whether the design lets everybody call this path at this service; "" may be any of them."""
+    own = _PUBLIC_AT.get(service, set()) if service else set().union(*_PUBLIC_AT.values())
+    return template in _PUBLIC | own or template.startswith("/docs/")
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ class Target:
         documented = list(self.operations())
         if not documented:
             raise NotChecked("there is no OpenAPI document that names its operations")
-        return [one for one in documented if not one.public and not is_public(one.template)]
+        return [one for one in documented if not one.public and not is_public(one.template, self.name)]
 
     def operations(self) -> Iterator[Operation]:
         """Every operation that the document names."""
