@@ -67,18 +67,22 @@ def test_a_new_service_is_complete_and_wired(copy: Path) -> None:
     assert dev["services"]["short-stories"]["ports"] == ["127.0.0.1:8010:8000"]
 
 
-def test_its_own_tests_pass_at_once(copy: Path) -> None:
-    make_service(copy, "stories")
-    shared = copy / "shared"
+def own_tests_pass(root: Path, name: str) -> None:
+    shared = root / "shared"
     shared.symlink_to(ROOT / "shared")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "services/stories"],
-        cwd=copy,
+        [sys.executable, "-m", "pytest", f"services/{name}"],
+        cwd=root,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_own_tests_pass_at_once(copy: Path) -> None:
+    make_service(copy, "stories")
+    own_tests_pass(copy, "stories")
 
 
 LONG = 'It keeps "short" stories & tells of them in the author\'s own words; ' * 4
@@ -226,6 +230,26 @@ def test_an_upgrade_brings_the_templates_changes_and_keeps_the_teams(upgradable:
     assert "le=200" in routes.read_text()
     assert "Keep a story;" in routes.read_text()
     assert upgrade_service(upgradable, "stories").changed == []
+
+
+def test_a_team_merges_a_new_version_and_upgrades_its_service(upgradable: Path) -> None:
+    compose = upgradable / "compose.yaml"
+    git(upgradable, "add", ".")
+    git(upgradable, "commit", "--quiet", "-m", "The team's service")
+    git(upgradable, "checkout", "--quiet", "-b", "upstream", "HEAD~1")
+    before, after = "restart: unless-stopped", "restart: always"
+    assert before in compose.read_text()
+    compose.write_text(compose.read_text().replace(before, after))
+    change_template(upgradable, "{{package}}/routes.py.jinja", "le=500)] = 50", "le=200)] = 50")
+    git(upgradable, "commit", "--quiet", "--all", "-m", "A new version")
+    git(upgradable, "checkout", "--quiet", "-")
+    git(upgradable, "merge", "--quiet", "upstream")
+    merged = yaml.safe_load(compose.read_text())
+    assert "stories" in merged["services"]
+    assert after in compose.read_text()
+    done = upgrade_service(upgradable, "stories")
+    assert [str(path) for path in done.changed] == [".copier-answers.yml", "stories/routes.py"]
+    own_tests_pass(upgradable, "stories")
 
 
 def test_where_both_changed_the_same_lines_the_person_decides(upgradable: Path) -> None:
