@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fountain_common.tracing import TraceParent, parse_traceparent
 
@@ -22,8 +22,7 @@ _EDGE_RETRY_SECONDS = 2.0
 Resolve = Callable[[str], Awaitable[list[str]]]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """One request.
 
     Attributes:

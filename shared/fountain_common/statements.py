@@ -4,11 +4,16 @@ For a row that is written with each request, putting an SQLAlchemy statement int
 into place costs several times what the database does with it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Insert
 from sqlalchemy.sql.dml import UpdateBase
+
+_MOST_TOGETHER = 32
+_MARKS = re.compile(r"\(\?(, \?)*\)")
 
 
 class Prepared:
@@ -36,9 +41,7 @@ class Prepared:
         worded = self._worded.get(dialect.name)
         if worded is None:
             worded = self._worded[dialect.name] = _Worded(self._statement, self._columns, dialect)
-        parameters: Any = [worded.parameters(row) for row in rows]
-        done = connection.exec_driver_sql(worded.text, parameters if len(rows) > 1 else parameters[0])
-        return done.rowcount
+        return worded.run(connection, rows)
 
 
 class _Worded:
@@ -54,8 +57,37 @@ class _Worded:
             if adapt is not None:
                 self._adapt[name] = adapt
 
-    def parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        # SQLite's driver lets go of the interpreter for each row and waits until it has it again. With many
+        # rows in one statement it does so once.
+        joined = dialect.name == "sqlite" and isinstance(statement, Insert)
+        row = self.text.partition(" VALUES ")[2] if joined else ""
+        self._row = row if _MARKS.fullmatch(row) else ""
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        parameters = [self._parameters(row) for row in rows]
+        if len(parameters) == 1:
+            return connection.exec_driver_sql(self.text, parameters[0]).rowcount
+        if not self._row:
+            return connection.exec_driver_sql(self.text, cast("Any", parameters)).rowcount
+        start = 0
+        for size in _sizes(len(parameters)):
+            together = tuple(chain.from_iterable(parameters[start : start + size]))
+            connection.exec_driver_sql(self.text + f", {self._row}" * (size - 1), together)
+            start += size
+        return start
+
+    def _parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
         """Put a row's values into the form and the order that the driver takes."""
         if self._adapt:
             row = {**row, **{name: adapt(row[name]) for name, adapt in self._adapt.items()}}
         return dict(row) if self._names is None else tuple([row[name] for name in self._names])
+
+
+def _sizes(count: int) -> Iterator[int]:
+    """Take a number apart into few different ones, so that the driver keeps the statements that it parsed."""
+    size = _MOST_TOGETHER
+    while count:
+        while size > count:
+            size //= 2
+        yield size
+        count -= size

@@ -5,16 +5,14 @@ OpenTelemetry is off unless a service is configured for it; the trace id goes th
 
 import re
 import secrets
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry import trace
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class TraceParent:
+class TraceParent(NamedTuple):
     """Where a request stands in a trace: ids in hex, flags as one byte (1 is "sampled")."""
 
     trace_id: str

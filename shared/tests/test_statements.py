@@ -72,6 +72,13 @@ def test_what_is_not_given_is_as_the_table_says(connection: Connection) -> None:
     assert connection.scalar(select(THINGS.c.note)) == "as the table says"
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 63, 100])
+def test_many_rows_are_all_there_and_in_their_order(connection: Connection, count: int) -> None:
+    given = [f"n{number}" for number in range(count)]
+    assert ADD.run(connection, [thing(name) for name in given]) == count
+    assert names(connection) == given
+
+
 def test_a_change_says_how_many_rows_it_met(connection: Connection) -> None:
     ADD.run(connection, [thing("a"), thing("b")])
     assert RENAME.run(connection, [{"before": "a", "after": "c"}]) == 1
