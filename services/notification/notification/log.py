@@ -66,6 +66,7 @@ class EventLog:
         self.tail = Tail()
         self._removed: dict[str, int] = {}
         self._types: set[str] = set()
+        self._knows_types = True
         self._waiting: list[_Waiting] = []
         self._appending: asyncio.Task[None] | None = None
         self._closed = False
@@ -77,8 +78,8 @@ class EventLog:
 
     @property
     def types(self) -> Collection[str] | None:
-        """All types that there are or were; None if they are too many to be remembered."""
-        return frozenset(self._types) if len(self._types) <= MAX_TYPES else None
+        """All types that there are or were; None if they are not known, or too many to be remembered."""
+        return frozenset(self._types) if self._knows_types and len(self._types) <= MAX_TYPES else None
 
     async def open(self) -> None:
         """Read where the log ends, and its newest events."""
@@ -167,12 +168,13 @@ class EventLog:
             if not isinstance(error, Exception):
                 raise
             return
-        # Readers first: whoever published may ask for the event at once.
-        self._tell([
-            replace(outcome.event, accepted=entry.since)
-            for entry, outcome in zip(group, outcomes, strict=True)
-            if outcome.event is not None and not outcome.replayed
-        ])  # fmt: skip
+        # Readers first: whoever published may ask for the event at once. What is behind `latest` is new to
+        # them though it was stored before: by a commit of which no word came back, or by another writer.
+        fresh: dict[int, Stored] = {}
+        for entry, outcome in zip(group, outcomes, strict=True):
+            if outcome.event is not None and outcome.event.position > self.latest:
+                fresh.setdefault(outcome.event.position, replace(outcome.event, accepted=entry.since))
+        self._tell([fresh[position] for position in sorted(fresh)])
         for entry, outcome in zip(group, outcomes, strict=True):
             if not entry.future.done():
                 entry.future.set_result(outcome)
@@ -180,7 +182,11 @@ class EventLog:
     def _tell(self, fresh: list[Stored]) -> None:
         if not fresh:
             return
-        self.tail.extend(fresh)
+        if fresh[-1].position - self.latest != len(fresh):
+            # Between them lies what was never told of: readers find it in the database.
+            self.tail, self._knows_types = Tail(fresh[-1].position), False
+        else:
+            self.tail.extend(fresh)
         self.latest = fresh[-1].position
         if len(self._types) <= MAX_TYPES:
             self._types.update(event.type for event in fresh)

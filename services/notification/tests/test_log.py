@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from fountain_common.db import Database
-from fountain_common.errors import Conflict
+from fountain_common.errors import Conflict, Unavailable
 from notification import repository
 from notification.board import MIGRATIONS
 from notification.event import Draft, Stored
@@ -73,6 +73,40 @@ def test_the_same_id_of_a_publisher_is_stored_once_and_another_things_is_refused
             await log.append(draft(1, data="something else"))
         other, replayed = await log.append(draft(1, source="another", data="something else"))
         assert (other.position, replayed) == (2, False)
+
+    with_log(tmp_path, use)
+
+
+def test_what_a_commit_stored_of_which_no_word_came_back_is_passed_over_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(log: EventLog, database: Database) -> None:
+        write_rows, told = database.write_rows, list[int]()
+
+        async def stored_and_lost(fn: Callable[[Any], Any]) -> Any:
+            await write_rows(fn)
+            raise Unavailable("The connection broke during the commit.")
+
+        async def lose(number: int) -> None:
+            with monkeypatch.context() as broken:
+                broken.setattr(database, "write_rows", stored_and_lost)
+                with pytest.raises(Unavailable):
+                    await log.append(draft(number, type=f"t.{number}"))
+
+        log.on_append(lambda fresh: told.extend(event.position for event in fresh))
+        await log.append(draft(1))
+        await lose(2)
+        assert await log.append(draft(2, type="t.2")) == (await stored_at(2, database), True)
+        await lose(3)
+        await log.append(draft(4))
+        assert (told, log.latest) == ([1, 2, 4], 4)
+        for position in range(4):
+            found, through = await log.after(position, ALL, 10)
+            assert ([event.position for event in found], through) == (list(range(position + 1, 5)), 4)
+        assert log.types is None
+
+    async def stored_at(position: int, database: Database) -> Stored | None:
+        return await database.read(lambda session: repository.event_at(session, position))
 
     with_log(tmp_path, use)
 
