@@ -233,7 +233,12 @@ class Courier:
         return await self._write_down(head, attempt, verdict)
 
     def _headers(self, event: Stored, now: float) -> dict[str, str]:
-        secrets = [self._open_secret(sealed) for sealed in self.subscription.sealed_secrets(now)]
+        newest, *earlier = self.subscription.sealed_secrets(now)
+        secrets = [self._open_secret(newest)]
+        for sealed in earlier:
+            # One that does not open must not keep the secret from signing that replaced it.
+            with suppress(SealBroken):
+                secrets.append(self._open_secret(sealed))
         return signature_headers(secrets, f"evt_{self._epoch}_{event.position}", now, event.body)
 
     async def _write_down(self, head: Head, attempt: queue.Attempt | None, verdict: Verdict) -> Head | None:

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from fountain_common.breaker import FAILURES
 from fountain_common.db import Database
+from fountain_common.sealing import SealBroken
 from fountain_common.testing import FakeClock
 from notification import repository_deliveries as queue
 from notification.board import MIGRATIONS
@@ -32,11 +34,13 @@ class Receiver:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        self.signatures: list[str] = []
         self.arrived = asyncio.Event()
         self.status = 200
 
     async def send(self, headers: Mapping[str, str], _body: bytes) -> Answer:
         self.ids.append(headers["webhook-id"])
+        self.signatures.append(headers["webhook-signature"])
         self.arrived.set()
         return Answer(self.status)
 
@@ -53,12 +57,19 @@ async def disabled() -> None:
     pass
 
 
+def opened(sealed: bytes) -> str:
+    if sealed == b"broken":
+        raise SealBroken
+    return SECRET
+
+
 def _deliver(
     folder: Path,
     use: Callable[[Receiver, asyncio.Event], Awaitable[None]],
     *,
     status: int = 200,
     clock: Callable[[], float] = time.time,
+    hook: Subscription = HOOK,
 ) -> None:
     async def live() -> None:
         database = Database(f"sqlite:///{folder / 'log.db'}")
@@ -75,8 +86,8 @@ def _deliver(
         receiver, room = Receiver(), asyncio.Event()
         receiver.status = status
         courier = Courier(
-            HOOK, receiver, Terms((0,), 2, 60), database,
-            open_secret=lambda _: SECRET, epoch=log.epoch, metrics=DeliveryMetrics.of(CollectorRegistry()),
+            hook, receiver, Terms((0,), 2, 60), database,
+            open_secret=opened, epoch=log.epoch, metrics=DeliveryMetrics.of(CollectorRegistry()),
             on_disabled=disabled, on_room=room.set, max_lanes=6, clock=clock,
         )  # fmt: skip
         courier.start()
@@ -114,3 +125,14 @@ def test_a_receiver_that_is_away_is_left_alone_and_an_answer_of_500_is_not_being
     for folder, status, use in (("away", 503, away), ("troubled", 500, troubled)):
         (tmp_path / folder).mkdir()
         _deliver(tmp_path / folder, use, status=status, clock=FakeClock())
+
+
+def test_a_secret_that_does_not_open_does_not_keep_the_one_that_replaced_it_from_signing(
+    tmp_path: Path,
+) -> None:
+    async def use(receiver: Receiver, _room: asyncio.Event) -> None:
+        await receiver.until(lambda: len(receiver.ids) >= 25)
+        assert [signature.count("v1,") for signature in receiver.signatures] == [1] * 25
+
+    replaced = replace(HOOK, previous_secret=b"broken", previous_until=time.time() + 3600)
+    _deliver(tmp_path, use, hook=replaced)
