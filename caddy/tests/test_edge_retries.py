@@ -1,6 +1,7 @@
 """What the edge does when an instance is dead, dies, or stays away."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from conftest import World
@@ -60,17 +61,46 @@ def test_what_may_arrive_once_only_is_not_sent_again(world: World) -> None:
     assert len(dying.requests) + len(world.shop.seen) == 6
 
 
-def test_a_body_that_is_too_large_to_keep_is_not_sent_again_in_part(world: World) -> None:
+@pytest.mark.parametrize(
+    ("method", "chunked"), [("PUT", False), ("DELETE", True), ("GET", True)], ids=["PUT", "DELETE", "GET"]
+)
+def test_a_body_that_is_too_large_to_keep_is_not_sent_again_in_part(
+    world: World, method: str, chunked: bool
+) -> None:
     dying, body = Dying(), b"x" * 200_000
     world.routes["pair"] = (dying.port, world.shop.port)
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
     try:
         statuses = [
-            world.edge.request("PUT", f"pair.{DOMAIN}", "/", content=body).status_code for _ in range(4)
+            world.edge.request(
+                method, f"pair.{DOMAIN}", "/", content=pieces() if chunked else body
+            ).status_code
+            for _ in range(4)
         ]
     finally:
         dying.stop()
+    assert dying.requests
     assert set(statuses) <= {200, 502}
     assert {seen.body for seen in world.shop.seen} <= {body}
+
+
+def test_a_body_of_unknown_length_that_was_kept_whole_is_sent_again(world: World) -> None:
+    dying = Dying()
+    world.routes["pair"] = (dying.port, world.shop.port)
+    try:
+        for _ in range(4):
+            answer = world.edge.request(
+                "PUT", f"pair.{DOMAIN}", "/", content=iter([b"x" * 1000, b"y" * 1000])
+            )
+            assert answer.status_code == 200
+            assert world.shop.seen[-1].body == b"x" * 1000 + b"y" * 1000
+        assert dying.requests
+    finally:
+        dying.stop()
 
 
 def test_with_three_of_four_instances_dead_requests_go_to_the_fourth(world: World) -> None:
