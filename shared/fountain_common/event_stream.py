@@ -79,11 +79,14 @@ class PeerFeed:
                 raise Unavailable(f"The notification service answered {response.status_code} to the stream.")
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise Unavailable("The notification service answered something else than a stream.")
-            async with aclosing(_arrivals(httpx2.EventSource(response))) as arrivals:
+            begins = response.headers.get("last-event-id", "")
+            async with aclosing(_arrivals(httpx2.EventSource(response), begins)) as arrivals:
                 yield arrivals
 
 
-async def _arrivals(source: httpx2.EventSource) -> AsyncGenerator[Arrival, None]:
+async def _arrivals(source: httpx2.EventSource, begins: str) -> AsyncGenerator[Arrival, None]:
+    if begins:
+        yield Arrival(begins, None)
     async for sent in source:
         if sent.event == "gap":
             yield Arrival(sent.id, None, is_gap=True)
@@ -167,7 +170,7 @@ class EventStream:
                         self._unheard = False
                         await self._on_gap()
                     async for arrival in arrivals:
-                        self._brought = True
+                        self._brought = self._brought or arrival.event is not None or arrival.is_gap
                         await self._take(arrival)
                 reason = "ended"
             except asyncio.CancelledError:
@@ -188,7 +191,8 @@ class EventStream:
         place = place_of(arrival.id)
         if arrival.is_gap:
             get_logger().warning("events_missed", resumed_after=self._last_id)
-            self._seen = self._last_id = None
+            # What is left behind the gap still comes, also if the stream breaks before the first of it.
+            self._seen, self._last_id = None, arrival.id or None
             await self._on_gap()
         elif arrival.event is None:
             # A bookmark: nothing happened, and if the stream breaks now it is resumed from here.

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
+import httpx2
 import pytest
 from fountain_common.errors import Unavailable
 from fountain_common.event import Event
-from fountain_common.event_stream import Arrival, EventStream, place_of, repeats
+from fountain_common.event_stream import Arrival, EventStream, PeerFeed, place_of, repeats
+from fountain_common.http import Peers
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -86,6 +89,13 @@ async def test_a_gap_is_told(hear: Callable) -> None:
     assert heard.log == ["e11", "gap", "e140"]
 
 
+async def test_behind_a_gap_it_is_resumed_though_nothing_came_yet(hear: Callable) -> None:
+    feed = Scripted([arrival(1)], [Arrival("e1-30", None, is_gap=True)], [arrival(31)])
+    heard = await hear(feed, 4)
+    assert feed.asked == [None, "e1-1", "e1-30", "e1-31"]
+    assert heard.log == ["e11", "gap", "e131"]
+
+
 async def test_another_epoch_is_a_gap_and_counts_anew(hear: Callable) -> None:
     heard = await hear(Scripted([arrival(7)], [arrival(1, "e2")]), 3)
     assert heard.log == ["e17", "gap", "e21"]
@@ -96,6 +106,21 @@ async def test_a_bookmark_makes_a_quiet_stream_resumable(hear: Callable) -> None
     heard = await hear(feed, 3)
     assert feed.asked == [None, "e1-5", "e1-6"]
     assert heard.log == ["e16"]
+
+
+class Answering:
+    """Peers of which one answers with a stream that says nothing and ends."""
+
+    @asynccontextmanager
+    async def stream(self, *_args: object, **_options: object) -> AsyncIterator[httpx2.Response]:
+        headers = {"Content-Type": "text/event-stream", "Last-Event-ID": "e1-5"}
+        asked = httpx2.Request("GET", "http://notification/notifications/stream")
+        yield httpx2.Response(200, headers=headers, content=b": subscribed\n\n", request=asked)
+
+
+async def test_where_a_stream_begins_the_answers_header_tells() -> None:
+    async with PeerFeed(cast("Peers", Answering())).open(None) as arrivals:
+        assert [arrival async for arrival in arrivals] == [Arrival("e1-5", None)]
 
 
 async def test_without_a_place_to_resume_from_everything_is_fetched_anew(hear: Callable) -> None:

@@ -148,7 +148,7 @@ class FakeNotification:
     def _stream(self, subject: str, last_event_id: str | None) -> httpx2.Response:
         with self._lock:
             latest = self._first + len(self.log) - 1
-            first = [b": open\n\n", f"id: {last_event_id or f'{self.epoch}-{latest}'}\n\n".encode()]
+            first, seen = [b": subscribed\n\n"], latest
             if last_event_id:
                 epoch, _, position = last_event_id.rpartition("-")
                 seen = int(position)
@@ -163,7 +163,8 @@ class FakeNotification:
                 ]
             reader = _Reader(subject, first)
             self._readers.append(reader)
-        return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=reader)
+        headers = {"Content-Type": "text/event-stream", "Last-Event-ID": f"{self.epoch}-{seen}"}
+        return httpx2.Response(200, headers=headers, stream=reader)
 
     def _chunk(self, event: dict[str, Any]) -> bytes:
         return f"id: {self.epoch}-{event['position']}\ndata: ".encode() + orjson.dumps(event) + b"\n\n"
