@@ -1,5 +1,6 @@
 """The platform's HTTP interfaces, as a command uses them: tokens, problems, pages."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -10,6 +11,8 @@ from fountain_cli.exits import DENIED, UNAVAILABLE, CommandError, of_http
 ISSUER = "secrets-manager"
 _PLATFORM = (ISSUER, "notification", "gateway-lookup")
 _PAGE = 200
+# A token is not used so shortly before its end; one that does not say when it ends is kept for minutes.
+_EARLY_SECONDS, _UNSAID_SECONDS = 30.0, 300.0
 
 
 class Api:
@@ -18,13 +21,19 @@ class Api:
     Args:
         key: the identity's API key; it is sent to the issuer alone, to exchange it for tokens.
         open_client: answers a client of a service by its name.
+        clock: monotonic seconds; a command that follows something outlives its tokens.
     """
 
-    def __init__(self, key: str, open_client: Callable[[str], httpx2.Client]) -> None:
-        self._key = key
+    def __init__(
+        self,
+        key: str,
+        open_client: Callable[[str], httpx2.Client],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._key, self._clock = key, clock
         self._open = open_client
         self._clients: dict[str, httpx2.Client] = {}
-        self._tokens: dict[str | None, str] = {}
+        self._tokens: dict[str | None, tuple[str, float]] = {}
 
     def __repr__(self) -> str:
         return "Api(key=**********)"
@@ -49,16 +58,20 @@ class Api:
             CommandError: the issuer refused, or does not answer.
         """
         resource = None if service is None or service in _PLATFORM else service
-        if resource not in self._tokens:
+        token, ends = self._tokens.get(resource, ("", 0.0))
+        if not token or self._clock() > ends:
+            asked = self._clock()
             form = {"grant_type": "client_credentials", "client_secret": self._key}
             if resource:
                 form["resource"] = resource
             answer = self._send(ISSUER, "POST", "/auth/token", data=form)
             if answer.status_code != 200:
                 raise _refused(answer, "The Secrets Manager gave no token")
-            token = _document(answer, ISSUER)
-            self._tokens[resource] = str(token["access_token"])
-        return self._tokens[resource]
+            given = _document(answer, ISSUER)
+            token = str(given["access_token"])
+            ends = asked + float(given.get("expires_in", _UNSAID_SECONDS)) - _EARLY_SECONDS
+            self._tokens[resource] = token, ends
+        return token
 
     def request(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
         """Send a request with a token; any answer is given back as it is."""

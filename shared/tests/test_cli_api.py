@@ -1,6 +1,7 @@
 """The command's side of the platform: keys go to the issuer alone, problems become sentences and statuses."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +15,16 @@ from fountain_cli.stack.edge import edge_url, is_loopback_name
 KEY = "fnt_abcdefghijkl_secret"
 
 
-def api(answer: Callable[[str, httpx2.Request], httpx2.Response]) -> Api:
+def api(
+    answer: Callable[[str, httpx2.Request], httpx2.Response], clock: Callable[[], float] = time.monotonic
+) -> Api:
     """An Api whose services answer by a function of service and request."""
 
     def open_client(service: str) -> httpx2.Client:
         transport = httpx2.MockTransport(lambda request: answer(service, request))
         return httpx2.Client(base_url=f"https://{service}.test", transport=transport)
 
-    return Api(KEY, open_client)
+    return Api(KEY, open_client, clock)
 
 
 def test_the_key_is_sent_to_the_issuer_and_a_token_to_the_others() -> None:
@@ -51,6 +54,20 @@ def test_a_token_for_a_teams_service_names_it_and_one_for_the_platform_names_non
         for service in ("example-consumer", "notification", "gateway-lookup", None):
             client.token(service)
     assert ["resource=example-consumer" in one for one in asked] == [True, False]
+
+
+def test_a_command_that_outlives_its_token_has_another() -> None:
+    now, given = [1000.0], iter(("first", "second", "third"))
+
+    def answer(_: str, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"access_token": next(given), "expires_in": 900})
+
+    with api(answer, lambda: now[0]) as client:
+        seen = []
+        for passed in (0, 800, 65, 800, 75):
+            now[0] += passed
+            seen.append(client.token("notification"))
+    assert seen == ["first", "first", "first", "second", "second"]
 
 
 def test_the_key_is_in_no_repr() -> None:

@@ -3,6 +3,7 @@
 import json as jsonlib
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from fountain_cli import moments
 from fountain_cli.api import Api
 from fountain_cli.arguments import Subscription
 from fountain_cli.connection import connect
-from fountain_cli.exits import USAGE, CommandError, of_http
+from fountain_cli.exits import UNAVAILABLE, USAGE, CommandError, of_http
 from fountain_cli.screen import AsJson, as_json, moment, out, say
 from fountain_cli.teaching import command
 
@@ -69,8 +70,8 @@ def tail(
 
     With --json each line is an event (CloudEvents 1.0). If events are missing, that is said.
     """
-    last = after
-    with connect() as api:
+    last, again = after, False
+    with connect() as api, suppress(KeyboardInterrupt):
         say("Waiting for events; Ctrl-C ends it.")
         while True:
             try:
@@ -79,8 +80,11 @@ def tail(
                     _show(kind, arrival["content"], json)
             except httpx2.HTTPError:
                 say("The connection is lost; trying again.")
-            except KeyboardInterrupt:
-                return
+            except CommandError as error:
+                if not again or error.status != UNAVAILABLE:
+                    raise
+                say("The platform does not answer; trying again.")
+            again = True
             time.sleep(_RECONNECT_SECONDS)
 
 
