@@ -21,10 +21,13 @@ class World:
     shop: Stub
     routes: dict[str, tuple[int, ...]]
     denied: set[str]
+    moved: set[str]
 
     def answer_as_gateway(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(seen.path)
         query = parse_qs(parts.query)
+        if parts.path == "/internal/tls-ask" and query["domain"][0] in self.moved:
+            return 302, {"Location": "/internal/tls-ask?domain=elsewhere"}, b""
         if parts.path == "/internal/tls-ask":
             return (403 if query["domain"][0] in self.denied else 200), {}, b""
         if parts.path != "/internal/route":
@@ -60,7 +63,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "FOUNTAIN_NOTIFICATION_UPSTREAM": f"127.0.0.1:{notification.port}",
         },
     )
-    world = World(edge, *stubs, routes={"shop": (shop.port,)}, denied=set())
+    world = World(edge, *stubs, routes={"shop": (shop.port,)}, denied=set(), moved=set())
     gateway.answer = world.answer_as_gateway
     for stub in (secrets_manager, notification, shop):
         stub.answer = lambda seen, name=stub.name: (200, {"X-From": name}, seen.body or name.encode())

@@ -64,6 +64,7 @@ class Stub:
     seen: list[Seen] = field(default_factory=list)
     answer: Callable[[Seen], tuple[int, dict[str, str], bytes]] = lambda seen: (200, {}, b"")
     released: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
@@ -108,7 +109,7 @@ class Stub:
         seen = Seen(scope["method"], path, headers, body)
         self.seen.append(seen)
         if scope["path"] == "/stream":
-            await self._stream(send)
+            await self._stream(receive, send)
             return
         status, extra, content = self.answer(seen)
         raw = [(name.lower().encode(), value.encode()) for name, value in extra.items()]
@@ -116,12 +117,19 @@ class Stub:
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": content})
 
-    async def _stream(self, send: Callable[[dict], Awaitable[None]]) -> None:
+    async def _stream(
+        self, receive: Callable[[], Awaitable[dict]], send: Callable[[dict], Awaitable[None]]
+    ) -> None:
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
-        while not self.released.is_set():
+        leaving = asyncio.ensure_future(receive())
+        while not self.released.is_set() and not leaving.done():
             await asyncio.sleep(0.02)
+        if leaving.done():
+            self.left.set()
+            return
+        leaving.cancel()
         await send({"type": "http.response.body", "body": b"data: second\n\n"})
 
     @staticmethod

@@ -152,6 +152,25 @@ def test_a_stream_arrives_while_it_is_being_written(world: World, host: str) -> 
         assert b"".join(pieces) == b"data: second\n\n"
 
 
+@pytest.mark.parametrize("host", [f"shop.{DOMAIN}", f"notification.{DOMAIN}"])
+def test_a_stream_ends_at_the_service_when_its_reader_has_gone(world: World, host: str) -> None:
+    stub = world.shop if host.startswith("shop") else world.notification
+    stub.released.clear()
+    stub.left.clear()
+    headers = {"Host": f"{host}:{world.edge.https_port}"}
+    with (
+        httpx2.Client(verify=world.edge.context(), trust_env=False, timeout=10) as client,
+        client.stream(
+            "GET",
+            f"https://127.0.0.1:{world.edge.https_port}/stream",
+            headers=headers,
+            extensions={"sni_hostname": host},
+        ) as answer,
+    ):
+        assert next(answer.iter_bytes()) == b"data: first\n\n"
+    until(stub.left.is_set, "the service has noticed", 5)
+
+
 def test_a_websocket_reaches_a_service_that_nobody_configured(world: World) -> None:
     async def talk() -> str:
         host = f"shop.{DOMAIN}"
@@ -181,6 +200,13 @@ def test_a_name_that_the_gateway_refuses_gets_no_certificate(world: World) -> No
     world.denied.add(f"denied.{DOMAIN}")
     with pytest.raises(httpx2.ConnectError):
         world.edge.get(f"denied.{DOMAIN}")
+
+
+def test_a_redirect_in_the_place_of_a_word_gets_no_certificate(world: World) -> None:
+    world.moved.add(f"moved.{DOMAIN}")
+    with pytest.raises(httpx2.ConnectError):
+        world.edge.get(f"moved.{DOMAIN}")
+    assert [seen.path for seen in world.gateway.seen if "elsewhere" in seen.path] == []
 
 
 def test_two_labels_below_the_domain_get_no_certificate(world: World) -> None:
