@@ -46,6 +46,15 @@ def test_a_stream_is_taken_up_where_it_ended_though_the_platform_was_away(
     assert resumed == [None, "e-1", "e-1", "e-1", "e-2"]
 
 
+def test_a_stream_that_breaks_before_its_first_event_is_taken_up_where_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quiet = httpx2.Response(200, headers={"Last-Event-ID": "e-7"}, text=": subscribed\n\n")
+    done, resumed = tailed(monkeypatch, quiet, stream(8))
+    assert [json.loads(line)["position"] for line in done.stdout.splitlines()] == [8]
+    assert resumed == [None, "e-7", "e-8"]
+
+
 def test_a_platform_that_does_not_answer_at_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     done, resumed = tailed(monkeypatch, httpx2.Response(503))
     assert isinstance(done.exception, CommandError)

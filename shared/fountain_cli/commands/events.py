@@ -27,7 +27,10 @@ _RECONNECT_SECONDS = 1.0
 
 
 def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Answer (`event` or `gap`, content) of everything that one stream brings; ends when the stream does."""
+    """Answer (`event` or `gap`, content) of everything that one stream brings; ends when the stream does.
+
+    Before them comes (`place`, nothing): where to resume if it breaks before the first.
+    """
     headers = {"Authorization": f"Bearer {api.token(_NOTIFICATION)}", "Accept": "text/event-stream"}
     if last_id:
         headers["Last-Event-ID"] = last_id
@@ -43,6 +46,7 @@ def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple
                 f"The stream was refused ({answer.status_code}): {answer.text[:300]}",
                 of_http(answer.status_code),
             )
+        yield "place", {"id": answer.headers.get("last-event-id", ""), "content": {}}
         kind, event_id, data = "event", "", ""
         for line in answer.iter_lines():
             name, _, value = line.partition(":")
@@ -77,7 +81,8 @@ def tail(
             try:
                 for kind, arrival in arrivals(api, type_, last):
                     last = arrival["id"] or last
-                    _show(kind, arrival["content"], json)
+                    if kind != "place":
+                        _show(kind, arrival["content"], json)
             except httpx2.HTTPError:
                 say("The connection is lost; trying again.")
             except CommandError as error:
