@@ -8,8 +8,8 @@ import typer
 from fountain_cli.api import Api
 from fountain_cli.arguments import Service
 from fountain_cli.connection import connect
-from fountain_cli.exits import FAILED, leave
-from fountain_cli.screen import AsJson, as_json, fields, table
+from fountain_cli.exits import FAILED, UNAVAILABLE, CommandError, leave
+from fountain_cli.screen import AsJson, as_json, fields, say, table
 from fountain_cli.teaching import command
 
 _CORE = ("secrets-manager", "gateway-lookup", "notification", "example-consumer")
@@ -25,11 +25,13 @@ def register(app: typer.Typer) -> None:
 def _health(api: Api, service: str) -> dict[str, Any]:
     try:
         answer = api.client(service).get("/health")
-        found: dict[str, Any] = answer.json()
+        found = answer.json()
     except (httpx2.HTTPError, ValueError):
         return {"service": service, "status": "unreachable"}
     # Where nothing answers behind the edge, its own problem has a `status` too, which is a number.
-    return found if isinstance(found.get("status"), str) else {"service": service, "status": "unreachable"}
+    if not isinstance(found, dict) or not isinstance(found.get("status"), str):
+        return {"service": service, "status": "unreachable"}
+    return {**found, "service": service}
 
 
 def status(json: AsJson = False) -> None:
@@ -39,9 +41,13 @@ def status(json: AsJson = False) -> None:
     """
     with connect() as api:
         names = [*_CORE]
-        catalog = api.request("gateway-lookup", "GET", "/registry")
-        if catalog.is_success:
-            names += [one["service_name"] for one in catalog.json().get("items", [])]
+        try:
+            names += [one["service_name"] for one in api.pages("gateway-lookup", "/registry", limit=10_000)]
+        except CommandError as missing:
+            if missing.status != UNAVAILABLE:
+                raise
+            # Health is for everybody: that of the platform's own is shown all the same.
+            say(f"Only the platform's own services are known: {missing}")
         found = [_health(api, name) for name in dict.fromkeys(names)]
     if json:
         as_json(found)
