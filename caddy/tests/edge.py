@@ -123,7 +123,7 @@ class Stub:
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
-        leaving = asyncio.ensure_future(receive())
+        leaving = asyncio.ensure_future(self._disconnect(receive))
         while not self.released.is_set() and not leaving.done():
             await asyncio.sleep(0.02)
         if leaving.done():
@@ -131,6 +131,11 @@ class Stub:
             return
         leaving.cancel()
         await send({"type": "http.response.body", "body": b"data: second\n\n"})
+
+    @staticmethod
+    async def _disconnect(receive: Callable[[], Awaitable[dict]]) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     @staticmethod
     async def _echo(receive: Callable[[], Awaitable[dict]], send: Callable[[dict], Awaitable[None]]) -> None:

@@ -167,7 +167,9 @@ def test_a_stream_ends_at_the_service_when_its_reader_has_gone(world: World, hos
             extensions={"sni_hostname": host},
         ) as answer,
     ):
-        assert next(answer.iter_bytes()) == b"data: first\n\n"
+        pieces = answer.iter_bytes()
+        assert next(pieces) == b"data: first\n\n"
+        assert not stub.left.wait(0.3)
     until(stub.left.is_set, "the service has noticed", 5)
 
 
