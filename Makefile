@@ -37,8 +37,8 @@ dev: $(ready) ## Start in containers with hot reload, service ports on loopback
 trust: $(ready) ## Let this machine trust the platform's local certificates
 	@$(fountain) trust
 
-test: $(ready) ## Run every suite that this machine can run (only=unit: one kind; service=notification: one service)
-	@$(python) scripts/test.py $(only) $(if $(service),--service $(service))
+test: $(ready) ## Run every suite that this machine can run (only=unit, service=notification, thorough=1)
+	@$(python) scripts/test.py $(only) $(if $(service),--service $(service)) $(if $(thorough),--thorough)
 
 fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed=7: the same again)
 	@$(python) -m pytest -p no:cacheprovider tests/fuzz --examples $(or $(examples),25) --fuzz-seed $(or $(seed),random)

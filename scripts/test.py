@@ -1,6 +1,6 @@
 """Runs every suite that this machine can run, and says at the end which were: `make test`.
 
-python scripts/test.py [unit] [local] [containers] [--service NAME]
+python scripts/test.py [unit] [local] [containers] [--service NAME] [--thorough]
 
   unit         the library, the command, and each service by itself: no network
   local        end to end, the platform as local processes
@@ -88,7 +88,7 @@ def run(suite: Suite) -> Result:
     return result
 
 
-def run_all(kinds: Iterable[str], service: str | None) -> list[Result]:
+def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False) -> list[Result]:
     """Run the suites of these kinds; of one service alone if it is named."""
     results: list[Result] = []
     if "unit" in kinds:
@@ -101,10 +101,11 @@ def run_all(kinds: Iterable[str], service: str | None) -> list[Result]:
             results += pool.map(run, wanted)
     if service is not None:
         return results
+    more = ("--thorough",) if thorough else ()
     for kind, runtime, possible in (("local", "local", _always), ("containers", "compose", engine_answers)):
         name = f"end to end, {kind}"
         if kind in kinds and possible():
-            results.append(run(Suite(name, ("tests", f"--runtime={runtime}"))))
+            results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more))))
         else:
             why = "not asked for" if kind not in kinds else "no Docker engine answers"
             results.append(Result(name, f"not run: {why}", 0))
@@ -122,11 +123,12 @@ def main(say: Callable[[str], None] = print) -> int:
     )
     parser.add_argument("kinds", nargs="*", help="unit, local, containers; all if none is named")
     parser.add_argument("--service", help="only the suite of this service")
+    parser.add_argument("--thorough", action="store_true", help="the long journeys in both runtimes")
     wanted = parser.parse_args()
     if unknown := [kind for kind in wanted.kinds if kind not in _KINDS]:
         parser.error(f"{unknown[0]!r} is no kind of suite: there are {', '.join(_KINDS)}")
     began = time.monotonic()
-    results = run_all(wanted.kinds or _KINDS, wanted.service)
+    results = run_all(wanted.kinds or _KINDS, wanted.service, thorough=wanted.thorough)
     say(f"\nWhat was run, in {time.monotonic() - began:.0f} s:")
     for result in results:
         say(f"  {result.outcome:<8} {result.suite:<28} {result.last_line}")

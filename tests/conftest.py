@@ -7,6 +7,9 @@ from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
 from fountain_cli.stack.layout import repository, services
 from steward import CONSUMER, REPLICAS, Replica, Steward
 
+_WHERE = ("stack", "machine")
+"""The fixtures that are a platform in one of the runtimes."""
+
 SETTINGS = {
     # Short enough to wait for where no events come, and too long to be of help where they should.
     "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
@@ -25,11 +28,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the platform runs: as local processes (default) or in containers; may be given twice",
     )
     parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run in both runtimes what is else run in the one that is named by its mark, for its length",
+    )
+    parser.addoption(
         "--chaos-seed",
         type=int,
         default=7,
         help="which parts are broken when; the same draws the same (default 7)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "mainly(runtime): long, and else run in this runtime alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--thorough"):
+        return
+    for item in items:
+        mark = item.get_closest_marker("mainly")
+        given = getattr(item, "callspec", None)
+        runtimes = set() if given is None or mark is None else {given.params.get(name) for name in _WHERE}
+        if mark is not None and runtimes - {None} and mark.args[0] not in runtimes:
+            item.add_marker(
+                pytest.mark.skip(f"long: run with {mark.args[0]}; in both by make test thorough=1")
+            )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
