@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 
 from benchmarks.measure import Budget, Result, absolute, quantile, ratio
+from benchmarks.paced import Published, Receipt, by_the_clock, delays
 from benchmarks.peers.nats import nats
 from benchmarks.processes import NotRun
 from benchmarks.rows import REPLICAS, Row, Run
@@ -30,6 +32,7 @@ _CROWDED = Budget(
 _EVENT = {"type": "bench.made", "subject": "bench", "data": {"text": "x" * 120}}
 _CONNECTIONS = 32
 _READERS = 1000
+_END = "end"
 
 
 def _publish(run: Run) -> Iterator[Result]:
@@ -68,46 +71,66 @@ def _fan_out(run: Run) -> Iterator[Result]:
 
 
 async def _latency(run: Run, *, readers: int, events: int, gap: float) -> float:
-    """The 99th percentile from publishing to receipt, in ms; `NotRun` where one event is missed."""
-    base, headers = run.stack.address("notification"), run.bearer()
-    kind = f"bench.latency-{time.monotonic_ns()}"
-    latencies: list[float] = []
+    """The 99th percentile from when publishing was due to receipt, in ms; `NotRun` where a reader does not
+    get every event once and in order.
+    """
     connector = aiohttp.TCPConnector(limit=0)
+    base, headers = run.stack.address("notification"), run.bearer()
     async with aiohttp.ClientSession(base, headers=headers, connector=connector) as session:
-        opened = [asyncio.Event() for _ in range(readers)]
-        tasks = [asyncio.create_task(_read(session, kind, events, latencies, one)) for one in opened]
-        await asyncio.gather(*(one.wait() for one in opened))
-        for number in range(events):
-            body = {"type": kind, "subject": str(number), "data": {"sent": time.perf_counter()}}
-            async with session.post("/notifications", json=body) as answer:
-                if answer.status != 201:
-                    raise NotRun(f"a publish was answered {answer.status}")
-            await asyncio.sleep(gap)
-        _, late = await asyncio.wait(tasks, timeout=60)
-        for task in late:
-            task.cancel()
+        return quantile(await paced_delays(session, readers=readers, events=events, gap=gap), 0.99) * 1000
+
+
+async def paced_delays(
+    session: aiohttp.ClientSession, *, readers: int, events: int, gap: float
+) -> list[float]:
+    """How late each event came to each reader, in seconds since it was due.
+
+    Args:
+        session: at the notification service.
+        readers: streams that are open before the first event.
+        events: how many are published.
+        gap: seconds from one to the next.
+    """
+    kind = f"bench.latency-{time.monotonic_ns()}"
+
+    async def publish(subject: str) -> int:
+        async with session.post("/notifications", json={"type": kind, "subject": subject}) as answer:
+            if answer.status != 201:
+                raise NotRun(f"a publish was answered {answer.status}")
+            return int((await answer.json())["position"])
+
+    async def publish_due(number: int, due: float) -> tuple[int, Published]:
+        return await publish(str(number)), Published(str(number), due)
+
+    opened = [asyncio.Event() for _ in range(readers)]
+    tasks = [asyncio.create_task(_read(session, kind, one)) for one in opened]
+    await asyncio.gather(*(one.wait() for one in opened))
+    published = dict(await by_the_clock(events, gap, publish_due))
+    # Behind everything: what came before it is all that a reader gets, be it too little or too much.
+    await publish(_END)
+    _, late = await asyncio.wait(tasks, timeout=60)
+    for task in late:
+        task.cancel()
     if late:
-        raise NotRun(f"{len(late)} of {readers} readers missed events")
-    return quantile(latencies, 0.99) * 1000
+        raise NotRun(f"{len(late)} of {readers} readers did not come to the end within 60 s")
+    return [delay for task in tasks for delay in delays(published, task.result())]
 
 
-async def _read(
-    session: aiohttp.ClientSession, kind: str, events: int, latencies: list[float], opened: asyncio.Event
-) -> None:
+async def _read(session: aiohttp.ClientSession, kind: str, opened: asyncio.Event) -> list[Receipt]:
+    received: list[Receipt] = []
     async with session.get("/notifications/stream", params={"type": kind}) as stream:
         opened.set()
-        seen = 0
         async for event in _events(stream):
-            latencies.append(time.perf_counter() - event["data"]["sent"])
-            seen += 1
-            if seen == events:
-                return
+            if event["subject"] == _END:
+                break
+            received.append(Receipt(event["position"], event["subject"], time.perf_counter()))
+    return received
 
 
 async def _events(stream: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     async for line in stream.content:
         if line.startswith(b"data:") and b'"specversion"' in line:
-            yield json.loads(line[5:])
+            yield orjson.loads(line[5:])
 
 
 def _everywhere(run: Run) -> Iterator[Result]:

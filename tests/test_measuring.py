@@ -1,0 +1,113 @@
+"""What a benchmark says was so: a slow answer is not left out, and a loss is not hidden."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+
+from benchmarks.paced import Published, Receipt, by_the_clock, delays
+from benchmarks.processes import NotRun
+
+aiohttp = pytest.importorskip("aiohttp")
+from aiohttp import web  # noqa: E402
+
+from benchmarks.rows.events import paced_delays  # noqa: E402
+
+PUBLISHED = {7: Published("0", 10.0), 8: Published("1", 10.5), 9: Published("2", 11.0)}
+ALL = [Receipt(7, "0", 10.1), Receipt(8, "1", 10.75), Receipt(9, "2", 13.0)]
+
+
+def test_an_answer_that_does_not_come_keeps_nobody_from_publishing_the_next() -> None:
+    async def run() -> list[int]:
+        last = asyncio.Event()
+
+        async def publish(number: int, _due: float) -> int:
+            if number == 2:
+                last.set()
+            await last.wait()
+            return number
+
+        async with asyncio.timeout(10):
+            return await by_the_clock(3, 0.001, publish)
+
+    assert asyncio.run(run()) == [0, 1, 2]
+
+
+def test_an_event_is_late_since_it_was_due() -> None:
+    assert delays(PUBLISHED, ALL) == pytest.approx([0.1, 0.25, 2.0])
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        [ALL[0], ALL[1], ALL[1]],
+        [*ALL, ALL[2]],
+        [ALL[1], ALL[0], ALL[2]],
+        ALL[:2],
+        [*ALL[:2], Receipt(9, "another", 13.0)],
+    ],
+)
+def test_a_reader_that_did_not_get_each_once_and_in_order_is_no_measurement(received: list[Receipt]) -> None:
+    with pytest.raises(NotRun):
+        delays(PUBLISHED, received)
+
+
+@asynccontextmanager
+async def publisher(spoil: int | None) -> AsyncIterator[str]:
+    """A log with a stream; it sends in place of the event at position `spoil` the one before again."""
+    stored: list[dict[str, object]] = []
+    grown = asyncio.Condition()
+
+    async def publish(request: web.Request) -> web.Response:
+        said = await request.json()
+        async with grown:
+            stored.append({"specversion": "1.0", "position": len(stored) + 1, **said})
+            grown.notify_all()
+        return web.json_response(stored[-1], status=201)
+
+    async def each() -> AsyncIterator[dict[str, object]]:
+        for number in count():
+            async with grown:
+                await grown.wait_for(lambda number=number: len(stored) > number)
+            yield stored[number]
+            if stored[number]["subject"] == "end":
+                return
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        before: dict[str, object] = {}
+        async for event in each():
+            text = web.json_response(before if event["position"] == spoil else event).text
+            await response.write(f"data: {text}\n\n".encode())
+            before = event
+        return response
+
+    app = web.Application()
+    app.add_routes([web.post("/notifications", publish), web.get("/notifications/stream", stream)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def measure(spoil: int | None) -> list[float]:
+    async with publisher(spoil) as url, aiohttp.ClientSession(url) as session:
+        return await paced_delays(session, readers=3, events=5, gap=0.001)
+
+
+def test_every_receipt_of_every_reader_is_measured() -> None:
+    found = asyncio.run(measure(None))
+    assert len(found) == 15
+    assert min(found) >= 0
+
+
+def test_a_duplicate_does_not_hide_a_loss() -> None:
+    with pytest.raises(NotRun, match="4 of 5 events in 5 receipts"):
+        asyncio.run(measure(3))
