@@ -67,6 +67,8 @@ class Process:
             "FOUNTAIN_RUNTIME": "local",
             "FOUNTAIN_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1/32",
             "FOUNTAIN_DELIVERY_SCHEDULE": ",".join(["0"] + ["0.05"] * 30),
+            # Longer than the storm: what waits for one that hangs does not come to an end in it.
+            "FOUNTAIN_DELIVERY_TIMEOUT_SECONDS": "3600",
         }
         self._folder = folder
         self.tokens = _serve_module().same_world().tokens
@@ -184,9 +186,12 @@ def test_everybody_gets_everything_in_order_though_the_service_is_killed(
     named = {name: receivers() for name in ("good", "other", "slow", "flaky")}
     named["slow"].answer = lambda _headers, _body: time.sleep(0.02) or 200
     named["flaky"].answer = _flaky()
+    hanging, released = receivers(), threading.Event()
+    hanging.answer = lambda _headers, _body: released.wait() and 200
     with httpx2.Client(base_url=process.url, headers=process.headers(), trust_env=False) as client:
         for name, url in {
             **{name: one.url for name, one in named.items()},
+            "hanging": hanging.url,
             "dead": "http://127.0.0.1:9/",
         }.items():
             response = client.put(f"/subscriptions/{name}", json={"types": ["storm.*"], "callback_url": url})
@@ -225,13 +230,40 @@ def test_everybody_gets_everything_in_order_though_the_service_is_killed(
         )
         assert [position for position in reader.got if position >= positions[0]] == positions
     for name, receiver in named.items():
-        complete = partial(_has_everything, receiver)
-        wait_until(complete, f"{name} has everything", SIZE.seconds)
-        by_subject = defaultdict(list)
-        for event in _first_arrivals(receiver):
-            by_subject[event["subject"]].append(event["data"])
-        for subject, numbers in by_subject.items():
-            assert numbers == sorted(numbers), f"{name} got {subject} out of order"
+        _check_complete(name, receiver)
+    # The others have all of it, and not one attempt at this one has ended: they did not wait for it.
+    assert hanging.requests
+    for name, statuses in (("hanging", {"pending"}), ("dead", {"pending", "dead"})):
+        wait_until(
+            lambda name=name: len(_deliveries(process, name)) == SIZE.events, f"{name} is owed all", 20
+        )
+        owed = _deliveries(process, name)
+        assert {delivery["position"] for delivery in owed} == set(positions)
+        assert {delivery["status"] for delivery in owed} <= statuses
+        assert name == "dead" or not any(delivery["attempts"] for delivery in owed)
+    released.set()
+    _check_complete("hanging", hanging)
+
+
+def _check_complete(name: str, receiver: Any) -> None:
+    wait_until(partial(_has_everything, receiver), f"{name} has everything", SIZE.seconds)
+    by_subject = defaultdict(list)
+    for event in _first_arrivals(receiver):
+        by_subject[event["subject"]].append(event["data"])
+    for subject, numbers in by_subject.items():
+        assert numbers == sorted(numbers), f"{name} got {subject} out of order"
+
+
+def _deliveries(process: Process, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    with httpx2.Client(base_url=process.url, headers=process.headers(), trust_env=False) as client:
+        cursor: str | None = ""
+        while cursor is not None:
+            params = {"limit": "500", **({"cursor": cursor} if cursor else {})}
+            page = client.get(f"/subscriptions/{name}/deliveries", params=params).json()
+            found += page["items"]
+            cursor = page["next"]
+    return found
 
 
 def _open_streams(process: Process) -> float:
