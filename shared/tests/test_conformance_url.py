@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 from foreign_service import NAME, Notes
-from fountain_cli.commands.check import through_edge
 from fountain_cli.conformance import Outcome, Target, Tokens, check
 from fountain_cli.exits import FAILED, USAGE
 from fountain_cli.main import app
+from fountain_cli.reach import may_be_given_tokens, through_edge
 from fountain_common.testing import TokenMaker
 from typer.testing import CliRunner
 
@@ -133,7 +133,8 @@ def test_the_command_names_rule_place_and_remedy_and_fails(fountain: Callable[..
 
 
 @pytest.mark.parametrize(
-    "more", [["--rotate"], ["--restart"], ["--as", "notification"], ["--as", "a", "--restart"]]
+    "more",
+    [["--rotate"], ["--restart"], ["--as", "notification"], ["--as", "a", "--restart"], ["--send-token"]],
 )
 def test_what_a_url_cannot_have_done_is_refused(fountain: Callable[..., Any], more: list[str]) -> None:
     done = fountain("check", "http://127.0.0.1:1", *more)
@@ -150,3 +151,44 @@ def test_a_name_below_the_domain_is_reached_through_the_edge(
 ) -> None:
     monkeypatch.setenv("FOUNTAIN_DOMAIN", domain)
     assert through_edge(f"https://{host}/", None) is there
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000",
+        "http://[::1]:9000/",
+        "http://stories.localhost:9000",
+        "https://stories.fountain.example",
+        "https://fountain.example:8443/",
+    ],
+)
+def test_what_is_here_or_below_the_domain_may_have_tokens(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("FOUNTAIN_DOMAIN", "fountain.example")
+    assert may_be_given_tokens(url, None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://stories.example",
+        "https://notfountain.example",
+        "https://fountain.example.evil.example",
+        "https://127.0.0.1@evil.example",
+        "https://127.0.0.1.evil.example",
+        "https://evil.example/.fountain.example",
+        "https://evil.example#.fountain.example",
+        "http://stories.fountain.example",
+        "http://10.0.0.1:9000",
+    ],
+)
+@pytest.mark.parametrize("domain", ["fountain.example", ""])
+def test_anybody_elsewhere_is_sent_no_token_unless_told_to(
+    fountain: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, url: str, domain: str
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_DOMAIN", domain)
+    assert not may_be_given_tokens(url, None)
+    if domain:
+        done = fountain("check", url, "--as", "stories")
+        assert getattr(done.exception, "status", None) == USAGE
+        assert "--send-token" in str(done.exception)

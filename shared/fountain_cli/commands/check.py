@@ -1,7 +1,6 @@
 """`fountain check`: whether running services keep what every service keeps."""
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,13 @@ import httpx2
 import typer
 from fountain_common.names import PLATFORM
 
-from fountain_cli.api import ISSUER, Api
+from fountain_cli.api import Api
 from fountain_cli.conformance import Keeper, Outcome, Platform, Target, Tokens
 from fountain_cli.conformance import check as examine
 from fountain_cli.connection import connect, here, remote_domain
 from fountain_cli.exits import FAILED, NOT_FOUND, USAGE, CommandError, leave
+from fountain_cli.powerless import powerless
+from fountain_cli.reach import may_be_given_tokens, through_edge
 from fountain_cli.screen import AsJson, as_json, err, say, table
 from fountain_cli.stack import ComposeStack, LocalStack, StackError, edge
 from fountain_cli.stack.layout import repository
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
     examples = [
         "fountain check --all",
         "fountain check stories --rotate --restart",
-        "fountain check https://stories.example --as stories",
+        "fountain check http://127.0.0.1:9000 --as stories",
     ]
     command(app, examples=examples)(check)
 
@@ -47,6 +48,13 @@ def check(
         str | None,
         typer.Option("--as", help="With a URL: the service's name on the platform, which gives the tokens."),
     ] = None,
+    send_token: Annotated[
+        bool,
+        typer.Option(
+            "--send-token",
+            help="With --as: whoever answers at the URL may have admin tokens for the service.",
+        ),
+    ] = False,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Rotate its secret, and see that every instance follows.")
     ] = False,
@@ -60,12 +68,17 @@ def check(
     A URL alone is checked without the platform, with a token from the file that FOUNTAIN_CHECK_TOKEN_FILE
     names, if there is one; FOUNTAIN_CA_FILE names the authority behind its certificate. What cannot be
     checked is named with the reason, and does not count as kept.
+
+    With --as, tokens for the service are sent to the URL, an administrator's among them. It has to be on this
+    machine or below the platform's domain; anywhere else, --send-token says that it may have them.
     """
     if everything == (what is not None):
         raise CommandError("Name a service or a URL, or say --all.", USAGE)
     is_url = what is not None and what.startswith(("http://", "https://"))
     if name is not None and not is_url:
         raise CommandError("--as goes with a URL.", USAGE)
+    if send_token and name is None:
+        raise CommandError("--send-token goes with a URL and --as.", USAGE)
     if name in PLATFORM:
         # Its tokens open the whole platform, and a URL may be anybody's.
         raise CommandError(
@@ -78,7 +91,7 @@ def check(
             raise CommandError("--rotate and --restart need the platform: name the service with --as.", USAGE)
         found = {str(what): _of_url(str(what))}
     else:
-        found = _of_platform(what, name, rotate=rotate, restart=restart)
+        found = _of_platform(what, name, send_token=send_token, rotate=rotate, restart=restart)
     if as_json_:
         as_json({service: _as_document(outcomes) for service, outcomes in found.items()})
     else:
@@ -112,16 +125,25 @@ def _ca(stack: ComposeStack | LocalStack | None) -> Path | None:
     return stack.ca() if stack else None
 
 
-def _of_platform(what: str | None, name: str | None, *, rotate: bool, restart: bool) -> _Report:
+def _of_platform(
+    what: str | None, name: str | None, *, send_token: bool, rotate: bool, restart: bool
+) -> _Report:
     keeper = here() if remote_domain() is None else None
-    with connect() as api, _powerless(api) as powerless:
+    if name is not None and not (send_token or may_be_given_tokens(str(what), keeper)):
+        raise CommandError(
+            f"{what} is neither on this machine nor, by https, below the platform's domain, and would get "
+            f"an administrator's token for {name}, which is good at the real one. If whoever answers there "
+            "may have it, say --send-token.",
+            USAGE,
+        )
+    with connect() as api, powerless(api) as nobody:
         catalog = sorted(entry["service_name"] for entry in api.get("gateway-lookup", "/catalog")["services"])
         if name is None and what is not None and what not in catalog:
             raise CommandError(f"{what} is not in the catalog; there are {', '.join(catalog)}.", NOT_FOUND)
         found: _Report = {}
         for service in [name or what] if what else catalog:
             assert service is not None  # noqa: S101 - for the type checker; `what` or a name of the catalog
-            with _target(api, powerless, service, what if name else None, keeper) as parts:
+            with _target(api, nobody, service, what if name else None, keeper) as parts:
                 target = Target(**parts, may_rotate=rotate, may_restart=restart)
                 with err.status(f"Checking {service}"):
                     found[what if name and what else service] = examine(target)
@@ -130,10 +152,10 @@ def _of_platform(what: str | None, name: str | None, *, rotate: bool, restart: b
 
 @contextmanager
 def _target(
-    api: Api, powerless: Api, service: str, url: str | None, stack: ComposeStack | LocalStack | None
+    api: Api, nobody: Api, service: str, url: str | None, stack: ComposeStack | LocalStack | None
 ) -> Iterator[dict[str, Any]]:
     """Open what a target consists of: past the edge where that is possible from here."""
-    tokens = Tokens(api.token(service), powerless.token(service), api.token(_ELSEWHERE))
+    tokens = Tokens(api.token(service), nobody.token(service), api.token(_ELSEWHERE))
     parts: dict[str, Any] = {"tokens": tokens, "name": service, "platform": Platform(service, api.request)}
     if url is not None:
         with edge.client(url.rstrip("/"), _ca(stack)) as client:
@@ -165,33 +187,11 @@ def _direct(stack: ComposeStack | LocalStack | None, service: str) -> Iterator[h
         yield client
 
 
-def through_edge(url: str, stack: ComposeStack | LocalStack | None) -> bool:
-    """Whether this URL is of the platform's edge, which hides what is for the inside."""
-    domain = stack.domain if stack else remote_domain()
-    if domain is None:
-        return False
-    name, _, _ = domain.partition(":")  # one elsewhere may be named with its port
-    return f".{urlsplit(url).hostname}".endswith(f".{name}")
-
-
 def _sources() -> Path | None:
     try:
         return repository()
     except FileNotFoundError:
         return None
-
-
-@contextmanager
-def _powerless(api: Api) -> Iterator[Api]:
-    """An identity without any role, for as long as the check takes."""
-    name = f"conformance-{secrets.token_hex(4)}"
-    description = "A caller who may nothing, made by fountain check."
-    api.call(ISSUER, "POST", "/identities", json={"name": name, "roles": [], "description": description})
-    try:
-        key = api.call(ISSUER, "POST", f"/identities/{name}/keys", json={})["api_key"]
-        yield Api(key, api.client)
-    finally:
-        api.call(ISSUER, "DELETE", f"/identities/{name}")
 
 
 def _as_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
