@@ -26,7 +26,8 @@ from notification.repository_subscriptions import (
     subscription_named,
     unannounced,
 )
-from notification.sender import Guard, Sender, ServiceSender, WebhookSender, default_tls
+from notification.sender import Guard, Sender, WebhookSender, default_tls
+from notification.service_sender import ServiceSender
 from notification.settings import Settings
 from notification.subscription import Subscription, sealing_context
 
@@ -164,7 +165,7 @@ class Dispatcher:
     def _sender(self, subscription: Subscription) -> Sender:
         timeout = subscription.options.timeout_seconds or self._settings.delivery_timeout_seconds
         if subscription.service is not None:
-            return ServiceSender(subscription.service, self._platform().peers, timeout)
+            return ServiceSender(subscription.service, self._platform(), timeout)
         if self._tls is None:
             self._tls = default_tls()
         return WebhookSender(subscription.callback_url or "", self._guard, timeout, self._tls)

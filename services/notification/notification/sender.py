@@ -1,6 +1,4 @@
-"""Sending one delivery: to a webhook under the guard of `ssrf`, or to a service through the platform's
-peers.
-"""
+"""Sending one delivery to a webhook, under the guard of `ssrf`; `service_sender` sends to services."""
 
 import asyncio
 import ssl
@@ -11,13 +9,13 @@ from ipaddress import ip_address
 from typing import Protocol
 
 import httpx2
-from fountain_common.errors import Problem
-from fountain_common.http import Peers
 from fountain_common.requests import resolve_host
 
 from notification.ssrf import Address, Network, Refused, Target, choose, literal, parse
 
 MAX_ANSWER_BYTES = 2048
+MAX_READ_BYTES = 8 * MAX_ANSWER_BYTES
+"""So much of an answer is read that its connection can be used again; from a longer one it is cut off."""
 RESOLVE_SECONDS = 5.0
 CONTENT_TYPE = "application/cloudevents+json"
 USER_AGENT = "FountainAI-Notification/1"
@@ -149,39 +147,9 @@ async def _beginning(response: httpx2.Response) -> bytes:
     kept = b""
     async for part in response.aiter_raw():
         kept += part
-        if len(kept) > 8 * MAX_ANSWER_BYTES:
+        if len(kept) > MAX_READ_BYTES:
             break
     return kept[:MAX_ANSWER_BYTES]
-
-
-class ServiceSender:
-    """Sends to one healthy instance of a service, at its `POST /notifications`, with a token for that
-    service.
-    """
-
-    def __init__(self, service: str, peers: Peers, timeout_seconds: float) -> None:
-        self._service, self._peers, self._timeout_seconds = service, peers, timeout_seconds
-
-    async def send(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send once; see `Sender`."""
-        sent = {**headers, "Content-Type": CONTENT_TYPE, "User-Agent": USER_AGENT}
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._peers.post(
-                    self._service, "/notifications", content=body, headers=sent, timeout=self._timeout_seconds
-                )
-        except TimeoutError:
-            raise NotSent(f"No answer within {self._timeout_seconds:g} seconds.") from None
-        except Problem as problem:
-            raise NotSent(problem.detail or problem.title) from None
-        except httpx2.HTTPError as error:
-            raise NotSent(f"The connection failed: {type(error).__name__}.") from None
-        return Answer(
-            response.status_code, response.content[:MAX_ANSWER_BYTES], response.headers.get("retry-after")
-        )
-
-    async def close(self) -> None:
-        """The connections are the platform's."""
 
 
 def default_tls() -> ssl.SSLContext:
