@@ -24,7 +24,3 @@ def test_a_lock_ends() -> None:
     locked = failed(FREE_FAILURES, now=100.0)
     assert locked.remaining(100.0) > 0
     assert locked.remaining(locked.locked_until) == 0
-
-
-def test_a_right_code_clears_the_count() -> None:
-    assert failed(FREE_FAILURES).after_success() == Lockout()

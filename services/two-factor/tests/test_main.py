@@ -14,6 +14,7 @@ from fountain_common.testing import ServiceClient
 from people import NOW, SERVICE, confirmed, enrolled, verified
 from two_factor.codes import RECOVERY_CODES
 from two_factor.models import Base
+from two_factor.service import ENROLMENT_LIFE
 
 MIGRATIONS = SERVICE / "two_factor" / "migrations"
 
@@ -91,6 +92,36 @@ def test_a_factor_in_use_changes_only_with_its_code_or_by_an_admin(client: Servi
     admin = client.bearer("root", ["admin"])
     assert client.request("DELETE", "/factors/ada", headers=admin).status_code == 204
     assert client.get("/factors/ada").status_code == 404
+
+
+def test_a_sent_code_changes_no_factor_and_a_recovery_code_does(client: ServiceClient, clock: Any) -> None:
+    _, recovery = confirmed(client)
+    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
+    code = client.world.notification.log[-1]["data"]["code"]
+    for method, path, body in (("POST", "/factors", {"username": "ada"}), ("DELETE", "/factors/ada", {})):
+        refused = client.request(method, path, json={**body, "otp_code": code})
+        assert refused.status_code == 403
+        assert "recovery code" in refused.json()["detail"]
+    assert verified(client, code) is True, "it was not used up"
+    enrolled(client, otp_code=recovery[0])
+    assert client.request("DELETE", "/factors/ada", json={"otp_code": recovery[1]}).status_code == 204
+
+
+def test_an_enrolment_that_waited_too_long_is_void_and_the_factor_in_use_is_not(
+    client: ServiceClient, clock: Any
+) -> None:
+    authenticator, recovery = confirmed(client)
+    waiting = enrolled(client, otp_code=recovery[0])
+    later = NOW + int(ENROLMENT_LIFE.total_seconds())
+    clock.move_to(later)
+    answer = client.post("/factors/ada/confirm", json={"otp_code": waiting.at(later)})
+    assert answer.status_code == 410
+    assert "POST /factors" in answer.json()["detail"]
+    assert verified(client, authenticator.at(later)) is True
+    anew = enrolled(client, otp_code=recovery[1])
+    clock.shift(30)
+    answer = client.post("/factors/ada/confirm", json={"otp_code": anew.at(later + 30)})
+    assert answer.status_code == 200
 
 
 def test_a_sent_code_reaches_the_recipient_and_never_the_caller(client: ServiceClient, clock: Any) -> None:

@@ -35,15 +35,16 @@ class Judge:
         """The time, aware."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    def judged(self, session: Session, username: str, otp_code: str) -> Verdict:
+    def judged(self, session: Session, username: str, otp_code: str, *, sent_too: bool) -> Verdict:
         """Look at a code, use it up if it is right, and count it if it is wrong.
 
-        It answers and does not raise: what was counted is kept.
+        It answers and does not raise: what was counted is kept. Without `sent_too`, a code that went out as
+        an event is as wrong as any other, and is not used up.
         """
         self.refuse_locked(session, username)
         code = codes.typed(otp_code)
         verdict = self._of_authenticator(session, username, code)
-        if verdict is not Verdict.RIGHT and self._is_one_time(session, username, code):
+        if sent_too and verdict is not Verdict.RIGHT and self._is_one_time(session, username, code):
             verdict = Verdict.RIGHT
         if verdict is Verdict.RIGHT:
             repository.keep_lockout(session, username, Lockout())

@@ -28,7 +28,3 @@ class Lockout:
             return Lockout(failures)
         seconds = min(FIRST_LOCK_SECONDS * 2.0 ** min(failures - FREE_FAILURES, 20), LONGEST_LOCK_SECONDS)
         return Lockout(failures, now + seconds)
-
-    def after_success(self) -> "Lockout":
-        """The state after a right code."""
-        return Lockout()

@@ -22,6 +22,8 @@ class Factor(Base):
     username: Mapped[str] = mapped_column(String(128), primary_key=True)
     seed: Mapped[bytes | None]
     pending_seed: Mapped[bytes | None]
+    pending_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until when the new one can be confirmed."""
     last_step: Mapped[int] = mapped_column(default=-1)
     """The newest time step whose code was accepted; it and those before it are used up."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -35,7 +35,8 @@ LOCKED = problem_responses(409, 429, 503)
 )
 async def enrol_factor(body: Enrolment, caller: MayChange, factors: FactorsDep) -> EnrolledFactor:
     """Make a seed, shown once as a URI and as a QR code. A factor in use stays so until the new one is
-    confirmed, and changing it needs its current code or an admin.
+    confirmed, within a quarter of an hour; changing it needs a code of its authenticator, a recovery code,
+    or an admin.
     """
     return await factors.enrol(body.username, body.otp_code, by_admin=caller.is_admin)
 
@@ -61,14 +62,16 @@ async def get_factor(username: Name, _: MayRead, factors: FactorsDep) -> FactorS
 async def remove_factor(
     username: Name, caller: MayChange, factors: FactorsDep, body: Removal | None = None
 ) -> None:
-    """Remove the factor with its recovery codes. This needs its current code or an admin."""
+    """Remove the factor with its recovery codes. This needs a code of its authenticator, a recovery
+    code, or an admin.
+    """
     await factors.remove(username, body.otp_code if body else None, by_admin=caller.is_admin)
 
 
 @router.post(
     "/factors/{username}/confirm",
     summary="Confirm an enrolment",
-    responses=problem_responses(404, 409, 429, 503),
+    responses=problem_responses(404, 409, 410, 429, 503),
     tags=["factors"],
 )
 async def confirm_factor(

@@ -43,7 +43,7 @@ Code = Annotated[
 
 
 class Enrolment(StrictModel):
-    """Whom to enrol; the current code where a factor is in use already."""
+    """Whom to enrol; where a factor is in use already, a code of its authenticator or a recovery code."""
 
     username: Username
     otp_code: Code | None = None
@@ -56,7 +56,7 @@ class Confirmation(StrictModel):
 
 
 class Removal(StrictModel):
-    """The current code, unless an admin asks."""
+    """A code of the authenticator or a recovery code, unless an admin asks."""
 
     otp_code: Code | None = None
 
@@ -85,6 +85,7 @@ class EnrolledFactor(BaseModel):
     username: str
     otpauth_uri: str = Field(description="The key URI that authenticator apps read.")
     qr_svg: str = Field(description="The same as a QR code, an SVG image.")
+    expires_at: datetime = Field(description="Until when it can be confirmed.")
 
 
 class ConfirmedFactor(BaseModel):

@@ -9,6 +9,7 @@ from fountain_common.db import Database
 from fountain_common.errors import (
     Conflict,
     Forbidden,
+    Gone,
     NotFound,
     Unavailable,
     Unprocessable,
@@ -25,6 +26,8 @@ from two_factor.models import Factor, OneTimeCode
 from two_factor.schemas import ConfirmedFactor, EnrolledFactor, FactorStatus
 
 _PAGE = 200
+#: Whoever finds the picture of an enrolment that was given up must not make it a factor next year.
+ENROLMENT_LIFE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ class Factors:
         """Make a seed that waits for its confirmation; a factor in use goes on until then.
 
         Raises:
-            Forbidden: a factor is in use, and neither its current code was given nor does an admin ask.
+            Forbidden: a factor is in use, and neither a code of its own was given nor does an admin ask.
             Conflict: its seed does not open, so that no code of its can be judged.
         """
-        seed = totp.new_seed()
+        seed, until = totp.new_seed(), self.judge.now() + ENROLMENT_LIFE
 
         def change(session: Session) -> Verdict:
             repository.take_turns(session, username)
@@ -59,17 +62,19 @@ class Factors:
             elif (verdict := self._may_change(session, row, otp_code, by_admin)) is not Verdict.RIGHT:
                 return verdict
             row.pending_seed = self._sealed(repository.seed_context(username), seed)
+            row.pending_until = until
             return Verdict.RIGHT
 
         _require_change(await self.db.write(change))
         uri = totp.otpauth_uri(seed, issuer=self.issuer, username=username)
-        return EnrolledFactor(username=username, otpauth_uri=uri, qr_svg=qr.as_svg(uri))
+        return EnrolledFactor(username=username, otpauth_uri=uri, qr_svg=qr.as_svg(uri), expires_at=until)
 
     async def confirm(self, username: str, otp_code: str) -> ConfirmedFactor:
         """Take the waiting seed into use when the device shows its code.
 
         Raises:
             NotFound: nothing waits for a confirmation.
+            Gone: it has waited too long.
             Unprocessable: the code is wrong.
             TooManyRequests: too many wrong codes before.
             Conflict: the waiting seed does not open; it has to be enrolled anew.
@@ -83,6 +88,8 @@ class Factors:
                 raise NotFound(
                     "Nothing waits to be confirmed for this name; enrol it first with POST /factors."
                 )
+            if not self._still_waits(row):
+                raise Gone("This enrolment has expired; enrol the device anew with POST /factors.")
             self.judge.refuse_locked(session, username)
             seed = self.judge.opened(username, row.pending_seed)
             if seed is None:
@@ -91,12 +98,8 @@ class Factors:
             if step is None:
                 self.judge.count_failure(session, username)
                 return False
-            row.seed, row.pending_seed, row.last_step, row.confirmed_at = (
-                row.pending_seed,
-                None,
-                step,
-                self.judge.now(),
-            )
+            row.seed, row.pending_seed, row.pending_until = row.pending_seed, None, None
+            row.last_step, row.confirmed_at = step, self.judge.now()
             repository.keep_lockout(session, username, Lockout())
             hashes = [codes.hashed(username, code) for code in made]
             repository.replace_recovery_codes(session, username, hashes)
@@ -119,7 +122,7 @@ class Factors:
 
         def change(session: Session) -> Verdict:
             repository.take_turns(session, username)
-            return self.judge.judged(session, username, otp_code)
+            return self.judge.judged(session, username, otp_code, sent_too=True)
 
         verdict = await self.db.write(change)
         if verdict is Verdict.LOST:
@@ -131,7 +134,7 @@ class Factors:
 
         Raises:
             NotFound: there is none.
-            Forbidden: neither its current code was given nor does an admin ask.
+            Forbidden: neither a code of its own was given nor does an admin ask.
             Conflict: its seed does not open, so that no code of its can be judged.
         """
 
@@ -206,7 +209,8 @@ class Factors:
         for row in page:
             context = repository.seed_context(row.username)
             row.seed = row.seed and self._anew(context, row.seed)
-            row.pending_seed = row.pending_seed and self._anew(context, row.pending_seed)
+            waits = row.pending_seed if self._still_waits(row) else None
+            row.pending_seed = waits and self._anew(context, waits)
         return page[-1].username if page else None
 
     def _anew(self, context: str, sealed: bytes) -> bytes:
@@ -228,10 +232,19 @@ class Factors:
             ) from None
 
     def _may_change(self, session: Session, row: Factor, otp_code: str | None, by_admin: bool) -> Verdict:
-        """A factor in use changes with its current code, or by an admin."""
+        """A factor in use changes with a code of its own, or by an admin.
+
+        A code that was sent shows that somebody reads the person's messages, not that the device is theirs.
+        """
         if row.seed is None or by_admin:
             return Verdict.RIGHT
-        return Verdict.WRONG if otp_code is None else self.judge.judged(session, row.username, otp_code)
+        if otp_code is None:
+            return Verdict.WRONG
+        return self.judge.judged(session, row.username, otp_code, sent_too=False)
+
+    def _still_waits(self, row: Factor) -> bool:
+        """Whether its new seed can be confirmed; one from before this was counted cannot."""
+        return row.pending_until is not None and self.judge.now() < row.pending_until
 
 
 def _require_change(verdict: Verdict) -> None:
@@ -239,7 +252,8 @@ def _require_change(verdict: Verdict) -> None:
         raise _lost()
     if verdict is Verdict.WRONG:
         raise Forbidden(
-            "A factor is in use for this name: changing it needs its current code as otp_code, or an admin."
+            "A factor is in use for this name: changing it needs as otp_code what its authenticator shows "
+            "or a recovery code, or an admin. A code that was sent does not do."
         )
 
 
