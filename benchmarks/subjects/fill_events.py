@@ -30,7 +30,7 @@ async def fill(path: str, count: int) -> None:
             )
             for number in range(start, min(start + _AT_ONCE, count))
         ]
-        await database.write_rows(partial(store, drafts=drafts, now=now))
+        await database.write_rows(partial(store, batches=[drafts], now=now))
     await database.close()
 
 

@@ -1,4 +1,5 @@
-"""The log: events are appended in groups, each group one transaction, and then told to whoever listens.
+"""The log: events are appended in groups, each group one transaction, and then told to whoever listens. What
+came in one batch goes into one group, whole.
 
 One task appends. While a group is being committed the next one gathers, so publishing gets cheaper the more
 of it there is, and positions grow in the order in which readers see them.
@@ -6,6 +7,7 @@ of it there is, and positions grow in the order in which readers see them.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,6 +21,7 @@ from notification.event import Draft, Stored
 from notification.filters import Filter
 from notification.mark import Mark, MarkFile, contradicts
 from notification.repository import (
+    Clash,
     Outcome,
     begin_epoch,
     event_types,
@@ -36,8 +39,8 @@ MAX_TYPES = 512
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    draft: Draft
-    future: asyncio.Future[Outcome]
+    drafts: Sequence[Draft]
+    future: asyncio.Future[list[Outcome] | Clash]
     since: float = field(default_factory=time.monotonic)
 
 
@@ -67,7 +70,8 @@ class EventLog:
         self._removed: dict[str, int] = {}
         self._types: set[str] = set()
         self._knows_types = True
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_events = 0
         self._appending: asyncio.Task[None] | None = None
         self._closed = False
         self._listeners: list[Callable[[Sequence[Stored]], None]] = []
@@ -131,34 +135,56 @@ class EventLog:
             Conflict: another event is stored under its id or key.
             Unavailable: it was not stored.
         """
+        (outcome,) = await self.append_batch((draft,))
+        return outcome
+
+    async def append_batch(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """As `append`, for several events: all are stored, in their order, or none.
+
+        Raises:
+            Conflict: another event is stored under the id or key of one of them, or comes earlier in the
+                batch.
+            Unavailable: they were not stored.
+        """
         if self._closed:
-            raise Unavailable("This service is stopping; the event was not stored.")
-        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("This service is stopping; nothing was stored.")
+        if self._waiting_events >= MAX_WAITING:
             raise Unavailable("Too many events wait to be stored; try again.")
-        entry = _Waiting(draft, asyncio.get_running_loop().create_future())
+        entry = _Waiting(drafts, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
+        self._waiting_events += len(drafts)
         if self._appending is None:
             self._appending = asyncio.create_task(self._append_waiting(), name="append events")
-        outcome = await entry.future
-        if outcome.event is None:
+        outcomes = await entry.future
+        if isinstance(outcomes, Clash):
+            which = f"Event {outcomes.number} of the batch: t" if len(drafts) > 1 else "T"
             raise Conflict(
-                "This publisher has published something else under the same id or Idempotency-Key."
+                f"{which}his publisher has published something else under the same id or Idempotency-Key."
             )
-        return outcome.event, outcome.replayed
+        return outcomes
 
     async def _append_waiting(self) -> None:
         try:
             while self._waiting:
-                await gathered(lambda: len(self._waiting), MAX_GROUP)
-                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                await self._append_group(group)
+                await gathered(lambda: self._waiting_events, MAX_GROUP)
+                await self._append_group(self._next_group())
         finally:
             self._appending = None
 
+    def _next_group(self) -> list[_Waiting]:
+        """Take what comes next: the first batch, and as many more as have room beside it."""
+        group = [self._waiting.popleft()]
+        count = len(group[0].drafts)
+        while self._waiting and count + len(self._waiting[0].drafts) <= MAX_GROUP:
+            group.append(self._waiting.popleft())
+            count += len(group[-1].drafts)
+        self._waiting_events -= count
+        return group
+
     async def _append_group(self, group: list[_Waiting]) -> None:
-        drafts = [entry.draft for entry in group]
+        batches = [entry.drafts for entry in group]
         try:
-            outcomes = await self._database.write_rows(partial(store, drafts=drafts, now=self._clock()))
+            found = await self._database.write_rows(partial(store, batches=batches, now=self._clock()))
         except BaseException as error:
             for entry in group:
                 if not entry.future.done():
@@ -171,13 +197,14 @@ class EventLog:
         # Readers first: whoever published may ask for the event at once. What is behind `latest` is new to
         # them though it was stored before: by a commit of which no word came back, or by another writer.
         fresh: dict[int, Stored] = {}
-        for entry, outcome in zip(group, outcomes, strict=True):
-            if outcome.event is not None and outcome.event.position > self.latest:
-                fresh.setdefault(outcome.event.position, replace(outcome.event, accepted=entry.since))
+        for entry, outcomes in zip(group, found, strict=True):
+            for event, _ in () if isinstance(outcomes, Clash) else outcomes:
+                if event.position > self.latest:
+                    fresh.setdefault(event.position, replace(event, accepted=entry.since))
         self._tell([fresh[position] for position in sorted(fresh)])
-        for entry, outcome in zip(group, outcomes, strict=True):
+        for entry, outcomes in zip(group, found, strict=True):
             if not entry.future.done():
-                entry.future.set_result(outcome)
+                entry.future.set_result(outcomes)
 
     def _tell(self, fresh: list[Stored]) -> None:
         if not fresh:

@@ -1,10 +1,10 @@
 """The log's queries. Functions of a session: they run inside `Database.read` and `Database.write`."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from fountain_common.statements import Prepared
 from sqlalchemy import Column, ColumnElement, Connection, func, insert, or_, select, update
@@ -14,6 +14,8 @@ from notification.event import Draft, Stored
 from notification.models import events, log_state, removals
 
 _ADD = Prepared(insert(events))
+_Known = tuple[Stored, bytes]
+"""An event under one of its names, and the fingerprint of what was published."""
 COLUMNS = (
     events.c.position,
     events.c.id,
@@ -36,17 +38,27 @@ class State:
     removed_through: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a draft.
 
     Attributes:
-        event: the event in the log; None if something else is stored under its name.
+        event: the event in the log.
         replayed: it had been stored before.
     """
 
-    event: Stored | None
+    event: Stored
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """That of a batch nothing was stored, since something else is stored under the name of one draft.
+
+    Attributes:
+        number: which of the batch, from 0.
+    """
+
+    number: int
 
 
 def load_state(session: Session) -> State:
@@ -66,34 +78,66 @@ def begin_epoch(session: Session) -> str:
     return epoch
 
 
-def store(connection: Connection, drafts: Sequence[Draft], now: float) -> list[Outcome]:
-    """Store drafts at the next positions, each once, and answer what became of each.
+def store(
+    connection: Connection, batches: Sequence[Sequence[Draft]], now: float
+) -> list[list[Outcome] | Clash]:
+    """Store batches of drafts at the next positions, each draft once and each batch in its order or not at
+    all; answer what became of each.
 
     Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
     filled later, which a reader would have skipped.
     """
-    known = _known(connection, drafts)
-    outcomes: list[Outcome] = []
-    fresh: list[Draft] = []
+    known = _known(connection, [draft for batch in batches for draft in batch])
+    outcomes: list[list[Outcome] | Clash] = []
     rows: list[dict[str, Any]] = []
     last = connection.execute(select(log_state.c.last_position).with_for_update()).scalar_one()
-    for draft in drafts:
-        before = known.get((draft.id, draft.source)) or (known.get(_key(draft)) if draft.key else None)
-        if before is not None:
-            event, fingerprint = before
-            outcomes.append(Outcome(event if fingerprint == draft.fingerprint else None, replayed=True))
+    for batch in batches:
+        placed = _place(batch, known, last + len(rows) + 1, now)
+        if isinstance(placed, Clash):
+            outcomes.append(placed)
             continue
-        fresh.append(draft)
-        event = draft.at(last + len(fresh), now)
-        outcomes.append(Outcome(event))
-        known[draft.id, draft.source] = (event, draft.fingerprint)
-        if draft.key:
-            known[_key(draft)] = (event, draft.fingerprint)
-        rows.append(_row(event, draft))
+        for (event, replayed), draft in zip(placed, batch, strict=True):
+            if not replayed:
+                rows.append(_row(event, draft))
+                known.update(_names(event, draft))
+        outcomes.append(placed)
     if rows:
         _ADD.run(connection, rows)
         connection.execute(update(log_state).values(last_position=last + len(rows)))
     return outcomes
+
+
+def _place(
+    batch: Sequence[Draft], known: Mapping[tuple[str, ...], _Known], position: int, now: float
+) -> list[Outcome] | Clash:
+    """Answer what becomes of a batch whose first new event comes at a position."""
+    placed: list[Outcome] = []
+    # Only what comes later in the same batch may meet these, unless all of it is stored.
+    mine: dict[tuple[str, ...], _Known] = {}
+    for number, draft in enumerate(batch):
+        name, key = (draft.id, draft.source), _key(draft) if draft.key else None
+        before = known.get(name) or mine.get(name)
+        if before is None and key is not None:
+            before = known.get(key) or mine.get(key)
+        if before is None:
+            event = draft.at(position, now)
+            position += 1
+            placed.append(Outcome(event))
+            if len(batch) > 1:
+                mine.update(_names(event, draft))
+        elif before[1] == draft.fingerprint:
+            placed.append(Outcome(before[0], replayed=True))
+        else:
+            return Clash(number)
+    return placed
+
+
+def _names(event: Stored, draft: Draft) -> dict[tuple[str, ...], _Known]:
+    entry = (event, draft.fingerprint)
+    names: dict[tuple[str, ...], _Known] = {(draft.id, draft.source): entry}
+    if draft.key:
+        names[_key(draft)] = entry
+    return names
 
 
 def _key(draft: Draft) -> tuple[str, str, str]:
@@ -116,7 +160,7 @@ def _row(event: Stored, draft: Draft) -> dict[str, Any]:
     }
 
 
-def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], tuple[Stored, bytes]]:
+def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], _Known]:
     """Answer what is stored already under the ids and keys of drafts, with its fingerprint."""
     asked: dict[tuple[str, Column[Any]], list[str]] = {}
     for draft in drafts:
@@ -124,7 +168,7 @@ def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, .
             asked.setdefault((draft.source, events.c.id), []).append(draft.id)
         if draft.key:
             asked.setdefault((draft.source, events.c.key), []).append(draft.key)
-    found: dict[tuple[str, ...], tuple[Stored, bytes]] = {}
+    found: dict[tuple[str, ...], _Known] = {}
     # Publisher by publisher: for a list of pairs SQLite would read all events instead of an index.
     for (source, column), values in asked.items():
         query = select(*COLUMNS, events.c.fingerprint, events.c.key).where(

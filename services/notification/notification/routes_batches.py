@@ -1,6 +1,5 @@
 """Publishing several events in one request: what an outbox does that has many to hand on."""
 
-import asyncio
 import time
 from typing import Annotated
 
@@ -47,8 +46,8 @@ async def publish_notification_batch(
     caller: PublishingCaller,
     request: Request,
 ) -> BatchOut:
-    """Store events in this order and answer once all are durable. If one of them may not be published, none
-    is stored. Sent again, each is stored once.
+    """Store events in this order, in one transaction, and answer once they are durable. If one of them may
+    not be published, or its id is another event's already, none is stored. Sent again, each is stored once.
     """
     board = board_of(request)
     now = time.time()
@@ -59,6 +58,6 @@ async def publish_notification_batch(
         except Problem as problem:
             problem.detail = f"Event {number} of the batch: {problem.detail}"
             raise
-    outcomes = await asyncio.gather(*(board.log.append(one) for one in drafts))
+    outcomes = await board.log.append_batch(drafts)
     board.metrics.published.inc(sum(not replayed for _, replayed in outcomes))
     return BatchOut(items=[Place(id=event.id, position=event.position) for event, _ in outcomes])

@@ -91,9 +91,25 @@ def test_an_event_over_64_kilobytes_keeps_all_out(client: ServiceClient) -> None
     assert listed(client) == []
 
 
-def test_the_same_id_twice_with_other_content_is_a_conflict(client: ServiceClient) -> None:
+def test_an_id_that_is_anothers_already_keeps_all_out_and_is_named(client: ServiceClient) -> None:
+    assert send(client, [{"id": "id-1", "type": "order.placed"}]).status_code == 201
+    answer = send(client, batch("order.placed", "order.paid", "order.sent"))
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("Event 1 of the batch: ")
+    assert [event["id"] for event in listed(client)] == ["id-1"]
+
+
+def test_the_same_id_twice_with_other_content_keeps_all_out(client: ServiceClient) -> None:
     events = [{"id": "same", "type": "order.placed"}, {"id": "same", "type": "order.sent"}]
     assert send(client, events).status_code == 409
+    assert listed(client) == []
+
+
+def test_the_same_event_twice_in_a_batch_is_stored_once(client: ServiceClient) -> None:
+    answer = send(client, [{"id": "same", "type": "order.placed"}] * 2)
+    first, second = answer.json()["items"]
+    assert first == second
+    assert len(listed(client)) == 1
 
 
 def test_publishing_needs_its_permission(client: ServiceClient) -> None:

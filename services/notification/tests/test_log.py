@@ -13,7 +13,7 @@ from notification import repository
 from notification.board import MIGRATIONS
 from notification.event import Draft, Stored
 from notification.filters import Filter
-from notification.log import EventLog
+from notification.log import MAX_GROUP, EventLog
 
 ALL = Filter("reader")
 
@@ -107,6 +107,46 @@ def test_what_a_commit_stored_of_which_no_word_came_back_is_passed_over_by_nobod
 
     async def stored_at(position: int, database: Database) -> Stored | None:
         return await database.read(lambda session: repository.event_at(session, position))
+
+    with_log(tmp_path, use)
+
+
+def test_a_batch_goes_in_as_one_though_the_database_fails_between_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(log: EventLog, database: Database) -> None:
+        write_rows, failures = database.write_rows, [Unavailable("The disk is full.")]
+
+        async def fail_once(fn: Callable[[Any], Any]) -> Any:
+            if failures:
+                raise failures.pop()
+            return await write_rows(fn)
+
+        monkeypatch.setattr(database, "write_rows", fail_once)
+        batch = [draft(number) for number in range(100)]
+        others = [log.append(draft(number)) for number in range(1000, 1000 + MAX_GROUP - 50)]
+        await asyncio.gather(*others, log.append_batch(batch), return_exceptions=True)
+        assert not failures
+        again = await log.append_batch(batch)
+        positions = [event.position for event, _ in again]
+        assert positions == list(range(positions[0], positions[0] + 100))
+
+    with_log(tmp_path, use)
+
+
+def test_what_clashes_in_a_batch_leaves_nothing_of_it_that_the_next_could_meet(tmp_path: Path) -> None:
+    async def use(log: EventLog, _database: Database) -> None:
+        await log.append(draft(2))
+        refused, stored, (alone, replayed) = await asyncio.gather(
+            log.append_batch([draft(1), draft(2, data="another")]),
+            log.append_batch([draft(3), draft(2), draft(1)]),
+            log.append(draft(1)),
+            return_exceptions=True,
+        )
+        assert isinstance(refused, Conflict)
+        assert [(event.position, known) for event, known in stored] == [(2, False), (1, True), (3, False)]
+        assert (alone.position, replayed) == (3, True)
+        assert log.latest == 3
 
     with_log(tmp_path, use)
 
