@@ -66,13 +66,20 @@ class SecretsParts:
     clock: Callable[[], float]
     _rewrapping: bool = field(default=False)
 
-    def create_first(self, session: Session, service_name: str, *, generated: Sequence[str] = ()) -> bool:
-        """Make the first secret of a service if it has none, in the caller's transaction; the start does
-        so.
+    def provide(self, session: Session, service_name: str, *, generated: Sequence[str] = ()) -> bool:
+        """Make the first secret of a service, or begin a rotation to the generated keys that it lacks.
+
+        In the caller's transaction, at the start. Tells whether anything was done.
         """
         intent = Intent(None, "create")
         record = self.secrets.recorder(intent, service_name)
-        return self.secrets.create_first(session, service_name, {}, generated, intent.by, record)
+        if self.secrets.create_first(session, service_name, {}, generated, intent.by, record):
+            return True
+        if not generated:
+            return False
+        intent = Intent(None, "complete")
+        record = self.secrets.recorder(intent, service_name)
+        return self.secrets.complete(session, service_name, generated, intent, record)
 
     def changed(self, service_name: str) -> None:
         """Take note of a committed change that was made past `changes`."""

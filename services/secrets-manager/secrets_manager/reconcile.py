@@ -25,11 +25,11 @@ ADMIN: Final = "admin"
 _LABEL: Final = "key file"
 
 
-class FirstSecrets(Protocol):
-    """Who makes a service's first secret."""
+class Provider(Protocol):
+    """Who sees to it that a service has a secret with the keys that it needs."""
 
-    def create_first(self, session: Session, service_name: str, *, generated: Sequence[str]) -> bool:
-        """Make it if there is none; tells whether one was made."""
+    def provide(self, session: Session, service_name: str, *, generated: Sequence[str]) -> bool:
+        """Make what is missing; tells whether anything was."""
 
     def changed(self, service_name: str) -> None:
         """Take note, once that is committed."""
@@ -52,7 +52,7 @@ class Reconciler:
         db: Database,
         rows: IdentityRows,
         identities: Identities,
-        secrets: FirstSecrets,
+        secrets: Provider,
         folders: Folders,
         *,
         clock: Callable[[], float] = time.time,
@@ -92,7 +92,7 @@ class Reconciler:
                 self._identities.create_in(
                     session, NewIdentity(wanted.name, "service", (Role.SERVICE.value,), remote=False), Actor()
                 )
-            made_secret = self._secrets.create_first(session, wanted.name, generated=wanted.generated)
+            made_secret = self._secrets.provide(session, wanted.name, generated=wanted.generated)
             if not step.make_key:
                 return None, made_secret
             self._retire_unread(session, wanted.name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fountain_common.errors import BadRequest, Conflict, NotFound, Unprocessable
+from fountain_common.logging import get_logger
 from sqlalchemy.orm import Session
 
 from secrets_manager import idempotency, values, views
@@ -101,6 +102,23 @@ class SecretsService:
         )
         record(session, operation="create", version=1, **self.vault.described(made))
         return True
+
+    def complete(
+        self, session: Session, service_name: str, generated: Sequence[str], intent: Intent, record: Record
+    ) -> bool:
+        """Begin a rotation to generated keys that the secret lacks, in the caller's transaction.
+
+        False if it lacks none, or is revoked. What else is in the way is logged, and never the start's end.
+        """
+        wish = Wish(
+            service_name, intent, lambda base: values.completed(base, generated, generate_for), record
+        )
+        (outcome,) = self.rotating.begin_in(session, [wish])
+        if not isinstance(outcome, Exception):
+            return True
+        if not isinstance(outcome, UnchangedError | NotFound):
+            get_logger().error("generated_keys_not_added", secret_of=service_name, exc_info=outcome)
+        return False
 
     async def rotate(
         self, intent: Intent, service_name: str, given: Mapping[str, str], keys: Sequence[str] | None

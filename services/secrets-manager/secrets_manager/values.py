@@ -61,6 +61,15 @@ def first(given: Mapping[str, str], also_generated: Iterable[str], make: Callabl
     return Values({**{key: make(key) for key in sorted(generated)}, **given}, generated)
 
 
+def completed(current: Values, generated: Iterable[str], make: Callable[[str], str]) -> Values:
+    """Return a version with those of the generated keys that are missing; what is there stays."""
+    missing = frozenset(generated) - current.by_key.keys()
+    if not missing:
+        raise UnchangedError
+    made = {key: make(key) for key in sorted(missing)}
+    return Values({**current.by_key, **made}, current.generated | missing)
+
+
 def replaced(current: Values, given: Mapping[str, str]) -> Values:
     """Return a version of exactly what was given; a generated key that keeps its value stays generated."""
     if dict(given) == dict(current.by_key):

@@ -8,6 +8,7 @@ import time
 import httpx2
 import jwt
 import pytest
+from conftest import settings_in
 from fountain_common.openapi import violations
 from fountain_common.requests import accept
 from openapi_spec_validator import OpenAPIV30SpecValidator
@@ -34,6 +35,46 @@ def test_a_second_start_makes_nothing_anew(start, settings):
     second = start(settings)
     assert {path: path.read_bytes() for path in before} == before
     assert second.client.get("/.well-known/jwks.json").json() == keys
+
+
+def test_a_generated_key_that_is_named_later_is_added_by_a_rotation_that_leaves_the_rest(start, tmp_path):
+    first = start(settings_in(tmp_path, services="action"))
+    an_instance = {"X-Fountain-Instance": "a" * 32}
+    before = first.client.get("/secrets/action", headers=first.as_("action") | an_instance).json()
+    first.client.__exit__(None, None, None)
+    named = settings_in(tmp_path, services="action:DATA_KEY")
+    second = start(named)
+    admin = second.as_("admin")
+    mine = {"service_name": "action"}
+    (rotation,) = second.client.get("/rotations", params=mine, headers=admin).json()["items"]
+    assert (rotation["state"], rotation["version"]) == ("staged", 2), "the instance has not accepted it yet"
+    said = second.client.post(
+        "/secrets/action/versions/2/ack",
+        json={"phase": "accepts"},
+        headers=second.as_("action") | an_instance,
+    )
+    assert said.status_code == 200, said.text
+    after = second.client.get("/secrets/action", headers=admin).json()
+    assert after["version"] == 2
+    assert after["secrets"].keys() - before["secrets"].keys() == {"DATA_KEY"}
+    assert before["secrets"].items() <= after["secrets"].items()
+    records = second.client.get("/audit", headers=admin).json()["items"]
+    added = [one for one in records if one["detail"].get("operation") == "complete"]
+    assert [(one["caller"], one["action"], one["detail"]["version"]) for one in added] == [
+        ("secrets-manager", "secrets:rotate", 2)
+    ]
+    second.client.__exit__(None, None, None)
+    third = start(named)
+    assert third.client.get("/secrets/action", headers=third.as_("admin")).json()["version"] == 2
+
+
+def test_a_revoked_secret_gets_no_key_and_the_start_goes_on(start, tmp_path):
+    first = start(settings_in(tmp_path, services="action"))
+    assert first.client.delete("/secrets/action", headers=first.as_("admin")).status_code == 204
+    first.client.__exit__(None, None, None)
+    second = start(settings_in(tmp_path, services="action:DATA_KEY"))
+    rotations = second.client.get("/rotations", headers=second.as_("admin")).json()["items"]
+    assert rotations == []
 
 
 def test_a_lost_identity_volume_is_made_again(start, settings):
