@@ -57,12 +57,16 @@ def unit_suites() -> list[Suite]:
     return [Suite(name, (name,)) for name in names]
 
 
-def run(suite: Suite) -> Result:
-    """Run a suite; what it prints goes to a file, and here if it fails."""
+def run(suite: Suite, *, yielding: bool = False) -> Result:
+    """Run a suite; what it prints goes to a file, and here if it fails.
+
+    One that is `yielding` leaves the processors to whoever else wants them.
+    """
     _LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _LOGS / f"{suite.name.replace('/', '-').replace(' ', '-')}.log"
     began = time.monotonic()
     command = [
+        *(("nice", "-n", "10") if yielding else ()),
         sys.executable,
         "-m",
         "pytest",
@@ -90,17 +94,23 @@ def run(suite: Suite) -> Result:
 
 def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False) -> list[Result]:
     """Run the suites of these kinds; of one service alone if it is named."""
-    results: list[Result] = []
+    wanted: list[Suite] = []
     if "unit" in kinds:
         suites = unit_suites()
         wanted = [one for one in suites if service is None or one.name == f"services/{service}"]
         if not wanted:
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
-        with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
-            results += pool.map(run, wanted)
-    if service is not None:
-        return results
+    # A journey mostly waits, and the others compute: beside each other they take little longer than one.
+    with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+        running = [pool.submit(run, one, yielding=service is None) for one in wanted]
+        journeys = [] if service is not None else run_journeys(kinds, thorough=thorough)
+        return [one.result() for one in running] + journeys
+
+
+def run_journeys(kinds: Iterable[str], *, thorough: bool) -> list[Result]:
+    """Run the journeys over the running platform, in one runtime after the other."""
+    results: list[Result] = []
     more = ("--thorough",) if thorough else ()
     for kind, runtime, possible in (("local", "local", _always), ("containers", "compose", engine_answers)):
         name = f"end to end, {kind}"

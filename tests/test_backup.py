@@ -105,6 +105,7 @@ def secret(steward: Steward) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.mainly("local")
 def test_what_was_backed_up_under_traffic_is_there_again_on_an_empty_machine(
     machine: Machine, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from chaos.run import perform
 SECONDS = 20
 
 
+@pytest.mark.mainly("compose")
 def test_whatever_is_broken_nothing_is_lost(stack: Stack, request: pytest.FixtureRequest) -> None:
     seed = request.config.getoption("--chaos-seed")
     again = f"make chaos seed={seed} minutes={SECONDS / 60:.2g} runtime={stack.runtime}"

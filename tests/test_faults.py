@@ -12,6 +12,8 @@ from limits import connections, few_files, full_disk, locked_store
 from polling import poll_until
 from steward import CONSUMER, Replica, Steward
 
+pytestmark = pytest.mark.mainly("local")
+
 IDLE = 60
 """Connections that say nothing."""
 SPARE = 12

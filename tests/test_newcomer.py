@@ -136,6 +136,7 @@ def test_its_name_is_unknown_two_seconds_after_it_was_asked_to_stop_whatever_it_
     assert guest.ended() == 0
 
 
+@pytest.mark.mainly("local")
 def test_killed_its_name_is_unknown_when_its_lease_has_run_out(newcomer: Newcomer) -> None:
     guest = newcomer.start()
     poll_until(newcomer.answers, f"{NAME} answers through the edge", _SEEN_SECONDS)

@@ -1,11 +1,13 @@
 """A part that is away slows the others at most; nothing is lost when it comes back."""
 
+import pytest
 from polling import poll_until
 from steward import CONSUMER, Replica, Steward
 
 RENEWALS_SECONDS = 40
 
 
+@pytest.mark.mainly("local")
 def test_a_rotation_without_notification_arrives_by_renewal_and_its_events_later(
     steward: Steward, replicas: list[Replica]
 ) -> None:
@@ -32,6 +34,7 @@ def test_a_rotation_without_notification_arrives_by_renewal_and_its_events_later
     poll_until(told, "the event of the rotation is stored after all")
 
 
+@pytest.mark.mainly("local")
 def test_without_the_secrets_manager_the_consumers_go_on_and_say_that_they_are_degraded(
     steward: Steward, replicas: list[Replica]
 ) -> None:

@@ -66,6 +66,7 @@ def test_who_has_other_roles_now_is_refused_everywhere_with_the_old_ones(
     person.refused_within(BY_EVENT_SECONDS)
 
 
+@pytest.mark.mainly("local")
 def test_without_events_a_revocation_is_honoured_all_the_same(
     steward: Steward, stack: Any, person: Person
 ) -> None:
