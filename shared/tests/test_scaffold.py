@@ -13,6 +13,7 @@ import yaml
 from fountain_cli.exits import FAILED
 from fountain_cli.main import app
 from fountain_cli.scaffold import NotMade, make_service, upgrade_service
+from fountain_cli.scaffold.template import template_tree
 from fountain_cli.scaffold.wiring import CannotWire, published, wired
 from fountain_cli.stack.layout import services
 from typer.testing import CliRunner
@@ -230,6 +231,36 @@ def test_an_upgrade_brings_the_templates_changes_and_keeps_the_teams(upgradable:
     assert "le=200" in routes.read_text()
     assert "Keep a story;" in routes.read_text()
     assert upgrade_service(upgradable, "stories").changed == []
+
+
+@pytest.mark.parametrize("name", ["action", "two-factor"])
+def test_the_services_that_were_made_from_the_template_are_upgraded_as_a_teams_are(
+    copy: Path, name: str
+) -> None:
+    folder = copy / "services" / name
+    shutil.copytree(
+        ROOT / "services" / name,
+        folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__", ".[!c]*"),
+    )
+    git(copy, "init", "--quiet")
+    git(copy, "add", ".")
+    git(copy, "commit", "--quiet", "-m", "The template as it is")
+    answers = folder / ".copier-answers.yml"
+    kept = yaml.safe_load(answers.read_text())
+    answers.write_text(answers.read_text().replace(kept["template"], template_tree(copy)))
+    files = set(everything(folder))
+    change_template(copy, "Dockerfile.jinja", "WORKDIR /app", "WORKDIR /application")
+    done = upgrade_service(copy, name)
+    assert ([str(path) for path in done.changed], done.conflicts) == (
+        [".copier-answers.yml", "Dockerfile"],
+        [],
+    )
+    assert "WORKDIR /application" in (folder / "Dockerfile").read_text()
+    assert set(everything(folder)) == files, "what the service has no use for stays away"
+    known = {service.name: service for service in services(ROOT)}[name]
+    assert (kept["port"], tuple(kept["generated"].split())) == (known.port, known.generated)
 
 
 def test_a_team_merges_a_new_version_and_upgrades_its_service(upgradable: Path) -> None:
