@@ -80,7 +80,7 @@ class _Beginnings(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
-            stream=_Beginning(response),
+            stream=_Beginning(response.stream),
             extensions=response.extensions,
         )
 
@@ -90,19 +90,21 @@ class _Beginnings(httpx2.AsyncBaseTransport):
 
 
 class _Beginning(httpx2.AsyncByteStream):
-    def __init__(self, response: httpx2.Response) -> None:
-        self._response = response
+    def __init__(self, whole: httpx2.SyncByteStream | httpx2.AsyncByteStream) -> None:
+        if not isinstance(whole, httpx2.AsyncByteStream):
+            raise TypeError("an asynchronous transport answers what can be read asynchronously")
+        self._whole = whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         count = 0
-        async for part in self._response.aiter_raw():
+        async for part in self._whole:
             yield part
             count += len(part)
             if count > MAX_READ_BYTES:
                 return
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        await self._whole.aclose()
 
 
 def _network() -> httpx2.AsyncBaseTransport:
