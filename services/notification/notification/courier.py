@@ -250,10 +250,7 @@ class Courier:
             since = None if verdict.succeeded else since_before or now
 
         def write(session: Session) -> tuple[Head | None, bool]:
-            queue.record(
-                session, head.delivery, attempt, status=verdict.status, now=now,
-                attempts_made=head.attempts + (attempt is not None), next_at=verdict.next_at,
-            )  # fmt: skip
+            queue.record(session, head, attempt, status=verdict.status, next_at=verdict.next_at, now=now)
             if since != since_before:
                 note_failing(session, name, since)
             disabled = reason is not None and disable_subscription(session, name, reason, now)

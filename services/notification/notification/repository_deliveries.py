@@ -149,30 +149,47 @@ def head_of(session: Session, subscription: str, subject: str) -> Head | None:
 
 def record(
     session: Session,
-    delivery: int,
+    head: Head,
     attempt: Attempt | None,
     *,
     status: str,
-    attempts_made: int,
     next_at: float,
     now: float,
 ) -> None:
-    """Write down an attempt and what becomes of its delivery."""
-    result = session.execute(
+    """Write down an attempt and what becomes of its delivery, unless that was begun anew meanwhile: then it
+    is still to be made.
+
+    Args:
+        session: of the writer.
+        head: the delivery as it was taken.
+        attempt: None if nothing was sent.
+        status: of the delivery.
+        next_at: unix seconds, while it is pending.
+        now: unix seconds.
+    """
+    # What begins anew is due later than what was taken, and has no attempts behind it; a clock that is set
+    # back only brings it forward.
+    as_taken = (
+        deliveries.c.status == "pending",
+        deliveries.c.attempts == head.attempts,
+        deliveries.c.next_at <= head.due,
+    )
+    session.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery)
+        .where(deliveries.c.id == head.delivery, *as_taken)
         .values(
             status=status,
-            attempts=attempts_made,
+            attempts=head.attempts + (attempt is not None),
             next_at=next_at,
             finished_at=None if status == "pending" else now,
         )
     )
     # The subscription may have been removed meanwhile, and its deliveries with it.
-    if attempt is not None and changed(result):
+    still = session.execute(select(deliveries.c.id).where(deliveries.c.id == head.delivery)).first()
+    if attempt is not None and still is not None:
         session.execute(
             insert(attempts).values(
-                delivery=delivery,
+                delivery=head.delivery,
                 at=attempt.at,
                 latency_ms=attempt.latency_ms,
                 status_code=attempt.status_code,

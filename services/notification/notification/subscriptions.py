@@ -23,6 +23,8 @@ from notification.ssrf import Refused
 from notification.subscription import Options, Subscription, sealing_context
 
 MAX_SUBSCRIPTIONS = 1000
+SERVICE = "notification"
+"""This one: at its `POST /notifications` events are published, not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,15 @@ class Subscriptions:
         one must not get what only the owner may see, so it becomes the admin's.
 
         Raises:
-            Unprocessable: the callback URL may not be called; says why.
+            Unprocessable: the receiver may not be that; says why.
             Forbidden: it is another's.
             Conflict: there are too many.
         """
+        if wish.service == SERVICE:
+            raise Unprocessable(
+                "The service notification takes no deliveries itself; name the service that is to get these "
+                "events, or read them at GET /notifications/stream."
+            )
         if wish.callback_url is not None:
             await self._require_allowed(wish.callback_url)
         secret = new_secret()

@@ -222,9 +222,10 @@ def test_old_attempts_and_finished_deliveries_are_pruned(keep: Any) -> None:
         due = [queue.Due(1, "1"), queue.Due(2, "2")]
         await house.database.write(lambda session: queue.enqueue(session, "hook", due, house.clock()))
         attempt = queue.Attempt(house.clock(), 1.0, 200, None, b"")
+        head, _ = await house.database.read(lambda session: queue.heads(session, "hook", 2))
         await house.database.write(
             lambda session: queue.record(
-                session, 1, attempt, status="delivered", attempts_made=1, next_at=0, now=house.clock()
+                session, head, attempt, status="delivered", next_at=0, now=house.clock()
             )
         )
         house.clock.advance(2 * 86400)

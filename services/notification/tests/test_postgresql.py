@@ -77,9 +77,7 @@ async def _use(database: Database, folder: Path) -> None:
     assert [head.position for head in heads] == [1, 2]
     attempt = queue.Attempt(clock(), 1.0, 500, "The receiver answered 500.", b"no")
     await database.write(
-        lambda session: queue.record(
-            session, heads[0].delivery, attempt, status="dead", attempts_made=1, next_at=0, now=clock()
-        )
+        lambda session: queue.record(session, heads[0], attempt, status="dead", next_at=0, now=clock())
     )
     listed = await database.read(lambda session: queue.list_deliveries(session, "hook", "dead", None, 10))
     assert listed[0]["tried"] == [attempt]

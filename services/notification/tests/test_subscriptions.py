@@ -1,8 +1,10 @@
 """Subscriptions: whose they are, their secrets, how they end, and what is delivered again."""
 
+import threading
 from typing import Any
 
 import httpx2
+import pytest
 from fountain_common.testing import World, wait_until
 from standardwebhooks import Webhook
 
@@ -139,6 +141,15 @@ def test_that_it_was_disabled_is_told_though_its_secret_is_replaced_or_it_is_cha
         assert len(client.get("/notifications?type=subscription.*").json()["items"]) == 2
 
 
+def test_a_subscription_of_this_service_itself_is_refused_and_says_what_else_to_do(start: Any) -> None:
+    running = start()
+    with running.client() as client:
+        answer = client.put("/subscriptions/self", json={"types": ["order.*"], "service": "notification"})
+        assert answer.status_code == 422
+        assert "/notifications/stream" in answer.json()["detail"]
+        assert client.get("/subscriptions/self").status_code == 404
+
+
 def test_replay_counts_first_and_then_delivers_again_in_order(start: Any, receiver: Any) -> None:
     running = start()
     running.subscribe(callback_url=receiver.url)
@@ -160,6 +171,37 @@ def test_replay_counts_first_and_then_delivers_again_in_order(start: Any, receiv
     assert [event["data"] for event in receiver.events[4:]] == [2, 3]
     ids = [headers["webhook-id"] for headers, _ in receiver.requests]
     assert ids[4:] == ids[2:4]
+
+
+@pytest.mark.parametrize("how", ["replay", "redeliver"])
+def test_what_is_to_be_delivered_again_is_not_undone_by_an_attempt_under_way(
+    start: Any, receiver: Any, how: str
+) -> None:
+    running = start()
+    under_way, answered = threading.Event(), threading.Event()
+
+    def refuse_at_last(_headers: dict[str, str], _body: bytes) -> int:
+        under_way.set()
+        answered.wait()
+        return 500
+
+    receiver.answer = refuse_at_last
+    running.subscribe(callback_url=receiver.url, schedule_seconds=[0], timeout_seconds=60)
+    event = running.publish("order.placed")
+    assert under_way.wait(10)
+    with running.client() as client:
+        if how == "replay":
+            wish = {"after": event["position"] - 1}
+            assert client.post("/subscriptions/hook/replay", json=wish).json()["count"] == 1
+        else:
+            [delivery] = running.deliveries()
+            assert client.post(f"/deliveries/{delivery['id']}/redeliver").status_code == 202
+    receiver.answer = lambda headers, body: 200
+    answered.set()
+    wait_until(lambda: len(receiver.requests) == 2, "it is sent again")
+    wait_until(lambda: running.deliveries(status="delivered"), "it is delivered")
+    [delivery] = running.deliveries()
+    assert [attempt["status_code"] for attempt in delivery["attempts"]] == [500, 200]
 
 
 def test_dead_letters_are_replayed_and_one_can_be_delivered_again(start: Any, receiver: Any) -> None:
