@@ -83,13 +83,18 @@ def etag(row: Action) -> str:
 
 
 def matches(header: str, tag: str) -> bool:
-    """Whether an If-Match or If-None-Match header names `tag` (RFC 9110, 13.1)."""
+    """Whether an If-None-Match header names `tag`: weak comparison (RFC 9110, 13.1.2)."""
     return header.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in header.split(","))
+
+
+def strongly_matches(header: str, tag: str) -> bool:
+    """Whether an If-Match header names `tag`: strong comparison, so no weak one (RFC 9110, 13.1.1)."""
+    return header.strip() == "*" or tag in (part.strip() for part in header.split(","))
 
 
 def _expected(session: Session, action_id: int, if_match: str | None) -> Action:
     row = repository.get(session, action_id, to_change=True) or _missing(action_id)
-    if if_match is not None and not matches(if_match, etag(row)):
+    if if_match is not None and not strongly_matches(if_match, etag(row)):
         raise PreconditionFailed("The action has changed since it was read; read it again and decide anew.")
     return row
 

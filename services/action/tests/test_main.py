@@ -131,6 +131,9 @@ def test_a_lost_update_is_refused(client: ServiceClient) -> None:
     path = f"/actions/{made['actionId']}"
     tag = client.get(path).headers["etag"]
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+    weak = {"If-Match": f"W/{tag}"}
+    assert client.patch(path, json={"comment": "weak"}, headers=weak).status_code == 412
+    assert client.delete(path, headers=weak).status_code == 412
     assert client.patch(path, json={"comment": "mine"}, headers={"If-Match": tag}).status_code == 200
     assert client.patch(path, json={"comment": "late"}, headers={"If-Match": tag}).status_code == 412
     assert client.delete(path, headers={"If-Match": tag}).status_code == 412

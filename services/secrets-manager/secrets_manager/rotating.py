@@ -19,7 +19,7 @@ from secrets_manager.audit import Audit
 from secrets_manager.changes import Changes
 from secrets_manager.idempotency import Done
 from secrets_manager.intents import Intent, Wish
-from secrets_manager.preconditions import matches
+from secrets_manager.preconditions import strongly_matches
 from secrets_manager.repository_rotating import Begun, Standing
 from secrets_manager.rotation import Rotation, RotationState, VersionState
 from secrets_manager.values import Values
@@ -181,5 +181,5 @@ def _check_if_match(intent: Intent, found: Standing, epoch: str) -> None:
     if intent.if_match is None:
         return
     now = views.etag(epoch, [(row.version, row.state) for row in found.versions])
-    if not matches(intent.if_match, now):
+    if not strongly_matches(intent.if_match, now):
         raise PreconditionFailed("The secret has changed since you read it. Read it again and decide anew.")

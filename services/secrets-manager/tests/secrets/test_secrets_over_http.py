@@ -181,6 +181,8 @@ async def test_a_grant_lets_another_identity_read_until_it_is_withdrawn(sm: Worl
 
 async def test_if_match_refuses_a_lost_update(sm: World) -> None:
     etag = (await sm.admin.get(f"/secrets/{SERVICE}")).headers["etag"]
+    weak = await sm.admin.put(f"/secrets/{SERVICE}", json={"A": "0"}, headers={"If-Match": f"W/{etag}"})
+    assert weak.status_code == 412
     first = await sm.admin.put(f"/secrets/{SERVICE}", json={"A": "1"}, headers={"If-Match": etag})
     assert first.status_code == 200
     second = await sm.admin.put(f"/secrets/{SERVICE}", json={"A": "2"}, headers={"If-Match": etag})
