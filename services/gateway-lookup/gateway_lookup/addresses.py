@@ -6,8 +6,9 @@ would let it reach into places that only the gateway and Caddy can see.
 """
 
 import ipaddress
+from urllib.parse import urlsplit
 
-from fountain_common.errors import Conflict, Forbidden
+from fountain_common.errors import Conflict, Forbidden, Unprocessable
 from fountain_common.names import PLATFORM, service_name
 from fountain_common.requests import plain_address
 
@@ -52,3 +53,33 @@ def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
         if (label in PLATFORM and label != service) or label in EDGE_NAMES:
             raise Conflict(f"The subdomain {label} belongs to the platform.")
     return tuple(label for label in labels if label != service)
+
+
+def static_place(url: str, *, edge_host: str, local: bool) -> None:
+    """Refuse a URL where no service can be.
+
+    Raises:
+        Unprocessable, Forbidden: what is wrong with it.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError:
+        raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
+    if parts.scheme == "https":
+        raise Unprocessable(
+            "The edge speaks plain HTTP to services and would not serve this url. Give an http:// url; "
+            "for a service that speaks TLS alone, one of a proxy beside it that verifies its certificate."
+        )
+    bare = parts.scheme == "http" and parts.hostname and parts.path in ("", "/")
+    if not bare or parts.query or parts.fragment or parts.username or parts.password:
+        raise Unprocessable("The url is http:// with a host and a port: no path, query or credentials.")
+    # The dot at the end is the root's and changes nothing; names below localhost are loopback (RFC 6761).
+    host = (parts.hostname or "").rstrip(".")
+    if not local and (host in (edge_host, "caddy") or f".{host}".endswith(".localhost")):
+        raise Forbidden("The edge and loopback cannot be a static entry.")
+    # What ends in a number is an address, however short or in whatever base (WHATWG URL, section 3.5).
+    last = host.rpartition(".")[2]
+    if last.isdigit() or last.startswith("0x") or ":" in host:
+        reserved = frozenset({2019})
+        instance_host(host, port if parts.port else 0, local=local, reserved_ports=reserved)

@@ -71,6 +71,10 @@ class Claim:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
+    def without(self, labels: Collection[str]) -> "Claim":
+        """Answer the claim without some of the further subdomains."""
+        return replace(self, hosts=tuple(label for label in self.hosts if label not in labels))
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

@@ -1,5 +1,5 @@
-"""What survives a restart: leases (without their clock), static entries, and the names that have a public
-certificate.
+"""What survives a restart: leases (without their clock), static entries, whose each name is, and the names
+that have a public certificate.
 """
 
 from datetime import datetime
@@ -55,6 +55,16 @@ class IssuedName(Base):
 
     name: Mapped[str] = mapped_column(String(253), primary_key=True)
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    service: Mapped[str] = mapped_column(String(63), default="", server_default="")
+    """For whom it is, so that one cannot use up what is everybody's."""
+
+
+class OwnedName(Base):
+    """A name that a service has been registered under: it is that service's, whether it runs or not."""
+
+    __tablename__ = "owned_names"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
 
 
 outbox_table(Base)

@@ -5,7 +5,7 @@ One event loop owns it; nothing here waits. What must survive a restart is writt
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway_lookup.leases import Key, Lease, State
 from gateway_lookup.lookups import Document, StaticEntry, document
@@ -23,10 +23,12 @@ class Registry:
     Attributes:
         pinned: URLs by service name that stand over everything else (set once, at the start).
         revision: grows with every change that somebody can see.
+        owned: names that belong to their services, whether these run or not.
     """
 
     pinned: dict[str, str] = field(default_factory=dict)
     revision: int = 0
+    owned: set[str] = field(default_factory=set)
     leases: dict[Key, Lease] = field(default_factory=dict)
     statics: dict[str, StaticEntry] = field(default_factory=dict)
     _services: dict[str, dict[str, Lease]] = field(default_factory=dict)
@@ -110,14 +112,40 @@ class Registry:
         return [known for known in near(name, self.names()) if self.lookup(known)]
 
     def service_at(self, label: str) -> str | None:
-        """Answer the service that is reached under a subdomain: its own name first, then what it asked for
-        besides.
+        """Answer the service that a subdomain is for: the one of that name, even while it is away, then the
+        one that asked for it besides.
         """
-        if self.lookup(label) is not None:
+        if label in self.owned or self.knows(label):
             return label
         if self._labels is None:
             self._labels = dict(self._claimed_labels())
         return self._labels.get(label)
+
+    def own(self, name: str) -> None:
+        """Give a name to its service for good; whoever asked for it besides loses it."""
+        self.owned.add(name)
+        self._labels = None
+        leases, statics = self.besides(name)
+        for lease in leases:
+            self.put(lease)
+        for entry in statics:
+            self.set_static(entry)
+
+    def besides(self, name: str) -> tuple[list[Lease], list[StaticEntry]]:
+        """Answer what others hold who asked for a name besides their own, as it is without."""
+        leases = [lease for lease in self.leases.values() if name in lease.claim.hosts]
+        statics = [entry for entry in self.statics.values() if name in entry.hosts]
+        return (
+            [replace(lease, claim=lease.claim.without({name})) for lease in leases],
+            [replace(entry, hosts=tuple(host for host in entry.hosts if host != name)) for entry in statics],
+        )
+
+    def disown(self, name: str) -> bool:
+        """Free a name; answer whether it was somebody's."""
+        owned = name in self.owned
+        self.owned.discard(name)
+        self._labels = None
+        return owned
 
     def upstreams(self, label: str) -> tuple[str, ...] | None:
         """Answer some URLs for a subdomain, each call beginning with the next; None: nobody.
@@ -162,9 +190,16 @@ class Registry:
         self._labels = None
 
 
-def restore(registry: Registry, leases: Iterable[Lease], statics: Iterable[StaticEntry]) -> None:
+def restore(
+    registry: Registry, leases: Iterable[Lease], statics: Iterable[StaticEntry], owned: Iterable[str] = ()
+) -> None:
     """Fill the registry with what was stored."""
     for entry in statics:
         registry.set_static(entry)
     for lease in leases:
         registry.put(lease)
+    taken = {label for lease in registry.leases.values() for label in lease.claim.hosts}
+    taken |= {label for entry in registry.statics.values() for label in entry.hosts}
+    registry.owned.update(owned)
+    for name in taken & registry.owned:
+        registry.own(name)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gateway_lookup.leases import Claim, Key, Lease
 from gateway_lookup.lookups import StaticEntry
-from gateway_lookup.models import IssuedName, LeaseRow, StaticRow
+from gateway_lookup.models import IssuedName, LeaseRow, OwnedName, StaticRow
 
 
 def save_lease(session: Session, lease: Lease) -> None:
@@ -81,14 +81,39 @@ def all_statics(session: Session) -> list[StaticEntry]:
     ]
 
 
-def allow_name(session: Session, name: str, now: datetime, since: datetime, limit: int) -> bool:
-    """Let a name have a public certificate, unless too many new ones had one since then; one that had one
-    keeps it.
+def own_name(session: Session, name: str) -> None:
+    """Remember that a name is its service's, from now on."""
+    session.merge(OwnedName(name=name))
+
+
+def free_name(session: Session, name: str) -> None:
+    """Forget that a name is anybody's."""
+    session.execute(delete(OwnedName).where(OwnedName.name == name))
+
+
+def all_owned(session: Session) -> set[str]:
+    """Answer every name that is its service's."""
+    return set(session.scalars(select(OwnedName.name)))
+
+
+def allow_name(
+    session: Session, name: str, service: str, now: datetime, since: datetime, limits: tuple[int, int]
+) -> bool:
+    """Let a name have a public certificate; one that had one keeps it.
+
+    Args:
+        session: the transaction.
+        name: the whole host name.
+        service: whose it is.
+        now: this moment.
+        since: from when on new names are counted.
+        limits: so many new ones at most for all services, and for one.
     """
     if session.get(IssuedName, name) is not None:
         return True
-    new = session.scalar(select(func.count()).select_from(IssuedName).where(IssuedName.first_at > since)) or 0
-    if new >= limit:
+    new = select(func.count()).select_from(IssuedName).where(IssuedName.first_at > since)
+    counted = (session.scalar(new) or 0, session.scalar(new.where(IssuedName.service == service)) or 0)
+    if any(count >= limit for count, limit in zip(counted, limits, strict=True)):
         return False
-    session.add(IssuedName(name=name, first_at=now))
+    session.add(IssuedName(name=name, first_at=now, service=service))
     return True

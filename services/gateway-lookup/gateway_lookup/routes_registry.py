@@ -110,13 +110,15 @@ async def update_registry_entry(
 @router.delete(
     "/registry/{serviceName}",
     operation_id="deleteRegistryEntry",
-    summary="Remove a static entry",
+    summary="Remove a static entry, or free a name",
     status_code=204,
     responses=problem_responses(404),
 )
 async def delete_registry_entry(_: Admin, name: ServiceName, gateway: GatewayDep) -> None:
-    """Remove a static entry; instances that have registered under the name are found again."""
-    await gateway.remove_static(name)
+    """Remove a static entry; instances that have registered under the name are found again. Where there is no
+    entry and no instance lives, the name is freed: another service may then ask for it as a subdomain.
+    """
+    await gateway.forget(name)
 
 
 @router.put(

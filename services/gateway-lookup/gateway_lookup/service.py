@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import urlsplit
 
 from fountain_common.db import Database
 from fountain_common.errors import Conflict, Forbidden, NotFound, Unprocessable
@@ -22,7 +21,7 @@ from fountain_common.outbox import enqueue
 from sqlalchemy.orm import Session
 
 from gateway_lookup import leases, repository
-from gateway_lookup.addresses import host_labels, instance_host
+from gateway_lookup.addresses import host_labels, instance_host, static_place
 from gateway_lookup.leases import Claim, Granted, Key, Lease
 from gateway_lookup.lookups import StaticEntry
 from gateway_lookup.registry import Registry, restore
@@ -31,6 +30,8 @@ from gateway_lookup.settings import GatewaySettings
 SECRETS_MANAGER = "secrets-manager"
 WEEK = timedelta(days=7)
 
+_Owning = tuple[str, list[Lease], list[StaticEntry]]
+"""A name that is given to its service, and what others hold without it."""
 Probe = Callable[[Lease], Awaitable[bool]]
 
 
@@ -53,14 +54,20 @@ class Gateway:
 
     async def load(self) -> None:
         """Take up what was stored; every lease gets one full term."""
-        stored, statics = await self.db.read(
-            lambda session: (repository.all_leases(session), repository.all_statics(session)), long=True
+        stored, statics, owned = await self.db.read(
+            lambda session: (
+                repository.all_leases(session),
+                repository.all_statics(session),
+                repository.all_owned(session),
+            ),
+            long=True,
         )
         now = self.monotonic()
         restore(
             self.registry,
             (leases.restored(lease, now, self.settings.lease_seconds) for lease in stored),
             statics,
+            owned,
         )
         get_logger().info("registry_loaded", leases=len(stored), static_entries=len(statics))
 
@@ -73,17 +80,22 @@ class Gateway:
             Conflict, Forbidden: see `leases.register`.
         """
         held = self.registry.leases.get(claim.key)
+        if held is not None and not held.expired and claim.hosts:
+            # A service goes on running though a subdomain that it asked for has got its rightful owner.
+            claim = claim.without({label for label in claim.hosts if label in self.registry.owned})
         if held is not None and held.claim == claim and not held.expired:
             # Nothing changes but the clock.
             granted = self._rule(claim, secret)
             self.registry.put(granted.lease)
             return granted
         async with self._changing:
-            self._check_labels(claim)
+            self._check_owner(claim.service, claim.hosts)
             granted = self._rule(claim, secret)
             fresh = granted.secret is not None or (held is not None and held.expired)
             displaced = [self.registry.leases[key] for key in granted.displaced]
-            await self.db.write(partial(_store, granted=granted, displaced=displaced, announce=fresh))
+            store = partial(_store, granted=granted, displaced=displaced, announce=fresh)
+            await self.db.write(partial(_owning, store=store, names=self._to_own(claim.service)))
+            self._own(claim.service)
             for key in granted.displaced:
                 self.registry.remove(key)
             self.registry.put(granted.lease)
@@ -188,21 +200,39 @@ class Gateway:
         name = entry.service_name
         if name in PLATFORM:
             raise Conflict(f"{name} is a service of the platform; its address is never an entry.")
-        self._check_url(entry.url)
+        static_place(entry.url, edge_host=self.settings.edge_host, local=self.settings.runtime == "local")
         async with self._changing:
             if create and name in self.registry.statics:
                 raise Conflict(f"There is an entry for {name}; change it with PUT /registry/{name}.")
             self._check_owner(name, host_labels(name, entry.hosts))
-            await self.db.write(partial(_store_static, entry=entry))
+            store = partial(repository.save_static, entry=entry)
+            await self.db.write(partial(_owning, store=store, names=self._to_own(name)))
+            self._own(name)
             self.registry.set_static(entry)
 
     async def remove_static(self, name: str) -> None:
-        """Remove a static entry; NotFound if there is none."""
+        """Remove a static entry; NotFound if there is none. The name stays its service's."""
         async with self._changing:
             if name not in self.registry.statics:
                 raise NotFound(f"There is no static entry for {name}. Instances leave by themselves.")
             await self.db.write(partial(repository.remove_static, name=name))
             self.registry.remove_static(name)
+
+    async def forget(self, name: str) -> None:
+        """Remove a static entry, or where there is none, free the name of a service that is gone.
+
+        Raises:
+            NotFound: there is neither, or instances live under the name.
+        """
+        if name in self.registry.statics or name in PLATFORM:
+            await self.remove_static(name)
+            return
+        async with self._changing:
+            if self.registry.live(name) or name not in self.registry.owned:
+                raise NotFound(f"There is no static entry for {name}. Instances leave by themselves.")
+            await self.db.write(partial(repository.free_name, name=name))
+            self.registry.disown(name)
+        get_logger().warning("name_freed", registered=name)
 
     async def may_have_certificate(self, domain: str) -> bool:
         """Tell whether the edge may get a certificate for a host name (design, section 7)."""
@@ -218,9 +248,10 @@ class Gateway:
         allowed = partial(
             repository.allow_name,
             name=domain.lower(),
+            service=service,
             now=now,
             since=now - WEEK,
-            limit=self.settings.acme_names_per_week,
+            limits=(self.settings.acme_names_per_week, self.settings.acme_names_per_service),
         )
         return await self.db.write(allowed)
 
@@ -241,40 +272,22 @@ class Gateway:
         held, neighbours = self.registry.leases.get(claim.key), self.registry.at(claim.address)
         return leases.register(held, neighbours, claim, secret, self.monotonic(), self.settings.lease_seconds)
 
-    def _check_labels(self, claim: Claim) -> None:
-        self._check_owner(claim.service, claim.hosts)
+    def _to_own(self, name: str) -> _Owning | None:
+        return None if name in self.registry.owned else (name, *self.registry.besides(name))
+
+    def _own(self, name: str) -> None:
+        # Asked again: somebody may have renewed while we waited for the disk.
+        if name not in self.registry.owned:
+            self.registry.own(name)
 
     def _check_owner(self, service: str, labels: Iterable[str]) -> None:
         for label in labels:
             owner = self.registry.service_at(label)
             if owner is not None and owner != service:
-                raise Conflict(f"The subdomain {label} is another service's.")
-
-    def _check_url(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
-            raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
-        bare = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-        if not bare or parts.query or parts.fragment or parts.username or parts.password:
-            raise Unprocessable(
-                "The url is http:// or https:// with a host and a port: no path, query or credentials."
-            )
-        # The dot at the end is the root's and changes nothing; names below localhost are loopback (RFC 6761).
-        host = (parts.hostname or "").rstrip(".")
-        inside = host in (self.settings.edge_host, "caddy") or f".{host}".endswith(".localhost")
-        if inside and self.settings.runtime != "local":
-            raise Forbidden("The edge and loopback cannot be a static entry.")
-        # What ends in a number is an address, however short or in whatever base (WHATWG URL, section 3.5).
-        last = host.rpartition(".")[2]
-        if last.isdigit() or last.startswith("0x") or ":" in host:
-            instance_host(
-                host,
-                port if parts.port else 0,
-                local=self.settings.runtime == "local",
-                reserved_ports=frozenset({2019}),
-            )
+                raise Conflict(
+                    f"The subdomain {label} is another service's, whether that runs or not. "
+                    f"If it is gone for good, an admin frees it with DELETE /registry/{label}."
+                )
 
     async def _confirm(self, suspects: Iterable[Lease], probe: Probe) -> list[Lease]:
         async def ask(lease: Lease) -> tuple[Lease, bool]:
@@ -315,5 +328,12 @@ def _drop(session: Session, gone: Iterable[Lease], reason: str) -> None:
         enqueue(session, "service.expired", claim.service, data)
 
 
-def _store_static(session: Session, entry: StaticEntry) -> None:
-    repository.save_static(session, entry)
+def _owning(session: Session, store: Callable[[Session], None], names: _Owning | None) -> None:
+    if names is not None:
+        name, leased, statics = names
+        repository.own_name(session, name)
+        for lease in leased:
+            repository.save_lease(session, lease)
+        for entry in statics:
+            repository.save_static(session, entry)
+    store(session)

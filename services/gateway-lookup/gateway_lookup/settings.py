@@ -30,6 +30,8 @@ class GatewaySettings(ServiceSettings):
     """
     acme_names_per_week: int = Field(default=20, ge=0)
     """How many names may get their first public certificate in any seven days."""
+    acme_names_per_service: int = Field(default=5, ge=0)
+    """How many of them may be one service's, so that none uses up what is everybody's."""
     lease_seconds: float = Field(default=30, gt=0)
     """How long a lease lasts without being renewed, in seconds."""
     renew_seconds: float = Field(default=10, gt=0)

@@ -91,3 +91,18 @@ def test_a_public_authority_is_asked_for_leased_names_alone_and_for_so_many_a_we
 
     assert ask("nobody") == 403
     assert [ask("one"), ask("two"), ask("three"), ask("one")] == [200, 200, 403, 200]
+
+
+def test_one_service_cannot_use_up_the_certificates_of_all(gateways: Gateways) -> None:
+    gateways.settings(TLS="acme", ACME_NAMES_PER_WEEK="20", ACME_NAMES_PER_SERVICE="2")
+    client = gateways.start()
+    greedy = Caller(client, "greedy", ("service",))
+    secret, answers = None, []
+    for number in range(4):
+        lease = greedy.register("greedy", 9000, secret=secret, hosts=[f"extra-{number}"]).json()
+        secret = lease.get("lease_secret", secret)
+        domain = f"extra-{number}.fountain.localhost"
+        answers.append(client.get("/internal/tls-ask", params={"domain": domain}).status_code)
+    assert answers == [200, 200, 403, 403]
+    Caller(client, "shop", ("service",)).register("shop", 9001)
+    assert client.get("/internal/tls-ask", params={"domain": "shop.fountain.localhost"}).status_code == 200
