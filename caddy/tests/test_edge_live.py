@@ -44,6 +44,15 @@ SPELLINGS = [
     "/%5cinternal",
     "/internal/*",
     "/*/../internal/x",
+    "/x/..;/internal/route",
+    "/x/..;a=b/internal/route",
+    "/x/%2e%2e;/internal/route",
+    "/x/..%3b/internal/route",
+    "/x/..%253b/internal/route",
+    "/x/.%2e%3bv=1/internal",
+    "/x/y/..;/..;/internal",
+    "/x\\..;/internal",
+    "/.;/internal",
 ]
 
 
