@@ -77,12 +77,14 @@ async def create_link(body: NewLink, after: BackgroundTasks) -> Link:
     version, key = secrets.accepted("JWT_SECRET")[0]
     claims = {"to": str(body.target), "exp": int(time.time()) + body.ttl_seconds}
     token = jwt.encode(claims, key, "HS256", {"kid": str(version)})
-    after.add_task(announce, str(body.target), version)
+    after.add_task(announce, str(body.target.host), version)
     return Link(token=token, url=f"{settings.public_url}/links/{token}")
 
 
 async def announce(target: str, version: int) -> None:
-    """Publish that a link was made. A link is good without it; what must not be lost takes an outbox."""
+    """Publish that a link was made, and the host that it leads to: the rest of its address is for those who
+    have it. A link is good without this; what must not be lost takes an outbox.
+    """
     try:
         await events.publish("link.created", settings.service_name, {"target": target, "version": version})
     except Problem as problem:
