@@ -83,7 +83,7 @@ KEEPING: dict[str, tuple[Callable[[str], tuple[str, dict[str, Any]]], Callable[[
         lambda steward: str(steward.events(type="order.placed")),
     ),
     "gateway-lookup": (
-        lambda mark: ("/registry", {"service_name": mark, "url": "https://example.com"}),
+        lambda mark: ("/registry", {"service_name": mark, "url": "http://example.com"}),
         _asked("gateway-lookup", "/registry?limit=500"),
     ),
     "action": (
