@@ -62,7 +62,9 @@ class Board:
             platform=lambda: self.platform,
             sealer=sealer,
         )
-        self.subscriptions = Subscriptions(self.database, self.log, self._dispatcher, guard, sealer)
+        self.subscriptions = Subscriptions(
+            self.database, self.log, self._dispatcher, guard, sealer, delivery_metrics
+        )
         self.housekeeping = Housekeeping(self.log, self.database, settings, delivery_metrics)
         self._lease = WriterLease(self.database, settings.data_dir)
         self._opening = asyncio.Lock()

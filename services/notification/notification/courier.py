@@ -23,7 +23,7 @@ from notification.event import Stored
 from notification.lanes import Head, Lanes
 from notification.metrics import DeliveryMetrics
 from notification.repository import event_at
-from notification.repository_subscriptions import disable_subscription, note_failing
+from notification.repository_subscriptions import disable_subscription, note_failing, note_missed
 from notification.schedule import Schedule
 from notification.sender import Answer, NotSent, Sender
 from notification.signing import signature_headers
@@ -197,7 +197,7 @@ class Courier:
         try:
             event = await self._database.read(lambda session: event_at(session, head.position))
             if event is None or not self.subscription.filter.may_see(event):
-                following = await self._write_down(head, None, Verdict("dropped"))
+                following = await self._write_down(head, None, Verdict("dropped"), missed=event is None)
                 return
             following = await self._attempt(head, event.at_time(self._clock()))
         except Exception:
@@ -241,8 +241,10 @@ class Courier:
                 secrets.append(self._open_secret(sealed))
         return signature_headers(secrets, f"evt_{self._epoch}_{event.position}", now, event.body)
 
-    async def _write_down(self, head: Head, attempt: queue.Attempt | None, verdict: Verdict) -> Head | None:
-        """Record what happened; answer what comes next in the lane."""
+    async def _write_down(
+        self, head: Head, attempt: queue.Attempt | None, verdict: Verdict, *, missed: bool = False
+    ) -> Head | None:
+        """Record what happened; answer what comes next in the lane. `missed`: its event was removed."""
         now, name = self._clock(), self.subscription.name
         reason = self._reason_to_disable(attempt, verdict, now)
         since_before, since = self._failing_since, self._failing_since
@@ -251,6 +253,8 @@ class Courier:
 
         def write(session: Session) -> tuple[Head | None, bool]:
             queue.record(session, head, attempt, status=verdict.status, next_at=verdict.next_at, now=now)
+            if missed:
+                note_missed(session, name, head.position)
             if since != since_before:
                 note_failing(session, name, since)
             disabled = reason is not None and disable_subscription(session, name, reason, now)
@@ -258,6 +262,9 @@ class Courier:
 
         following, disabled = await self._database.write(write)
         self._failing_since = since
+        if missed:
+            self._metrics.missed.inc()
+            get_logger().warning("subscription_missed_events", subscription=name, through=head.position)
         if disabled:
             get_logger().warning("subscription_disabled", subscription=name, reason=reason)
             await self._on_disabled()

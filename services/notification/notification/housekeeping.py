@@ -1,5 +1,5 @@
-"""What is done in the background: data that has expired is erased, what is too old is removed, queues are
-measured, and it is remembered how far the log has come.
+"""What is done in the background: data that has expired and secrets that sign no more are erased, what is too
+old is removed, queues are measured, and it is remembered how far the log has come.
 """
 
 import asyncio
@@ -24,12 +24,14 @@ from notification.repository_retention import (
     remove,
     span_of,
 )
+from notification.repository_subscriptions import erase_outlived_secrets, has_outlived_secrets
 from notification.retention import Cut, cuts
 from notification.scrub import empty_journal
 from notification.settings import Settings
 
 PORTION = 500
 ERASE_SECONDS = 1.0
+SECRETS_SECONDS = 60.0
 REMEMBER_SECONDS = 1.0
 CLOCK_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
@@ -58,6 +60,7 @@ class Housekeeping:
         """Begin."""
         chores = (
             (self.erase, ERASE_SECONDS),
+            (self.erase_secrets, SECRETS_SECONDS),
             (self._log.remember, REMEMBER_SECONDS),
             (self.follow_clock, CLOCK_SECONDS),
             (self.measure, MEASURE_SECONDS),
@@ -100,6 +103,16 @@ class Housekeeping:
         if not self._is_clean:
             self._is_clean = await asyncio.to_thread(empty_journal, self._database)
         return total
+
+    async def erase_secrets(self) -> int:
+        """Erase the signing secrets that were replaced and sign no more; answers how many."""
+        now = self._log.now()
+        if not await self._database.read(partial(has_outlived_secrets, now=now)):
+            return 0
+        erased = await self._database.write(partial(erase_outlived_secrets, now=now))
+        # `erase` sees to it that they are gone from the disk too.
+        self._is_clean = False
+        return erased
 
     async def clean(self) -> int:
         """Remove what is not kept any longer; answers how many events."""

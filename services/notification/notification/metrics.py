@@ -56,6 +56,7 @@ class DeliveryMetrics:
     """Metrics of the subscriptions; the gauges are set by whoever looks at the queues."""
 
     attempts: Counter
+    missed: Counter
     depth: Gauge
     dead: Gauge
     oldest: Gauge
@@ -68,6 +69,11 @@ class DeliveryMetrics:
                 "fountain_notification_delivery_attempts",
                 "Attempts to deliver: delivered, failed (to be tried again), dead (given up).",
                 ["outcome"],
+                registry=registry,
+            ),
+            missed=Counter(
+                "fountain_notification_deliveries_missed",
+                "Deliveries that cannot be made: retention removed their events while they were disabled.",
                 registry=registry,
             ),
             depth=Gauge(

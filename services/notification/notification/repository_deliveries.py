@@ -256,6 +256,16 @@ def begin_anew(session: Session, delivery: int, now: float) -> bool:
     return bool(changed(result))
 
 
+def drop_removed(session: Session, subscription: str, now: float) -> list[int]:
+    """Give up what waits for events that retention has removed; answers their positions."""
+    gone = ~select(events.c.position).where(events.c.position == deliveries.c.position).exists()
+    waiting = (deliveries.c.subscription == subscription, deliveries.c.status == "pending", gone)
+    positions = list(session.execute(select(deliveries.c.position).where(*waiting)).scalars())
+    if positions:
+        session.execute(update(deliveries).where(*waiting).values(status="dropped", finished_at=now))
+    return positions
+
+
 def dead_letters(session: Session, subscription: str) -> list[Due]:
     """Answer the events that a subscription was given up on, as far as they are still there."""
     query = (

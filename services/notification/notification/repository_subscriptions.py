@@ -119,6 +119,15 @@ def note_failing(session: Session, name: str, since: float | None) -> None:
     session.execute(update(subscriptions).where(subscriptions.c.name == name).values(failing_since=since))
 
 
+def note_missed(session: Session, name: str, position: int) -> None:
+    """Note that the event at a position had been removed before it could be delivered."""
+    session.execute(
+        update(subscriptions)
+        .where(subscriptions.c.name == name, subscriptions.c.missed_through < position)
+        .values(missed_through=position)
+    )
+
+
 def note_had(session: Session, name: str, position: int) -> None:
     """Note up to where events have become deliveries."""
     session.execute(
@@ -133,6 +142,22 @@ def least_had(session: Session) -> int | None:
     subscription.
     """
     return session.execute(select(func.min(subscriptions.c.had)).where(subscriptions.c.enabled)).scalar()
+
+
+def has_outlived_secrets(session: Session, now: float) -> bool:
+    """Tell whether a signing secret is stored that was replaced and signs no more."""
+    query = select(subscriptions.c.name).where(subscriptions.c.previous_until <= now).limit(1)
+    return session.execute(query).first() is not None
+
+
+def erase_outlived_secrets(session: Session, now: float) -> int:
+    """Erase the signing secrets that were replaced and sign no more; answers how many."""
+    result = session.execute(
+        update(subscriptions)
+        .where(subscriptions.c.previous_until <= now)
+        .values(previous_secret=None, previous_until=None)
+    )
+    return changed(result)
 
 
 def sealed_secrets(session: Session) -> list[bytes]:

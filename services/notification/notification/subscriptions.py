@@ -16,6 +16,7 @@ from notification import repository_deliveries as queue
 from notification import repository_subscriptions as store
 from notification.dispatcher import Dispatcher
 from notification.log import EventLog
+from notification.metrics import DeliveryMetrics
 from notification.repository_replay import events_since, position_before
 from notification.sender import Guard, NotSent
 from notification.signing import OVERLAP_SECONDS, new_secret
@@ -53,6 +54,7 @@ class Subscriptions:
         database, log, dispatcher: of this service.
         guard: decides where webhooks may go.
         sealer: seals signing secrets.
+        metrics: counts what was missed.
         clock: unix seconds.
     """
 
@@ -63,11 +65,12 @@ class Subscriptions:
         dispatcher: Dispatcher,
         guard: Guard,
         sealer: Sealer,
+        metrics: DeliveryMetrics,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database, self._log, self._dispatcher = database, log, dispatcher
-        self._guard, self._sealer, self._clock = guard, sealer, clock
+        self._guard, self._sealer, self._metrics, self._clock = guard, sealer, metrics, clock
 
     async def get(self, name: str) -> Subscription:
         """Answer a subscription. Raises `NotFound`."""
@@ -102,14 +105,21 @@ class Subscriptions:
         secret = new_secret()
         sealed = self._seal(name, secret)
         now = self._clock()
-        put = await self._database.write(partial(self._put, caller, name, wish, sealed, now))
+        put, dropped = await self._database.write(partial(self._put, caller, name, wish, sealed, now))
+        if dropped is not None:
+            self._metrics.missed.inc(dropped)
+            through = put.missed_through
+            get_logger().warning(
+                "subscription_missed_events", subscription=name, through=through, deliveries=dropped
+            )
         await self._dispatcher.changed(name)
         made = put.secret == sealed
         return Put(put, secret if made else None)
 
     def _put(
         self, caller: Caller, name: str, wish: Wish, sealed: bytes, now: float, session: Session
-    ) -> Subscription:
+    ) -> tuple[Subscription, int | None]:
+        """Answer what it is now and, if it has missed events, how many of them it had waited for."""
         before = store.subscription_named(session, name)
         if before is not None:
             _require_owner(caller, before)
@@ -135,11 +145,11 @@ class Subscriptions:
             updated_at=now,
         )
         store.add_subscription(session, made)
-        return made
+        return made, None
 
     def _change(
         self, before: Subscription, caller: Caller, wish: Wish, now: float, session: Session
-    ) -> Subscription:
+    ) -> tuple[Subscription, int | None]:
         same_receiver = (wish.service, wish.callback_url) == (before.service, before.callback_url)
         changed = replace(
             before,
@@ -153,12 +163,15 @@ class Subscriptions:
             failing_since=None,
             updated_at=now,
         )
+        dropped: list[int] = []
         if wish.enabled and not before.enabled:
-            # While it was disabled nothing was kept for it.
+            # While it was disabled nothing was kept for it: neither what waited nor what came.
+            dropped = queue.drop_removed(session, before.name, now)
             gone = self._log.removed_through(changed.filter)
-            changed = replace(changed, missed_through=gone if gone > before.had else before.missed_through)
+            through = max([gone if gone > before.had else 0, before.missed_through, *dropped])
+            changed = replace(changed, missed_through=through)
         store.change_subscription(session, changed)
-        return changed
+        return changed, len(dropped) if changed.missed_through > before.missed_through else None
 
     async def _require_allowed(self, url: str) -> None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,15 @@ from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
 from notification.models import subscriptions
 from notification.repository_search import events_after
-from notification.repository_subscriptions import add_subscription, note_had
+from notification.repository_subscriptions import (
+    add_subscription,
+    list_subscriptions,
+    note_had,
+    replace_secret,
+)
 from notification.scrub import overwrite_what_is_deleted
 from notification.settings import Settings
+from notification.signing import OVERLAP_SECONDS
 from notification.subscription import Options, Subscription
 from prometheus_client import CollectorRegistry
 from sqlalchemy import update
@@ -210,6 +217,32 @@ def test_while_somebody_reads_it_is_tried_again(keep: Any) -> None:
         reader.close()
         assert await house.keeping.erase() == 0
         assert house.keeping._is_clean
+
+    keep(use)
+
+
+def test_a_replaced_signing_secret_is_erased_from_the_disk_once_it_signs_no_more(keep: Any) -> None:
+    async def use(house: House) -> None:
+        await house.subscribe("hook")
+        earlier = update(subscriptions).values(secret=b"the-secret-before")
+        await house.database.write(lambda session: session.execute(earlier))
+        replaced_at = house.clock()
+        replace = partial(
+            replace_secret, sealed=b"the-new", until=replaced_at + OVERLAP_SECONDS, now=replaced_at
+        )
+        await house.database.write(partial(replace, name="hook"))
+        house.clock.advance(OVERLAP_SECONDS - 1)
+        assert await house.keeping.erase_secrets() == 0
+        house.clock.advance(1)
+        assert await house.keeping.erase_secrets() == 1
+        assert await house.keeping.erase_secrets() == 0
+        [hook] = await house.database.read(list_subscriptions)
+        assert (hook.secret, hook.previous_secret, hook.previous_until) == (b"the-new", None, None)
+        await house.keeping.erase()
+        folder = Path(str(house.database.url.database)).parent
+        stored = b"".join(path.read_bytes() for path in folder.glob("log.db*"))
+        assert b"the-new" in stored
+        assert b"the-secret-before" not in stored
 
     keep(use)
 

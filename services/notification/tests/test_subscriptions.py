@@ -321,6 +321,46 @@ def test_whom_an_event_was_for_is_not_told_to_others_who_see_the_delivery(start:
     assert (own["event_id"], own["subject"]) == (event["id"], "private")
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_retention_removed_while_it_was_disabled_is_told_when_it_is_enabled_again(
+    start: Any, receiver: Any, capsys: pytest.CaptureFixture[str], more: int
+) -> None:
+    running = start(retention=">=0s", retained_per_type=0, retention_interval_seconds=0.1)
+    receiver.answer = lambda headers, body: 500
+    wish = {"callback_url": receiver.url, "schedule_seconds": [0, 1000]}
+    running.subscribe(**wish)
+    events = [running.publish("order.placed", "waits")]
+    wait_until(lambda: running.deliveries() and running.deliveries()[0]["attempts"], "it is tried")
+    running.subscribe(**wish, enabled=False)
+    events += [running.publish("order.placed", "comes") for _ in range(more)]
+    with running.client() as client:
+        for event in events:
+            path = f"/notifications/{event['id']}"
+            wait_until(lambda path=path: client.get(path).status_code == 404, "it is removed")
+        assert running.subscribe(**wish)["missed_through"] == events[-1]["position"]
+        assert client.get("/subscriptions/hook").json()["missed_through"] == events[-1]["position"]
+        metrics = client.get("/metrics").text
+    assert [delivery["status"] for delivery in running.deliveries()] == ["dropped"]
+    assert "fountain_notification_deliveries_missed_total 1.0" in metrics
+    assert "subscription_missed_events" in capsys.readouterr().out
+
+
+def test_what_was_had_before_it_was_disabled_is_not_missed(
+    start: Any, receiver: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = start(retention=">=0s", retained_per_type=0, retention_interval_seconds=0.1)
+    running.subscribe(callback_url=receiver.url)
+    event = running.publish("order.placed")
+    wait_until(lambda: running.deliveries(status="delivered"), "it is delivered")
+    running.subscribe(callback_url=receiver.url, enabled=False)
+    with running.client() as client:
+        path = f"/notifications/{event['id']}"
+        wait_until(lambda: client.get(path).status_code == 404, "it is removed")
+        assert running.subscribe(callback_url=receiver.url)["missed_through"] == 0
+        assert "fountain_notification_deliveries_missed_total 0.0" in client.get("/metrics").text
+    assert "subscription_missed_events" not in capsys.readouterr().out
+
+
 def test_what_retention_has_removed_cannot_be_delivered_again(start: Any, receiver: Any) -> None:
     running = start(retention=">=0s", retained_per_type=0, retention_interval_seconds=0.1)
     running.subscribe(callback_url=receiver.url)
