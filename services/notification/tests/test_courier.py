@@ -16,7 +16,7 @@ from notification.courier import Courier, Terms
 from notification.event import Draft
 from notification.log import EventLog
 from notification.metrics import DeliveryMetrics
-from notification.repository_subscriptions import add_subscription
+from notification.repository_subscriptions import add_subscription, list_subscriptions
 from notification.sender import Answer
 from notification.signing import new_secret
 from notification.subscription import Options, Subscription
@@ -136,3 +136,29 @@ def test_a_secret_that_does_not_open_does_not_keep_the_one_that_replaced_it_from
 
     replaced = replace(HOOK, previous_secret=b"broken", previous_until=time.time() + 3600)
     _deliver(tmp_path, use, hook=replaced)
+
+
+def test_what_was_removed_before_it_could_be_delivered_is_counted_and_noted(tmp_path: Path) -> None:
+    async def live() -> tuple[float, int]:
+        database = Database(f"sqlite:///{tmp_path / 'log.db'}")
+        database.migrate(MIGRATIONS)
+        metrics, receiver = DeliveryMetrics.of(CollectorRegistry()), Receiver()
+        await database.write(lambda session: add_subscription(session, HOOK))
+        await database.write(lambda session: queue.enqueue(session, "hook", [queue.Due(7, "gone")], 0))
+        courier = Courier(
+            HOOK, receiver, Terms((0,), 2, 60), database,
+            open_secret=opened, epoch="e", metrics=metrics, on_disabled=disabled,
+        )  # fmt: skip
+        courier.start()
+        try:
+            async with asyncio.timeout(10):
+                while not (missed := metrics.missed._value.get()):
+                    await asyncio.sleep(0.005)
+            [found] = await database.read(list_subscriptions)
+            assert not receiver.ids
+            return missed, found.missed_through
+        finally:
+            await courier.stop()
+            await database.close()
+
+    assert asyncio.run(live()) == (1, 7)
