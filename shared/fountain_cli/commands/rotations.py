@@ -12,8 +12,8 @@ from rich.table import Table
 from fountain_cli.api import ISSUER, Api
 from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
-from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, CommandError, leave
-from fountain_cli.screen import AsJson, as_json, err, grid, moment, out, table, word
+from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, UNAVAILABLE, CommandError, leave
+from fountain_cli.screen import AsJson, as_json, err, grid, moment, out, say, table, word
 from fountain_cli.teaching import command
 
 app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True)
@@ -67,12 +67,27 @@ def identified(api: Api, rotation: str) -> str:
 
 
 def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str, Any]]:
-    """Answer the rotation again and again until it has ended, or `timeout` seconds have passed."""
+    """Answer the rotation again and again until it has ended, or `timeout` seconds have passed.
+
+    Once it was seen, the Secrets Manager may be away for a while: the rotation goes on when it is back.
+    """
     deadline = time.monotonic() + timeout
+    seen = away = False
     while True:
-        rotation: dict[str, Any] = api.get(ISSUER, f"/rotations/{rotation_id}")
-        yield rotation
-        if rotation["state"] in ENDED or time.monotonic() > deadline:
+        try:
+            rotation: dict[str, Any] = api.get(ISSUER, f"/rotations/{rotation_id}")
+        except CommandError as error:
+            if not seen or error.status != UNAVAILABLE:
+                raise
+            if not away:
+                say("The Secrets Manager does not answer; trying again.")
+            away = True
+        else:
+            seen, away = True, False
+            yield rotation
+            if rotation["state"] in ENDED:
+                return
+        if time.monotonic() > deadline:
             return
         time.sleep(_PAUSE_SECONDS)
 
