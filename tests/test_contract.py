@@ -1,12 +1,18 @@
 """What every service keeps (design, sections 2, 3 and 5), asked of each through the edge and past it."""
 
+import json
+import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 from fountain_cli.conformance import RULES, Platform, Rule, Target, Tokens
-from fountain_cli.stack.layout import repository, services
+from fountain_cli.stack import ComposeStack, LocalStack
+from fountain_cli.stack.layout import KNOWN, repository, services
 from fountain_common.names import PLATFORM
 from steward import Steward
 
@@ -74,6 +80,26 @@ def test_a_service_keeps_the_contract(
     said = "\n".join(f"{found.place}: {found.problem}; {found.remedy}" for found in outcome.findings)
     assert not outcome.findings, said
     assert bool(outcome.not_checked) == _does_not_apply(service, rule), outcome.not_checked
+
+
+@pytest.mark.mainly("local")
+def test_the_check_of_all_names_every_service_and_finds_nothing(
+    stack: LocalStack | ComposeStack, tmp_path: Path
+) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")}
+    own |= {"PYTHONPATH": str(repository() / "shared"), "XDG_CONFIG_HOME": str(tmp_path)}
+    if isinstance(stack, LocalStack):
+        own |= {"FOUNTAIN_RUNTIME": "local", "FOUNTAIN_STATE_DIR": str(stack.state.folder)}
+    else:
+        own |= {"FOUNTAIN_RUNTIME": "docker", "COMPOSE_PROJECT_NAME": stack.project}
+    command = [sys.executable, "-m", "fountain_cli", "check", "--all", "--json"]
+    done = subprocess.run(
+        command, cwd=repository(), env=own, check=False, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report.keys() >= {service.name for service in KNOWN}
+    assert [service for service, one in report.items() if one["findings"] or not one["kept"]] == []
 
 
 def _does_not_apply(service: str, rule: Rule) -> bool:
