@@ -80,8 +80,9 @@ async def publisher(spoil: int | None) -> AsyncIterator[str]:
         await response.prepare(request)
         before: dict[str, object] = {}
         async for event in each():
-            text = web.json_response(before if event["position"] == spoil else event).text
-            await response.write(f"data: {text}\n\n".encode())
+            sent = before if event["position"] == spoil else event
+            text = orjson.dumps(sent).decode()
+            await response.write(f"id: epoch-{sent['position']}\ndata: {text}\n\n: a comment\n\n".encode())
             before = event
         return response
 
