@@ -33,6 +33,10 @@ def links(settings: GatewaySettings, name: str) -> CatalogLinks:
     )
 
 
+MOST_DESCRIBED = 200
+"""Each has its place in a header that says where the page may send requests."""
+
+
 class Catalogue:
     """Makes the catalogue from the registry and from what was seen.
 
@@ -80,9 +84,15 @@ class Catalogue:
             links=links(self._settings, name),
         )
 
-    def openapi_names(self) -> list[str]:
-        """Answer the services whose OpenAPI document is at hand."""
-        return sorted(name for name in self.seen.openapi if self._registry.lookup(name) is not None)
+    def described(self) -> tuple[list[CatalogService], int]:
+        """Answer the services whose OpenAPI document is at hand, so many as a page has room for, and how many
+        more there are.
+        """
+        known = self._registry.lookup
+        names = [name for name, seen in self.seen.openapi.items() if seen.body and known(name) is not None]
+        names.sort(key=lambda name: (name not in PLATFORM, name))
+        shown = sorted(names[:MOST_DESCRIBED])
+        return [self.service(name) for name in shown], len(names) - len(shown)
 
     def _status(self, held: list[Lease]) -> tuple[str, list[str]]:
         states = {lease.state for lease in held}

@@ -66,18 +66,19 @@ def portal_page(
     return _template("portal.html").substitute({**_escaped(texts), "live": _live(catalog.services, more)})
 
 
-def apis_page(settings: GatewaySettings, title: str, catalog: Catalog, names: list[str]) -> str:
-    """Answer the page with every service's operations behind one selector."""
-    titles = {service.service_name: service.title for service in catalog.services}
+def apis_page(settings: GatewaySettings, title: str, services: list[CatalogService], more: int) -> str:
+    """Answer the page with the services' operations behind one selector; `more` are not shown."""
+    names = [service.service_name for service in services]
     options = "".join(
-        f'<option value="{escape(name)}">{escape(_named(titles.get(name, name), name))}</option>'
-        for name in names
+        f'<option value="{escape(name)}">{escape(_named(service.title, name))}</option>'
+        for name, service in zip(names, services, strict=True)
     )
     links = "".join(
         f'<li><a href="/apis/{escape(name)}/openapi.json">{escape(name)}</a></li>' for name in names
     )
+    rest = f'<p class="about">And {more} more, each at its own <code>/docs</code>.</p>' if more else ""
     texts = _escaped({"title": title, "domain": settings.domain})
-    return _template("apis.html").substitute({**texts, "options": options, "links": links})
+    return _template("apis.html").substitute({**texts, "options": options, "links": links, "rest": rest})
 
 
 def not_found_page(settings: GatewaySettings, label: str, near: list[str]) -> str:

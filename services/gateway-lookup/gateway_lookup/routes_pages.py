@@ -3,7 +3,6 @@
 import hashlib
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from fountain_common.errors import NotFound
@@ -11,7 +10,6 @@ from fountain_common.errors import NotFound
 from gateway_lookup import pages
 from gateway_lookup.catalog import site
 from gateway_lookup.deps import CatalogueDep, GatewayDep, ServiceName
-from gateway_lookup.descriptions import presented
 from gateway_lookup.lookups import not_modified
 
 router = APIRouter(tags=["portal"])
@@ -48,20 +46,21 @@ async def get_api_portal(request: Request, gateway: GatewayDep, catalogue: Catal
     """Answer a page where the operations of every running service are read and tried, one service at a
     time.
     """
-    names = catalogue.openapi_names()
-    page = pages.apis_page(gateway.settings, request.app.title, catalogue.catalog(), names)
-    sites = " ".join(f"{site(gateway.settings, name)}" for name in names)
+    services, more = catalogue.described()
+    page = pages.apis_page(gateway.settings, request.app.title, services, more)
+    sites = " ".join(site(gateway.settings, service.service_name) for service in services)
     return HTMLResponse(page, headers=pages.page_headers(connect_src=f"'self' {sites}", font_src="'self'"))
 
 
 @router.get("/apis/{serviceName}/openapi.json", include_in_schema=False)
 async def get_presented_openapi(name: ServiceName, gateway: GatewayDep, catalogue: CatalogueDep) -> Response:
     """Answer what a service says that it does, with requests sent to its own site alone."""
-    if name not in catalogue.openapi_names():
+    found = catalogue.seen.openapi.get(name)
+    if found is None or gateway.registry.lookup(name) is None:
         raise NotFound(f"The operations of {name} are not known. It may be starting, or have none.")
-    _, document = catalogue.seen.openapi[name]
-    body = orjson.dumps(presented(document, site(gateway.settings, name)))
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-cache"})
+    if found.note:
+        raise NotFound(f"The OpenAPI document of {name} cannot be shown: {found.note}.")
+    return Response(found.body, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/assets/{name}", include_in_schema=False)

@@ -51,6 +51,7 @@ class Gateway:
         pinned = {SECRETS_MANAGER: settings.pinned_issuer_url} if settings.pinned_issuer_url else {}
         self.registry = Registry(pinned={name: url.rstrip("/") for name, url in pinned.items()})
         self._changing = asyncio.Lock()
+        self._asked: set[str] = set()
 
     async def load(self) -> None:
         """Take up what was stored; every lease gets one full term."""
@@ -88,6 +89,7 @@ class Gateway:
             granted = self._rule(claim, secret)
             self.registry.put(granted.lease)
             return granted
+        self._asked.add(claim.service)
         async with self._changing:
             self._check_owner(claim.service, claim.hosts)
             granted = self._rule(claim, secret)
@@ -125,6 +127,10 @@ class Gateway:
         local, reserved = self.settings.runtime == "local", self.settings.reserved_ports
         host = instance_host(peer, said.port, local=local, reserved_ports=reserved)
         return replace(said, host=host, hosts=host_labels(said.service, said.hosts))
+
+    def is_name(self, name: str) -> bool:
+        """Tell whether a name is a service's: one that is registered, or that an identity has asked for."""
+        return self.registry.knows(name) or name in self.registry.owned or name in self._asked
 
     async def deregister(self, key: Key, identity: str, secret: str | None) -> None:
         """Give up a lease; one that is not there is given up already."""

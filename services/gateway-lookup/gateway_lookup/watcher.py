@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from fountain_common.logging import get_logger
 
+from gateway_lookup.catalog import site
 from gateway_lookup.fetch import Fetcher
 from gateway_lookup.leases import Lease
 from gateway_lookup.observations import Observations, read_health, read_openapi
@@ -17,6 +18,10 @@ from gateway_lookup.vigil import Vigil
 AT_ONCE = 32
 PROBES_PER_SECOND = 200
 """With more than a thousand instances a round takes longer, so that asking never crowds out answering."""
+
+
+LONG = 32 * 1024
+"""What is longer is read beside the loop: nobody waits for it."""
 
 
 class Watcher:
@@ -101,7 +106,8 @@ class Watcher:
 
     async def _probe(self, lease: Lease) -> None:
         async with self._gate:
-            health = read_health(await self._fetcher.get(lease.claim, "/health"), lease.claim.service)
+            fetched = await self._fetcher.get(lease.claim, "/health")
+        health = read_health(fetched, lease.claim.service, self._gateway.is_name)
         self._seen.health[lease.claim.key] = health
         if health.misplaced:
             self._gateway.misplaced(lease.claim.key)
@@ -111,9 +117,16 @@ class Watcher:
     async def _describe(self, name: str) -> None:
         for lease in self._gateway.registry.live(name)[:2]:
             async with self._gate:
-                document = read_openapi(await self._fetcher.get(lease.claim, "/openapi.json"))
-            if document is not None:
-                self._seen.openapi[name] = lease.claim.version, document
+                fetched = await self._fetcher.get(lease.claim, "/openapi.json")
+            server = site(self._gateway.settings, name)
+            if fetched is not None and len(fetched.body) > LONG:
+                description = await asyncio.to_thread(read_openapi, fetched, server)
+            else:
+                description = read_openapi(fetched, server)
+            if description is not None:
+                if description.note:
+                    get_logger().warning("openapi_not_shown", registered=name, reason=description.note)
+                self._seen.openapi[name] = description
                 return
 
 

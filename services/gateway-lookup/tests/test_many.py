@@ -3,7 +3,8 @@
 import pytest
 from calling import As, Gateways
 from fountain_common.testing import ServiceClient
-from gateway_lookup.catalog import MOST_SHOWN
+from gateway_lookup.catalog import MOST_DESCRIBED, MOST_SHOWN
+from gateway_lookup.descriptions import Description
 from gateway_lookup.leases import Claim, Lease
 
 NAMES = [f"service-{number:04d}" for number in range(5000)]
@@ -52,3 +53,13 @@ def test_catalog_and_targets_name_all_and_the_portal_shows_the_platform_and_says
     assert page.count("data-service=") == MOST_SHOWN
     assert all(f'data-service="{name}"' in page for name in ("gateway-lookup", "secrets-manager"))
     assert f"And {len(NAMES) + 3 - MOST_SHOWN} more" in page
+
+
+def test_the_page_of_operations_shows_so_many_and_says_how_many_more(client: ServiceClient) -> None:
+    seen = client.app.state.catalogue.seen  # type: ignore[attr-defined]
+    seen.openapi.update({name: Description(b"{}") for name in NAMES})
+    answer = client.get("/apis")
+    shown = answer.text.count("<option ")
+    assert shown == MOST_DESCRIBED
+    assert f"And {len(seen.openapi) - shown} more" in answer.text
+    assert len(answer.headers["content-security-policy"]) < 16_000
