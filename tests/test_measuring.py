@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
+import orjson
 import pytest
 
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
