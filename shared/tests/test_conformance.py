@@ -193,6 +193,47 @@ def urls_with_credentials(request: httpx2.Request, given: httpx2.Response) -> ht
     return answer(200, {}) if request.url.query and given.status_code == 400 else given
 
 
+def operations_with_credentials(request: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    beside = request.url.query and request.url.path.startswith(("/things", "/notifications"))
+    return answer(200, {}) if beside and given.status_code == 400 else given
+
+
+def breaking_off(request: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    if given.status_code == 413:
+        raise httpx2.ReadError("reset", request=request)
+    return given
+
+
+def two_ids(_: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    if given.status_code not in (404, 405):
+        return given
+    body = {**given.json(), "request_id": "another"}
+    return answer(given.status_code, body, "application/problem+json")
+
+
+def nameless_refusals(_: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    if given.status_code == 401:
+        given.headers.pop("x-request-id", None)
+    return given
+
+
+def forged_key_at_put(request: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+    return answer(200, {}) if request.method == "PUT" and "x-api-key" in request.headers else given
+
+
+def unwell(said: str) -> Edit:
+    return on("/health", lambda given: answer(200, {**given.json(), "checks": {"database": said}}))
+
+
+def page_with(text: str, path: str = "/") -> Edit:
+    def rewrite(given: httpx2.Response) -> httpx2.Response:
+        page = given.text.replace("</body>", f"{text}</body>")
+        assert page != given.text
+        return httpx2.Response(200, content=page.encode(), headers=given.headers)
+
+    return on(path, rewrite)
+
+
 def cdn(given: httpx2.Response) -> httpx2.Response:
     page = '<html><script src="https://cdn.example/ui.js"></script>'
     return answer(200, page, "text/html", **{"content-security-policy": "script-src 'self'"})
@@ -292,6 +333,18 @@ BROKEN: dict[str, tuple[str, Edit]] = {
         delivery(lambda request: "fnt_" in request.headers.get("x-api-key", ""), 200),
     ),
     "credentials in URLs": ("no credentials in URLs", urls_with_credentials),
+    "credentials in URLs of operations": ("no credentials in URLs", operations_with_credentials),
+    "forged keys at one operation": ("no entry with a forged API key", forged_key_at_put),
+    "an address in health": ("health", unwell("no route to 10.1.2.3")),
+    "a URL in health": ("health", unwell("postgresql://db/x")),
+    "a trace in health": ("health", unwell("Traceback (most recent call last)")),
+    "a place in the source in health": ("health", unwell('File "/app/main.py", line 12, in f')),
+    "a key in health": ("health", unwell("fnt_abcdefghijkl_xyz")),
+    "script in the landing page": ("landing page", page_with("<script>go()</script>")),
+    "a handler in the landing page": ("landing page", page_with('<a title="a > b" onclick="go()">x</a>')),
+    "refusals without a request id": ("request ids", nameless_refusals),
+    "errors with two ids": ("errors as problems", two_ids),
+    "connections that break at the limit": ("body limit", breaking_off),
     "no receiver of events": (
         "a place for events",
         documented(lambda document: document["paths"].pop("/notifications")),
@@ -322,6 +375,24 @@ def test_a_broken_rule_is_found_and_named(service: ServiceClient, title: str, ed
     assert title in broken(outcomes) <= {title, "valid OpenAPI 3.0.3"}
     findings = [finding for outcome in outcomes for finding in outcome.findings]
     assert all(finding.place and finding.problem and finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize("text", ["<p>Here one = 1.</p>", "<p title='set onset = 2'>and once=3</p>"])
+def test_what_the_text_of_a_page_says_is_no_script(service: ServiceClient, text: str) -> None:
+    assert broken(by_url(service, page_with(text))) == set()
+
+
+def test_a_limit_whose_answer_is_lost_once_is_kept(service: ServiceClient) -> None:
+    lost: list[httpx2.Request] = []
+
+    def losing_one(request: httpx2.Request, given: httpx2.Response) -> httpx2.Response:
+        if given.status_code == 413 and not lost:
+            lost.append(request)
+            raise httpx2.ReadError("reset", request=request)
+        return given
+
+    assert broken(by_url(service, losing_one)) == set()
+    assert lost
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ def forged_token(target: Target) -> Found:
 def forged_key(target: Target) -> Found:
     """An API key that nobody made is none."""
     forged = {"X-API-Key": f"fnt_{'0' * 12}_{'A' * 43}"}
-    for operation in target.guarded()[:1]:
-        answer = target.ask(operation.method.upper(), operation.path(), headers=forged)
-        if answer.status_code != 401:
-            yield operation.place, f"answers {answer.status_code} to a forged API key", "answer 401"
+    for operation in target.guarded():
+        status = _called(target, operation, None, headers=forged).status_code
+        if status != 401:
+            yield operation.place, f"answers {status} to a forged API key", "answer 401"
 
 
 def foreign_token(target: Target) -> Found:
@@ -76,14 +76,22 @@ def powerless_token(target: Target) -> Found:
 
 
 def credentials_in_urls(target: Target) -> Found:
-    """A credential in a URL, which ends up in logs, is refused."""
-    for name in _CREDENTIALS:
-        status = target.ask("GET", f"/health?{name}=abcdef").status_code
-        if status != 400:
-            yield f"GET /health?{name}=", f"answers {status}", "refuse credentials in URLs with 400"
+    """A credential in a URL, which ends up in logs, is refused: where everybody may ask, and by an operation.
+
+    The operation is asked with a good token where there is one: the credential must not pass beside it.
+    """
+    asked: list[tuple[str, str, str, str | None]] = [("GET /health", "GET", "/health", None)]
+    asked += [
+        (one.place, one.method.upper(), one.path(), target.tokens.admin) for one in target.guarded()[:1]
+    ]
+    for place, method, path, token in asked:
+        for name in _CREDENTIALS:
+            status = target.ask(method, f"{path}?{name}=abcdef", token=token).status_code
+            if status != 400:
+                yield f"{place}?{name}=", f"answers {status}", "refuse credentials in URLs with 400"
 
 
-def _called(target: Target, operation: Operation, token: str | None) -> httpx2.Response:
+def _called(target: Target, operation: Operation, token: str | None, **more: Any) -> httpx2.Response:
     # A body of the right type, so that it is the credential that is judged and not the form.
     body: dict[str, Any] = {"json": {}} if "requestBody" in operation.spec else {}
-    return target.ask(operation.method.upper(), operation.path(), token=token, **body)
+    return target.ask(operation.method.upper(), operation.path(), token=token, **body, **more)

@@ -12,6 +12,7 @@ _FIELDS = ("timestamp", "level", "service", "instance", "event")
 _LAST_LINES = 2000
 _WRITTEN_SECONDS = 5.0
 _PLACE = "the log"
+_TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def lines(target: Target) -> Found:
@@ -31,7 +32,7 @@ def lines(target: Target) -> Found:
 
 
 def request_lines(target: Target) -> Found:
-    """The line of a request has its id and its trace."""
+    """The line of a request has its id, and the trace that the caller began (W3C Trace Context)."""
     request_id = _asked_with_id(target)
 
     def found() -> dict[str, Any] | None:
@@ -43,6 +44,9 @@ def request_lines(target: Target) -> Found:
         yield _PLACE, "has no line with the id of a request", "log each request with its request_id"
     elif not entry.get("trace_id"):
         yield _PLACE, "has no trace_id in the line of a request", "log the id of the W3C traceparent"
+    elif entry["trace_id"] != _TRACE:
+        said = "has another trace_id in the line of a request than its traceparent"
+        yield _PLACE, said, "continue the trace that the caller began"
 
 
 def written(target: Target) -> str:
@@ -56,7 +60,8 @@ def _asked_with_id(target: Target) -> str:
     """Send a request that is worth a line in the log, and answer its id."""
     written(target)
     request_id = f"conformance-{secrets.token_hex(8)}"
-    target.ask("GET", "/no-such-path-here", headers={"X-Request-ID": request_id})
+    headers = {"X-Request-ID": request_id, "traceparent": f"00-{_TRACE}-b7ad6b7169203331-01"}
+    target.ask("GET", "/no-such-path-here", headers=headers)
     return request_id
 
 

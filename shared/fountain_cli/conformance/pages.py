@@ -16,7 +16,25 @@ _HEALTH = {
     "checks": (dict, list),
     "degraded": list,
 }
-_INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S|\son\w+\s*=", re.IGNORECASE)
+# A script with a body of its own, or a handler among the attributes of a tag; what the text of the page says
+# outside of tags, and the values of attributes, are neither.
+_INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)[^>]*>\s*\S"
+    r"""|<[a-z](?:"[^"]*"|'[^']*'|[^'">])*?\son\w+\s*=""",
+    re.IGNORECASE,
+)
+# What has no place in an answer for everybody, each with its name.
+_UNSAID = (
+    ("an address", re.compile(r"\b\w+://|\b(?:\d{1,3}\.){3}\d{1,3}\b")),
+    (
+        "a stack trace",
+        re.compile(r"Traceback \(|\bFile \\?\"[^\"]+\\?\", line \d+|\bat [\w.$]+\([\w.]+:\d+\)"),
+    ),
+    (
+        "a key or token",
+        re.compile(r"\bfnt_[a-z0-9]{12,16}_|\beyJ[\w-]{8,}\.|-----BEGIN ", re.IGNORECASE),
+    ),
+)
 
 
 def landing(target: Target) -> Found:
@@ -63,6 +81,9 @@ def health(target: Target) -> Found:
     for name, kind in _HEALTH.items():
         if not isinstance(body.get(name), kind):  # type: ignore[arg-type]
             yield "GET /health", f"has no {name} of the right type", f"add {name}"
+    for what, pattern in _UNSAID:
+        if pattern.search(answer.text):
+            yield "GET /health", f"shows {what}", "name what is wrong without it"
     if not _is_moment(body.get("timestamp")):
         yield "GET /health", "timestamp is not a moment with a time zone", "write it by RFC 3339"
 
