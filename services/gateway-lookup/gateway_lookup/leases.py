@@ -193,9 +193,13 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
                 found.append(other.key)
                 continue
             raise Conflict("This address and port are leased by another service. Listen on another port.")
-        if not lease.expired and other.generation > claim.generation:
+        newer = other.generation > claim.generation
+        # Of two of one generation, the one that lives stays: which is the ghost, nobody can tell.
+        gone = lease.unproven or lease.state is State.DOWN
+        if not lease.expired and (newer or (other.generation == claim.generation and not gone)):
             raise Conflict(
-                "A newer generation of this service is registered at this address.",
+                "Another instance of this service is registered at this address. "
+                "Its successor has a higher generation.",
                 generation=other.generation,
             )
         found.append(other.key)

@@ -301,10 +301,14 @@ class Gateway:
 
         expired = []
         for lease, answered in await asyncio.gather(*(ask(lease) for lease in suspects)):
-            outcome = leases.confirmed(lease, answered, self.monotonic(), self.settings.lease_seconds)
+            # What was seen of it while we asked stands.
+            now = self.registry.leases.get(lease.claim.key)
+            if now is None or not self._still_late(lease):
+                continue
+            outcome = leases.confirmed(now, answered, self.monotonic(), self.settings.lease_seconds)
             if outcome.expired:
                 expired.append(outcome)
-            elif self._still_late(lease):
+            else:
                 self.registry.put(outcome)
         return expired
 

@@ -69,6 +69,10 @@ class Vigil:
         }
         for gone in self._watched.keys() - wanted.keys():
             self._watched.pop(gone).cancel()
+        for broken in [key for key, task in self._watched.items() if task.done()]:
+            task = self._watched.pop(broken)
+            if not task.cancelled() and (error := task.exception()):
+                get_logger().error("vigil_failed", registered=broken[0][0], exc_info=error)
         for key, claim in wanted.items():
             if key not in self._watched and len(self._watched) < self._most:
                 self._watched[key] = asyncio.create_task(self._watch(claim), name="vigil")

@@ -16,6 +16,10 @@ from gateway_lookup.service import Gateway
 from gateway_lookup.vigil import Vigil
 
 AT_ONCE = 32
+CONFIRMED_AT_ONCE = 160
+"""Those that are silent take two seconds each; together with probes, no more than a client's connections: who
+waited for one would be taken for silent.
+"""
 PROBES_PER_SECOND = 200
 """With more than a thousand instances a round takes longer, so that asking never crowds out answering."""
 
@@ -37,6 +41,7 @@ class Watcher:
         self._gateway, self._fetcher, self._seen = gateway, fetcher, seen
         self._vigil = Vigil(gateway, self._probe)
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._confirming = asyncio.Semaphore(CONFIRMED_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._met: set[tuple[str, str]] = set()
 
@@ -68,7 +73,7 @@ class Watcher:
 
     async def answers(self, lease: Lease) -> bool:
         """Tell whether an instance is there at all: any answer will do."""
-        async with self._gate:
+        async with self._confirming:
             return await self._fetcher.get(lease.claim, "/health") is not None
 
     async def probe_all(self) -> None:

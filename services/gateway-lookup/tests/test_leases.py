@@ -171,3 +171,15 @@ def test_a_draining_instance_says_so_and_an_ipv6_address_is_bracketed() -> None:
     [lease] = many(1, 30.0)
     assert replace(lease, claim=replace(lease.claim, draining=True)).state is State.DRAINING
     assert replace(CLAIM, host="fd00::1").url == "http://[fd00::1]:8000"
+
+
+def test_of_two_of_one_generation_a_ghost_does_not_displace_its_successor() -> None:
+    found, told = held(CLAIM)
+    equal = replace(CLAIM, instance="b" * 32)
+    with pytest.raises(Conflict):
+        register(found, equal, None, 1.0)
+    # What is down gives way, and then is the ghost.
+    found[CLAIM.key] = leases.lost(found[CLAIM.key])
+    after = {equal.key: register(found, equal, None, 2.0).lease}
+    with pytest.raises(Conflict):
+        register(after, CLAIM, told[CLAIM.key], 3.0)

@@ -223,3 +223,21 @@ def test_static_entries_survive_a_restart(tmp_path: Path) -> None:
 
     with_gateway(tmp_path, first)
     with_gateway(tmp_path, second)
+
+
+def test_what_is_seen_of_a_suspect_while_it_is_asked_stands(tmp_path: Path) -> None:
+    async def work(gateway: Gateway, clock: FakeClock) -> None:
+        for claim in CLAIMS:
+            await gateway.register(claim, None)
+        clock.advance(31)
+
+        async def probe(lease: Lease) -> bool:
+            if lease.claim == CLAIMS[0]:
+                gateway.lost(lease.claim.key)
+            return True
+
+        await gateway.sweep(probe)
+        states = {name: gateway.registry.live(name)[0].state.value for name in "ab"}
+        assert states == {"a": "down", "b": "up"}
+
+    with_gateway(tmp_path, work)

@@ -1,5 +1,6 @@
 """An instance that dies is known to be dead at once, long before its lease or a probe says so."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import suppress
 import pytest
 from calling import INSTANCE, OTHER, Caller, Gateways
 from fountain_common.testing import ServiceClient, wait_until
+from gateway_lookup.leases import Lease
 from gateway_lookup.vigil import Vigil
 from neighbourhood import OpenWorld
 
@@ -133,3 +135,26 @@ def test_it_holds_no_more_connections_than_it_may(
 
     assert client.portal is not None
     assert client.portal.call(begun) == 1
+
+
+def test_a_watch_that_failed_is_begun_again(client: ServiceClient) -> None:
+    gateway = client.app.state.gateway  # type: ignore[attr-defined]
+    instance, asked = Instance(), []
+    Caller(client, "shop", ("service",)).register("shop", instance.port)
+
+    async def ask(lease: Lease) -> None:
+        asked.append(lease)
+        raise RuntimeError("It cannot be asked.")
+
+    async def watch() -> None:
+        vigil = Vigil(gateway, ask)
+        deadline = asyncio.get_running_loop().time() + 10
+        while len(asked) < 2 and asyncio.get_running_loop().time() < deadline:
+            await vigil.follow()
+            await asyncio.sleep(0.02)
+            instance.hang_up()
+        await vigil.stop()
+
+    asyncio.run(watch())
+    instance.die()
+    assert len(asked) == 2
