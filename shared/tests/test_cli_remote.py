@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fountain_cli import exits
 from fountain_cli.main import app
+from fountain_cli.stack.layout import KNOWN
 
 KEYS = {"one": "fnt_oneoneoneone_first", "two": "fnt_twotwotwotwo_second"}
 
@@ -61,6 +62,10 @@ class Issuer:
                 issuer.seen.append((self.headers["Host"], self.path, str(self.headers)))
                 self.answer(200, issuer.answers.get(self.path, {"items": [], "next": None}))
 
+            def do_DELETE(self) -> None:
+                issuer.seen.append((self.headers["Host"], self.path, str(self.headers)))
+                self.answer(200, {})
+
             def answer(self, status: int, document: Any, **headers: str) -> None:
                 content = json.dumps(document).encode()
                 self.send_response(status)
@@ -95,7 +100,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [
         x509.DNSName(f"{service}.{name}.localhost")
         for name in KEYS
-        for service in ("secrets-manager", "notification", "gateway-lookup")
+        for service in (known.name for known in KNOWN)
     ]
     now = datetime.now(UTC)
     made = (
@@ -298,3 +303,19 @@ def test_a_name_leads_nowhere_else(at_one: Issuer, person: Person) -> None:
     for name in ("../audit", "a/b", "a?version=1", "a b"):
         assert person.types("secrets", "get", name, at=at_one.domain).returncode == exits.USAGE
     assert len(at_one.seen) == before
+
+
+def test_a_check_of_all_names_every_service_of_the_catalog(at_one: Issuer, person: Person) -> None:
+    names = [service.name for service in KNOWN]
+    nobody = "/identities/conformance-powerless"
+    at_one.answers["/catalog"] = {"services": [{"service_name": name} for name in names]}
+    at_one.answers[nobody] = {"roles": [], "revoked_at": None, "keys": []}
+    at_one.answers[f"{nobody}/keys"] = {"key_id": "k1", "api_key": KEYS["one"]}
+    done = person.types("check", "--all", "--json", at=at_one.domain)
+    assert done.returncode == exits.FAILED, "nothing that a service keeps is answered here"
+    report = json.loads(done.stdout)
+    assert sorted(report) == sorted(names)
+    assert all(one["findings"] for one in report.values())
+    asked = {host.split(".")[0] for host, path, _ in at_one.seen if path == "/health"}
+    assert asked == set(names)
+    assert f"{nobody}/keys/k1" in [path for _, path, _ in at_one.seen]
