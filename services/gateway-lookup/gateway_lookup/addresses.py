@@ -63,17 +63,12 @@ def static_place(url: str, *, edge_host: str, local: bool) -> None:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or 80
+        port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
-    if parts.scheme == "https":
-        raise Unprocessable(
-            "The edge speaks plain HTTP to services and would not serve this url. Give an http:// url; "
-            "for a service that speaks TLS alone, one of a proxy beside it that verifies its certificate."
-        )
-    bare = parts.scheme == "http" and parts.hostname and parts.path in ("", "/")
+    bare = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
     if not bare or parts.query or parts.fragment or parts.username or parts.password:
-        raise Unprocessable("The url is http:// with a host and a port: no path, query or credentials.")
+        raise Unprocessable("The url is http(s)://host:port, without path, query or credentials.")
     # The dot at the end is the root's and changes nothing; names below localhost are loopback (RFC 6761).
     host = (parts.hostname or "").rstrip(".")
     if not local and (host in (edge_host, "caddy") or f".{host}".endswith(".localhost")):

@@ -37,7 +37,10 @@ class InstanceRegistration(StrictModel):
 class StaticRegistration(StrictModel):
     """Where a service is that does not register itself."""
 
-    url: str = Field(max_length=2048, description="http://, host and port, no path.")
+    url: str = Field(
+        max_length=2048,
+        description="http:// or https://, host and port, no path. The edge serves those with http:// alone.",
+    )
     hosts: list[Label] = Field(default=[], max_length=8, description="Further subdomains, single labels.")
 
 

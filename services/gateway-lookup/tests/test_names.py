@@ -76,9 +76,10 @@ def test_an_admin_frees_the_name_of_a_service_that_is_gone(gateways: Gateways) -
     assert place(client) == "127.0.0.1:9000"
 
 
-def test_an_entry_that_the_edge_would_not_serve_is_refused_with_what_to_do(as_: As) -> None:
-    admin = as_("root", "admin")
-    for method, path, name in (("POST", "/registry", {"service_name": "old"}), ("PUT", "/registry/old", {})):
-        answer = admin(method, path, json={**name, "url": "https://old.example:8443"})
-        assert answer.status_code == 422
-        assert "http://" in answer.json()["detail"]
+def test_an_entry_with_tls_is_found_by_lookup_and_not_served_by_the_edge(
+    as_: As, client: ServiceClient
+) -> None:
+    entry = {"service_name": "old", "url": "https://old.example:8443"}
+    assert as_("root", "admin")("POST", "/registry", json=entry).status_code == 201
+    assert as_("cart")("GET", "/lookup/old").json()["url"] == "https://old.example:8443"
+    assert client.get("/internal/route", params={"host": "old.fountain.localhost"}).status_code == 404

@@ -69,7 +69,7 @@ def visit(browser, place: Neighbourhood) -> Iterator[Visit]:
 def test_every_service_is_a_card_with_its_links(visit: Visit, place: Neighbourhood, tmp_path: Path) -> None:
     page = visit.open()
     for name in ("gateway-lookup", "notification", "example-consumer", "two-factor", "action"):
-        playwright.expect(visit.card(name).locator(".badge")).to_have_text("healthy", timeout=8000)
+        playwright.expect(visit.card(name).locator(".badge")).to_have_text("healthy", timeout=20_000)
         playwright.expect(visit.card(name)).to_contain_text("1 instance")
     links = visit.card("action").get_by_role("link")
     hrefs = {link.get_attribute("href") for link in links.all()}
@@ -100,16 +100,16 @@ def test_an_open_page_shows_a_service_go_down_and_come_back(visit: Visit, place:
     shop = place.neighbour("shop", "Shop", "Sells things.")
     visit.open()
     badge = visit.card("shop").locator(".badge")
-    playwright.expect(badge).to_have_text("healthy", timeout=8000)
+    playwright.expect(badge).to_have_text("healthy", timeout=20_000)
     shop.well = False
-    playwright.expect(badge).to_have_text("unhealthy", timeout=8000)
+    playwright.expect(badge).to_have_text("unhealthy", timeout=20_000)
     shop.well, shop.degraded = True, ["notification"]
-    playwright.expect(badge).to_have_text("degraded", timeout=8000)
+    playwright.expect(badge).to_have_text("degraded", timeout=20_000)
     playwright.expect(visit.card("shop")).to_contain_text("Misses notification")
     shop.degraded = []
-    playwright.expect(badge).to_have_text("healthy", timeout=8000)
+    playwright.expect(badge).to_have_text("healthy", timeout=20_000)
     shop.leave()
-    playwright.expect(visit.card("shop")).to_have_count(0, timeout=8000)
+    playwright.expect(visit.card("shop")).to_have_count(0, timeout=20_000)
     assert visit.errors == []
 
 
@@ -133,7 +133,7 @@ def test_an_operation_is_tried_at_the_service(visit: Visit, place: Neighbourhood
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
     answer = page.locator(".live-responses-table tbody .response-col_status").first
-    playwright.expect(answer).to_contain_text("200", timeout=8000)
+    playwright.expect(answer).to_contain_text("200", timeout=20_000)
     playwright.expect(page.locator(".live-responses-table")).to_contain_text("Bearer token-for-action")
     page.screenshot(path=tmp_path / "apis.png", full_page=True)
     own = place.site.removeprefix("https://")
