@@ -9,6 +9,8 @@ import pytest
 from neighbourhood import DOMAIN, Neighbourhood
 
 playwright = pytest.importorskip("playwright.sync_api")
+# A browser beside other suites takes its time.
+playwright.expect.set_options(timeout=20_000)
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 

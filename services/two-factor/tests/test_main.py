@@ -120,7 +120,9 @@ def test_an_enrolment_that_waited_too_long_is_void_and_the_factor_in_use_is_not(
     assert verified(client, authenticator.at(later)) is True
     anew = enrolled(client, otp_code=recovery[1])
     clock.shift(30)
-    answer = client.post("/factors/ada/confirm", json={"otp_code": anew.at(later + 30)})
+    # The token of before has expired by now.
+    headers = client.bearer("tester", ["admin"])
+    answer = client.post("/factors/ada/confirm", json={"otp_code": anew.at(later + 30)}, headers=headers)
     assert answer.status_code == 200
 
 
