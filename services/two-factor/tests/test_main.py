@@ -176,7 +176,15 @@ def test_without_a_recipient_a_code_goes_to_the_person_alone(client: ServiceClie
     assert [event["recipient"] for event in client.world.notification.events("otp.generated")] == ["ada"]
 
 
-@pytest.mark.parametrize("roles", [["service"], ["operator"], ["admin"]])
+def test_an_admin_names_any_recipient_but_himself(client: ServiceClient) -> None:
+    admin = client.bearer("root", ["admin"])
+    for recipient, status in (("grace", 202), ("root", 409)):
+        body = {"username": "ada", "recipient": recipient}
+        assert client.post("/auth/generate", json=body, headers=admin).status_code == status
+    assert [event["recipient"] for event in client.world.notification.events("otp.generated")] == ["grace"]
+
+
+@pytest.mark.parametrize("roles", [["service"], ["operator"]])
 @pytest.mark.parametrize(
     ("username", "recipient", "status"),
     [

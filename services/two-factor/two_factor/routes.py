@@ -107,11 +107,11 @@ async def generate_otp(
     body: Generation, request: Request, caller: MayGenerate, factors: FactorsDep
 ) -> GeneratedCode:
     """Make a code that is good once and for minutes, and send it as an event that only the recipient sees:
-    the person's own identity, or a courier that the settings name. The one who asks never gets it.
+    the person's own identity, a courier of the settings, or one that an admin names. Never the one who asks.
     """
     platform = request.app.state.platform
     couriers = platform.settings.otp_couriers.split()
-    recipient = recipient_for(body.username, body.recipient, caller.subject, couriers)
+    recipient = recipient_for(body.username, body.recipient, caller, couriers)
     code, expires_at = await factors.new_one_time_code(body.username, platform.settings.one_time_code_seconds)
     await platform.events.publish(
         "otp.generated",

@@ -75,7 +75,8 @@ class Generation(StrictModel):
     recipient: str | None = Field(
         default=None,
         max_length=63,
-        description="The identity that receives the code: the username's own if not given, or a courier.",
+        description="The identity that receives the code: the username's own if not given. Others than a "
+        "courier of the settings are an admin's to name.",
     )
 
 
