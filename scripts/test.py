@@ -57,16 +57,12 @@ def unit_suites() -> list[Suite]:
     return [Suite(name, (name,)) for name in names]
 
 
-def run(suite: Suite, *, yielding: bool = False) -> Result:
-    """Run a suite; what it prints goes to a file, and here if it fails.
-
-    One that is `yielding` leaves the processors to whoever else wants them.
-    """
+def run(suite: Suite) -> Result:
+    """Run a suite; what it prints goes to a file, and here if it fails."""
     _LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _LOGS / f"{suite.name.replace('/', '-').replace(' ', '-')}.log"
     began = time.monotonic()
     command = [
-        *(("nice", "-n", "10") if yielding else ()),
         sys.executable,
         "-m",
         "pytest",
@@ -101,11 +97,9 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
         if not wanted:
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
-    # A journey mostly waits, and the others compute: beside each other they take little longer than one.
     with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
-        running = [pool.submit(run, one, yielding=service is None) for one in wanted]
-        journeys = [] if service is not None else run_journeys(kinds, thorough=thorough)
-        return [one.result() for one in running] + journeys
+        results = list(pool.map(run, wanted))
+    return results if service is not None else results + run_journeys(kinds, thorough=thorough)
 
 
 def run_journeys(kinds: Iterable[str], *, thorough: bool) -> list[Result]:

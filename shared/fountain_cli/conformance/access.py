@@ -43,9 +43,11 @@ def forged_key(target: Target) -> Found:
     """An API key that nobody made is none."""
     forged = {"X-API-Key": f"fnt_{'0' * 12}_{'A' * 43}"}
     for operation in target.guarded():
-        status = _called(target, operation, None, headers=forged).status_code
-        if status != 401:
-            yield operation.place, f"answers {status} to a forged API key", "answer 401"
+        answer = _called(target, operation, None, headers=forged)
+        # Whoever shows many may be told to wait.
+        throttled = answer.status_code == 429 and "Retry-After" in answer.headers
+        if answer.status_code != 401 and not throttled:
+            yield operation.place, f"answers {answer.status_code} to a forged API key", "answer 401"
 
 
 def foreign_token(target: Target) -> Found:
