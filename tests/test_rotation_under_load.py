@@ -62,6 +62,8 @@ def test_not_one_request_fails_while_the_secret_rotates_twenty_times(
     steward: Steward, record_property: Callable[[str, object], None]
 ) -> None:
     steward.overlap(OVERLAP_SECONDS)
+    # Instances that an earlier journey has killed are waited for here, and not below.
+    steward.wait_for_state(steward.rotate()["rotation_id"], "retired", OVERLAP_SECONDS + 40)
     first = steward.active()
     tally = Tally()
     started = time.monotonic()
