@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from fountain_common import logging as fountain_logging
-from fountain_common.db import Database
+from fountain_common.db import Database, new_metadata
+from fountain_common.outbox import outbox_table
 from fountain_common.settings import ServiceSettings
 
 
@@ -36,3 +37,12 @@ async def db(tmp_path: Path) -> Any:
     database = Database(f"sqlite:///{tmp_path}/test.db")
     yield database
     await database.close()
+
+
+@pytest.fixture
+def outbox(db: Database) -> Database:
+    """A database with the table of the outbox."""
+    metadata = new_metadata()
+    outbox_table(metadata)
+    metadata.create_all(db.engine)
+    return db

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fountain_common.db import Database, new_metadata
+from fountain_common.db import Database
 from fountain_common.errors import PayloadTooLarge, Problem, Unprocessable
 from fountain_common.event import MAX_EVENT_BYTES
 from fountain_common.outbox_rows import (
@@ -15,18 +15,9 @@ from fountain_common.outbox_rows import (
     enqueue,
     enqueue_all,
     first_waiting,
-    outbox_table,
     set_aside,
 )
 from sqlalchemy import select, update
-
-
-@pytest.fixture
-def outbox(db: Database) -> Database:
-    metadata = new_metadata()
-    outbox_table(metadata)
-    metadata.create_all(db.engine)
-    return db
 
 
 async def waiting(db: Database) -> int:

@@ -1,0 +1,154 @@
+"""Receivers that are away, refuse, or lose their answers; a database that fails."""
+
+from typing import Any
+
+import pytest
+from fountain_common.db import Database
+from fountain_common.errors import Conflict, Unavailable
+from fountain_common.outbox import LONGEST_WAIT_SECONDS, OUTBOX, OutboxDispatcher, wait_seconds
+from hypothesis import given
+from hypothesis import strategies as st
+from outbox_receiver import Receiver, left, telling, until_left
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+
+
+async def test_with_the_receiver_away_events_wait_in_order(outbox: Database, monkeypatch) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    receiver, registry = Receiver(), CollectorRegistry()
+    receiver.error = Unavailable("Away.")
+    dispatcher = OutboxDispatcher(outbox, receiver, registry=registry)
+    await dispatcher.start()
+    await outbox.write(telling("a", "b"))
+    await receiver.until(lambda: receiver.attempts >= 3)
+    assert receiver.accepted == []
+    assert await dispatcher.waiting() == 2
+    assert registry.get_sample_value("fountain_outbox_waiting") == 2
+    receiver.error = None
+    dispatcher.wake()
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "b"]
+    assert registry.get_sample_value("fountain_outbox_failures_total") >= 2
+
+
+async def test_one_handed_on_twice_keeps_its_id(outbox: Database) -> None:
+    receiver, seen = Receiver(), []
+
+    async def accept_and_lose(*args: Any, **named: Any) -> None:
+        await receiver(*args, **named)
+        seen.append(named["idempotency_key"])
+        if len(seen) == 1:
+            raise ConnectionError("the answer was lost")
+
+    dispatcher = OutboxDispatcher(outbox, accept_and_lose)
+    await dispatcher.start()
+    await outbox.write(telling("a"))
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
+
+
+async def test_what_was_accepted_before_another_failed_is_not_handed_on_again(outbox: Database) -> None:
+    receiver = Receiver()
+
+    async def fails_at_the_third(type: str, *rest: Any, **more: Any) -> None:  # noqa: A002 - see Publish
+        if type == "c" and receiver.attempts < 3:
+            receiver.attempts += 1
+            raise Unavailable("away")
+        await receiver(type, *rest, **more)
+
+    await outbox.write(telling("a", "b", "c", "d"))
+    dispatcher = OutboxDispatcher(outbox, fails_at_the_third)
+    await dispatcher.start()
+    await receiver.until(lambda: len(receiver.accepted) == 4)
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "b", "c", "d"]
+    assert await left(outbox) == []
+
+
+async def test_one_that_is_refused_for_good_is_set_aside_and_holds_up_nobody(outbox: Database, log) -> None:
+    receiver, registry = Receiver(), CollectorRegistry()
+    receiver.refuses = {"bad"}
+    dispatcher = OutboxDispatcher(outbox, receiver, registry=registry)
+    await dispatcher.start()
+    await outbox.write(telling("a", "bad", "b"))
+    await until_left(outbox, "bad")
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "b"]
+    assert await dispatcher.waiting() == 0
+    reason = await outbox.read(lambda session: session.scalar(select(OUTBOX.c.refused)))
+    assert reason == "403 Forbidden"
+    assert registry.get_sample_value("fountain_outbox_refused_total") == 1
+    assert any(line["event"] == "outbox_event_refused" for line in log())
+
+
+async def test_one_whose_id_stands_for_something_else_is_set_aside_too(outbox: Database) -> None:
+    receiver = Receiver()
+
+    async def conflict(type: str, *rest: Any, **more: Any) -> None:  # noqa: A002 - see Publish
+        if type == "bad":
+            raise Conflict("Something else is stored under this id.")
+        await receiver(type, *rest, **more)
+
+    await outbox.write(telling("bad", "b"))
+    dispatcher = OutboxDispatcher(outbox, conflict)
+    await dispatcher.start()
+    await until_left(outbox, "bad")
+    await dispatcher.stop()
+    assert receiver.accepted == ["b"]
+
+
+async def test_a_failing_database_does_not_end_the_dispatcher(outbox: Database, monkeypatch) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    receiver, broken = Receiver(), [True]
+
+    class Flaky:
+        listen = outbox.listen
+        read = outbox.read
+
+        async def write_rows(self, fn: Any) -> Any:
+            if broken[0]:
+                broken[0] = False
+                raise Unavailable("Locked.")
+            return await outbox.write_rows(fn)
+
+    dispatcher = OutboxDispatcher(Flaky(), receiver)  # type: ignore[arg-type]
+    await outbox.write(telling("a"))
+    await dispatcher.start()
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "a"], "handed on again, with the same id"
+    assert len(set(receiver.keys)) == 1
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_waits_grow_to_a_bound_and_are_spread(failures: int, jitter: float) -> None:
+    wait = wait_seconds(failures, jitter)
+    assert 0.1 <= wait <= LONGEST_WAIT_SECONDS
+    assert wait_seconds(failures + 1, jitter) >= wait
+    assert wait_seconds(failures, 0) * 2 == pytest.approx(wait_seconds(failures, 1))
+
+
+@pytest.mark.parametrize(("soonest", "asked_again"), [(3600.0, False), (0.01, True)])
+async def test_new_events_do_not_make_a_receiver_that_is_away_be_asked_all_the_time(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch, soonest: float, asked_again: bool
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", LONGEST_WAIT_SECONDS)
+    monkeypatch.setattr("fountain_common.outbox.SOONEST_SECONDS", soonest)
+    receiver = Receiver()
+    receiver.error = Unavailable("Away.")
+    dispatcher = OutboxDispatcher(outbox, receiver)
+    await dispatcher.start()
+    await outbox.write(telling("a"))
+    await receiver.until(lambda: receiver.attempts)
+    for _ in range(10):
+        await outbox.write(telling("more"))
+    if asked_again:
+        await receiver.until(lambda: receiver.attempts > 1)
+    else:
+        assert receiver.attempts == 1
+        dispatcher.wake()
+        await receiver.until(lambda: receiver.attempts == 2)
+    await dispatcher.stop()
