@@ -1,0 +1,78 @@
+"""Identities and their keys: how they end at once, who may touch them, and what is shown of them."""
+
+import time
+
+from fountain_common.testing import wait_until
+
+
+def test_revoking_an_identity_ends_its_tokens_at_once_and_says_so(running):
+    key = running.person("carol", "operator")
+    token = {"Authorization": f"Bearer {running.token(key)}"}
+    assert running.client.get("/secrets", headers=token).status_code == 200
+    assert running.client.delete("/identities/carol", headers=running.as_("admin")).status_code == 204
+    assert running.client.get("/secrets", headers=token).status_code == 401
+    assert running.ask_token(key).status_code == 401
+    listed = running.client.get("/.well-known/revocations").json()["revocations"]
+    assert [entry["subject"] for entry in listed] == ["carol"]
+    wait_until(lambda: "identity.revoked" in running.neighbours.types(), "the event")
+
+
+def test_revoking_one_key_leaves_the_others_and_their_tokens(running):
+    first = running.person("dave", "operator")
+    admin = running.as_("admin")
+    second = running.client.post("/identities/dave/keys", json={}, headers=admin).json()["api_key"]
+    tokens = [{"Authorization": f"Bearer {running.token(key)}"} for key in (first, second)]
+    key_id = first.split("_")[1]
+    assert running.client.delete(f"/identities/dave/keys/{key_id}", headers=admin).status_code == 204
+    assert [running.client.get("/secrets", headers=token).status_code for token in tokens] == [401, 200]
+
+
+def test_changing_roles_revokes_and_a_new_token_passes_at_once(running):
+    key = running.person("erin", "viewer")
+    old = {"Authorization": f"Bearer {running.token(key)}"}
+    changed = running.client.patch(
+        "/identities/erin", json={"roles": ["operator"]}, headers=running.as_("admin")
+    )
+    assert changed.json()["roles"] == ["operator"]
+    assert running.client.get("/secrets", headers=old).status_code == 401
+    new = {"Authorization": f"Bearer {running.token(key)}"}
+    assert running.client.get("/secrets", headers=new).status_code == 200
+
+
+def test_an_expired_key_gets_nothing(running):
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    key = running.person("frank", "viewer", expires_at=moment)
+    assert running.ask_token(key).status_code == 200
+    wait_until(lambda: running.ask_token(key).status_code == 401, "the key expires")
+
+
+def test_the_last_admin_cannot_be_revoked(running):
+    answer = running.client.delete("/identities/admin", headers=running.as_("admin"))
+    assert answer.status_code == 409
+
+
+def test_an_operator_touches_no_identity_and_no_key(running):
+    headers = {"Authorization": f"Bearer {running.token(running.person('olga', 'operator'))}"}
+    calls = [
+        ("GET", "/identities", None),
+        ("POST", "/identities", {"name": "x", "roles": ["admin"]}),
+        ("POST", "/identities/admin/keys", {}),
+        ("DELETE", "/identities/notification", None),
+        ("POST", "/signing-keys/rotate", {}),
+        ("GET", "/audit", None),
+    ]
+    for method, path, body in calls:
+        answer = running.client.request(method, path, json=body, headers=headers)
+        assert answer.status_code == 403, path
+        assert answer.json()["roles"] == ["operator"]
+    denied = running.client.get("/audit", params={"caller": "olga"}, headers=running.as_("admin")).json()[
+        "items"
+    ]
+    assert len([record for record in denied if record["outcome"] == "denied"]) == len(calls)
+
+
+def test_no_key_is_shown_twice(running):
+    key = running.person("gina", "viewer")
+    shown = running.client.get("/identities/gina", headers=running.as_("admin")).text
+    assert key.split("_", 2)[2] not in shown
+    assert key.split("_")[1] in shown
