@@ -4,7 +4,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,12 +41,28 @@ class Arrival:
     is_gap: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What somebody listens to.
+
+    Attributes:
+        types: patterns of types, any of which will do; none is everything that he may see.
+        about: `(pattern, subject)`: of the types that the pattern covers, only what is about this subject, or
+            about another that is named with such a pattern.
+    """
+
+    types: tuple[str, ...] = ()
+    about: tuple[tuple[str, str], ...] = ()
+
+
 class Feed(Protocol):
     """Where a stream of events comes from."""
 
-    def open(self, last_event_id: str | None) -> AbstractAsyncContextManager[AsyncIterator[Arrival]]:
-        """Open a stream after this event, or at the present; it is subscribed once entered. Raises when it
-        cannot be opened.
+    def open(
+        self, last_event_id: str | None, interest: Interest
+    ) -> AbstractAsyncContextManager[AsyncIterator[Arrival]]:
+        """Open a stream after this event, or at the present; it is subscribed once entered. It may bring more
+        than is of interest. Raises when it cannot be opened.
         """
         ...
 
@@ -56,21 +72,24 @@ class PeerFeed:
 
     Args:
         peers: the way there.
-        types: answers the patterns to ask for each time that the stream is opened; nothing is everything that
-            we may see. What nobody here listens to is then not sent: others' traffic delays no rotation.
     """
 
-    def __init__(self, peers: Peers, types: Callable[[], Sequence[str]] = tuple) -> None:
-        self._peers, self.types = peers, types
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
 
     @asynccontextmanager
-    async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
+    async def open(
+        self, last_event_id: str | None, interest: Interest
+    ) -> AsyncIterator[AsyncIterator[Arrival]]:
         """Open `GET /notifications/stream`; see `Feed`."""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
-        types = self.types()
-        params = {"type": ",".join(types)} if types else None
+        params: dict[str, str | list[str]] = {}
+        if interest.types:
+            params["type"] = ",".join(interest.types)
+        if interest.about:
+            params["about"] = [f"{pattern}:{subject}" for pattern, subject in interest.about]
         timeout = httpx2.Timeout(5.0, connect=2.0, read=SILENCE_SECONDS)
         async with self._peers.stream(
             "GET", "notification", "/notifications/stream", headers=headers, params=params, timeout=timeout
@@ -121,15 +140,22 @@ class EventStream:
         on_event: is handed each event, in order; must not raise.
         on_gap: is told that events were missed: all state that events keep current must be fetched anew. It
             is told also when the very first stream opens late, since nothing before it was heard.
+        interest: asked each time that the stream is opened. What nobody here listens to is not sent: others'
+            traffic delays no rotation.
     """
 
     def __init__(
-        self, feed: Feed, on_event: Callable[[Event], Awaitable[None]], on_gap: Callable[[], Awaitable[None]]
+        self,
+        feed: Feed,
+        on_event: Callable[[Event], Awaitable[None]],
+        on_gap: Callable[[], Awaitable[None]],
+        interest: Callable[[], Interest] = Interest,
     ) -> None:
-        self._feed, self._on_event, self._on_gap = feed, on_event, on_gap
+        self._feed, self._on_event, self._on_gap, self._interest = feed, on_event, on_gap, interest
         self._seen: tuple[str, int] | None = None
         self._last_id: str | None = None
-        self._opened = asyncio.Event()
+        self._opened, self._one_at_a_time = asyncio.Event(), asyncio.Lock()
+        self._asked, self._stopping = Interest(), False
         self._unheard = self._brought = False
         self._task: asyncio.Task[None] | None = None
         self.connected = False
@@ -139,19 +165,44 @@ class EventStream:
         """Open it, waiting at most so long for that; it goes on trying in the background. Tells whether it is
         open.
         """
-        self._opened = asyncio.Event()
+        self._one_at_a_time, self._stopping = asyncio.Lock(), False
         self._seen = self._last_id = None
         self._unheard = False
+        return await self._open(wait_seconds)
+
+    async def _open(self, wait_seconds: float) -> bool:
+        self._opened = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="event stream")
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._opened.wait()
         except TimeoutError:
             self._unheard = True
-        return self.connected
+        return self._opened.is_set()
+
+    @property
+    def started(self) -> bool:
+        """Tell whether it is to be open."""
+        return self._task is not None
+
+    async def reopen(self, wait_seconds: float) -> bool:
+        """Open it anew where it is, if the interest has changed. Tells whether that was done in this time.
+
+        Nothing is missed: it is resumed, or who listens is told of a gap once it is open.
+        """
+        async with self._one_at_a_time:
+            if self._task is None or self._interest() == self._asked:
+                return self.connected
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            if self._stopping:
+                return False
+            self._unheard = self._unheard or self._last_id is None
+            return await self._open(wait_seconds)
 
     async def stop(self) -> None:
         """Close it."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -163,7 +214,8 @@ class EventStream:
         while True:
             self._brought = False
             try:
-                async with self._feed.open(self._last_id) as arrivals:
+                self._asked = self._interest()
+                async with self._feed.open(self._last_id, self._asked) as arrivals:
                     self.connected = True
                     self._opened.set()
                     if self._unheard:

@@ -10,95 +10,32 @@
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from fountain_common.errors import (
-    BadRequest,
-    Conflict,
-    Forbidden,
-    PayloadTooLarge,
-    Problem,
-    TooManyRequests,
-    Unavailable,
-    Unprocessable,
-)
+from fountain_common.errors import Unavailable
 from fountain_common.event import Event, require_fit
-from fountain_common.event_stream import EventStream, Feed
+from fountain_common.event_stream import EventStream, Feed, Interest
 from fountain_common.gaps import GapHandler, Gaps
-from fountain_common.http import Peers
 from fountain_common.logging import get_logger
-from fountain_common.patterns import matches, valid_pattern
+from fountain_common.patterns import matches, overlap, valid_pattern
+from fountain_common.publisher import Publisher
 
 Handler = Callable[[Event], Awaitable[None]]
 
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
-_PROBLEMS: dict[int, type[Problem]] = {
-    kind.status: kind
-    for kind in (
-        BadRequest,
-        Forbidden,
-        Conflict,
-        PayloadTooLarge,
-        Unprocessable,
-        TooManyRequests,
-    )
-}
 
 
-class Publisher(Protocol):
-    """Who stores events."""
-
-    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """Answer the stored event. Raises a `Problem` when it is not stored."""
-        ...
-
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Store events with ids, in this order. Raises a `Problem` when they are not stored."""
-        ...
-
-
-class PeerPublisher:
-    """Publishes at the notification service."""
-
-    def __init__(self, peers: Peers) -> None:
-        self._peers = peers
-
-    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """Send `POST /notifications`; see `Publisher`."""
-        response = await self._peers.post(
-            "notification", "/notifications", json=event, headers={"Idempotency-Key": idempotency_key}
-        )
-        if response.status_code in (200, 201):
-            stored = response.json()
-            if isinstance(stored, dict):
-                return stored
-        raise _problem(response)
-
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Send `POST /notifications/batch`; see `Publisher`."""
-        response = await self._peers.post("notification", "/notifications/batch", json=list(events))
-        if response.status_code in (404, 405):
-            # Older than this library, while both are brought up to date.
-            raise BadRequest("This notification service takes one event at a time.")
-        if response.status_code != 201:
-            raise _problem(response)
-
-
-def _problem(response: Any) -> Problem:
-    kind = _PROBLEMS.get(response.status_code, Unavailable)
-    return kind(_detail(response) or f"The notification service answered {response.status_code} to an event.")
-
-
-def _detail(response: Any) -> str:
-    try:
-        return str(response.json().get("detail") or "")
-    except (ValueError, AttributeError):
-        return ""
+@dataclass(frozen=True, slots=True)
+class _Internal:
+    pattern: str
+    handler: Callable[[Event], None]
+    about: Callable[[], Collection[str]] | None
 
 
 class Events:
@@ -118,13 +55,16 @@ class Events:
         self, publisher: Publisher | None, feed: Feed | None, *, registry: CollectorRegistry | None = None
     ) -> None:
         self._publisher = publisher
-        self._stream = EventStream(feed, self._arrived, self._missed) if feed is not None else None
-        self._internal: list[tuple[str, Callable[[Event], None]]] = []
+        self._stream = (
+            EventStream(feed, self._arrived, self._missed, self.interest) if feed is not None else None
+        )
+        self._internal: list[_Internal] = []
         self._handlers: list[tuple[str, Handler]] = []
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
         self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._open = Gauge(
             "fountain_event_stream_open", "Whether the stream of events is open.", registry=registry
         )
@@ -153,6 +93,7 @@ class Events:
 
         def register(handler: Handler) -> Handler:
             self._handlers.append((pattern, handler))
+            self._listen_soon()
             return handler
 
         return register
@@ -163,13 +104,48 @@ class Events:
         """
         return self._gaps.add(handler)
 
-    def internal(self, pattern: str, handler: Callable[[Event], None]) -> None:
-        """Have the platform's own `handler(event)` run at once as an event arrives; it must be quick."""
-        self._internal.append((pattern, handler))
+    def internal(
+        self,
+        pattern: str,
+        handler: Callable[[Event], None],
+        about: Callable[[], Collection[str]] | None = None,
+    ) -> None:
+        """Have the platform's own `handler(event)` run at once as an event arrives; it must be quick.
 
-    def patterns(self) -> list[str]:
-        """Answer the types that somebody here listens to."""
-        return sorted({pattern for pattern, _ in (*self._internal, *self._handlers)})
+        Args:
+            pattern: of the types.
+            handler: see above. It may be handed what is about others as well.
+            about: answers the only subjects that it is for, whenever a stream is opened; None is all.
+        """
+        self._internal.append(_Internal(pattern, handler, about))
+
+    def interest(self) -> Interest:
+        """Answer what somebody here listens to."""
+        asked = {pattern for pattern, _ in self._handlers}
+        return Interest(
+            types=tuple(sorted(asked | {one.pattern for one in self._internal})),
+            about=tuple(
+                (one.pattern, subject)
+                for one in self._internal
+                # What a handler of the service may want to hear is brought whole.
+                if one.about is not None and not any(overlap(one.pattern, pattern) for pattern in asked)
+                for subject in sorted(one.about())
+            ),
+        )
+
+    def _listen_soon(self) -> None:
+        # Who begins to listen while the service runs is not heard by the stream that was opened before.
+        if self._stream is None or not self._stream.started or self._listening is not None:
+            return
+        self._listening = asyncio.create_task(self.listen_anew(), name="listen to more events")
+        self._listening.add_done_callback(lambda _task: setattr(self, "_listening", None))
+
+    async def listen_anew(self) -> None:
+        """Have the stream bring what is of interest now; whoever asks for it waits until it does, or for two
+        seconds.
+        """
+        if self._stream is not None:
+            await self._stream.reopen(wait_seconds=2.0)
 
     async def publish(
         self,
@@ -233,6 +209,8 @@ class Events:
 
     async def stop(self) -> None:
         """Close the stream; a handler that is running is ended."""
+        if self._listening is not None:
+            self._listening.cancel()
         if self._stream is not None:
             await self._stream.stop()
         if self._worker is not None:
@@ -262,10 +240,10 @@ class Events:
 
     def _hear(self, event: Event) -> None:
         self._received.inc()
-        for pattern, handler in self._internal:
-            if matches(pattern, event.type):
+        for one in self._internal:
+            if matches(one.pattern, event.type):
                 try:
-                    handler(event)
+                    one.handler(event)
                 except Exception as error:  # noqa: BLE001 - the stream must go on
                     self._failed(event, error)
 

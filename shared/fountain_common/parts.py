@@ -11,7 +11,7 @@ from fountain_common.directory import Directory, GatewayDirectory
 from fountain_common.discovery import GATEWAY, Discovery
 from fountain_common.errors import Unavailable
 from fountain_common.event_stream import Feed, PeerFeed
-from fountain_common.events import Events, PeerPublisher, Publisher
+from fountain_common.events import Events
 from fountain_common.health import Health
 from fountain_common.http import Peers
 from fountain_common.identity import ApiKeyTokenSource, Identity, TokenSource
@@ -19,6 +19,7 @@ from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.issuer import IssuerClient
 from fountain_common.lifecycle import LifecycleNews
 from fountain_common.metrics import Metrics
+from fountain_common.publisher import PeerPublisher, Publisher
 from fountain_common.receiver import notifications_router
 from fountain_common.registrar import GatewayRegistry, Registrar, Registry
 from fountain_common.secrets import Secrets
@@ -142,8 +143,8 @@ class Assembly:
             self.events = parts["events"]
         else:
             self.events = Events(publisher, feed, registry=self.metrics.registry)
-        if isinstance(feed, PeerFeed) and self.events is not None:
-            feed.types = self.events.patterns
+        if self.secrets is not None and self.events is not None:
+            self.secrets.before_another = self.events.listen_anew
         self.routers: tuple[APIRouter, ...] = ()
         if self.events is not None and self.settings.service_name != "notification":
             self.routers = (notifications_router(),)

@@ -28,6 +28,17 @@ def matches(pattern: str, event_type: str) -> bool:
     return _compiled(pattern).fullmatch(event_type) is not None
 
 
+def overlap(one: str, other: str) -> bool:
+    """Tell whether some type may be covered by both patterns."""
+    first, second = one.split("."), other.split(".")
+    for mine, theirs in zip(first, second, strict=False):
+        if ">" in (mine, theirs):
+            return True
+        if "*" not in (mine, theirs) and mine != theirs:
+            return False
+    return len(first) == len(second)
+
+
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
     if not valid_pattern(pattern):

@@ -51,7 +51,8 @@ class Platform(Assembly):
         if self.events is None:
             return
         self.health.add("notification", self._stream_is_open, essential=False)
-        self.events.internal("secret.*", self._secret_changed)
+        if self.secrets is not None:
+            self.events.internal("secret.*", self._secret_changed, about=self.secrets.services)
         self.events.internal("signing-key.*", lambda event: self._soon(self.verifier.refresh_keys()))
         self.events.internal("identity.*", lambda event: self._soon(self.verifier.refresh_revocations()))
         self.events.internal("service.*", self._service_changed)

@@ -9,7 +9,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
@@ -50,6 +50,10 @@ class Secrets(Mapping[str, str]):
         self._tasks: list[asyncio.Task[None]] = []
         self._soon: set[asyncio.Task[None]] = set()
         self._others: dict[str, Secrets] = {}
+        self._granting = asyncio.Lock()
+        self.before_another: Callable[[], Awaitable[None]] | None = None
+        """Awaited before another service's secrets are fetched: what happens to them is heard of from then
+        on."""
         self.current = False
         """Whether the last attempt to reach the Secrets Manager succeeded."""
 
@@ -150,22 +154,33 @@ class Secrets(Mapping[str, str]):
         """
         if service == self._service:
             return self
-        if service not in self._others:
-            other = Secrets(service, self._instance_id, self._peers, renew_seconds=self._renew_seconds)
-            try:
-                await other.fetch()
-            except BaseException:
-                await other.stop()
-                raise
-            await other.start()
-            self._others[service] = other
-        return self._others[service]
+        async with self._granting:
+            if service not in self._others:
+                await self._hold(service)
+            return self._others[service]
+
+    async def _hold(self, service: str) -> None:
+        other = Secrets(service, self._instance_id, self._peers, renew_seconds=self._renew_seconds)
+        self._others[service] = other
+        try:
+            if self.before_another is not None:
+                await self.before_another()
+            await other.fetch()
+        except BaseException:
+            del self._others[service]
+            await other.stop()
+            raise
+        await other.start()
+
+    def services(self) -> list[str]:
+        """Answer whose secrets are held here: our own, and those that were granted and asked for."""
+        return [self._service, *self._others]
 
     async def start(self) -> None:
         """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
         if self._tasks:
             return
-        self._lock = asyncio.Lock()
+        self._lock, self._granting = asyncio.Lock(), asyncio.Lock()
         with suppress(Problem):
             await self.fetch()
         self._tasks = [asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}")]

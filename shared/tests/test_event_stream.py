@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from fountain_common.errors import Unavailable
 from fountain_common.event import Event
-from fountain_common.event_stream import Arrival, EventStream, PeerFeed, place_of, repeats
+from fountain_common.event_stream import Arrival, EventStream, Interest, PeerFeed, place_of, repeats
 from fountain_common.http import Peers
 
 
@@ -31,10 +31,14 @@ class Scripted:
     def __init__(self, *openings: list[Arrival] | Exception) -> None:
         self.openings = list(openings)
         self.asked: list[str | None] = []
+        self.interests: list[Interest] = []
 
     @asynccontextmanager
-    async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
+    async def open(
+        self, last_event_id: str | None, interest: Interest
+    ) -> AsyncIterator[AsyncIterator[Arrival]]:
         self.asked.append(last_event_id)
+        self.interests.append(interest)
         script = self.openings.pop(0) if self.openings else None
         if isinstance(script, Exception):
             raise script
@@ -51,7 +55,8 @@ class Scripted:
 class Heard:
     def __init__(self, feed: Scripted) -> None:
         self.log: list[str] = []
-        self.stream = EventStream(feed, self.event, self.gap)
+        self.interest = Interest()
+        self.stream = EventStream(feed, self.event, self.gap, lambda: self.interest)
 
     async def event(self, event: Event) -> None:
         self.log.append(event.id)
@@ -111,16 +116,52 @@ async def test_a_bookmark_makes_a_quiet_stream_resumable(hear: Callable) -> None
 class Answering:
     """Peers of which one answers with a stream that says nothing and ends."""
 
+    def __init__(self) -> None:
+        self.asked = httpx2.QueryParams()
+
     @asynccontextmanager
-    async def stream(self, *_args: object, **_options: object) -> AsyncIterator[httpx2.Response]:
+    async def stream(
+        self, *_args: object, params: dict[str, str | list[str]], **_options: object
+    ) -> AsyncIterator[httpx2.Response]:
+        self.asked = httpx2.QueryParams(params)
         headers = {"Content-Type": "text/event-stream", "Last-Event-ID": "e1-5"}
         asked = httpx2.Request("GET", "http://notification/notifications/stream")
         yield httpx2.Response(200, headers=headers, content=b": subscribed\n\n", request=asked)
 
 
 async def test_where_a_stream_begins_the_answers_header_tells() -> None:
-    async with PeerFeed(cast("Peers", Answering())).open(None) as arrivals:
+    async with PeerFeed(cast("Peers", Answering())).open(None, Interest()) as arrivals:
         assert [arrival async for arrival in arrivals] == [Arrival("e1-5", None)]
+
+
+async def test_what_is_of_interest_is_asked_for() -> None:
+    peers = Answering()
+    interest = Interest(("order.*", "secret.*"), (("secret.*", "orders"), ("secret.*", "a:b&c")))
+    async with PeerFeed(cast("Peers", peers)).open(None, interest):
+        assert peers.asked.get_list("type") == ["order.*,secret.*"]
+        assert peers.asked.get_list("about") == ["secret.*:orders", "secret.*:a:b&c"]
+    async with PeerFeed(cast("Peers", peers)).open(None, Interest()):
+        assert not peers.asked
+
+
+async def test_an_interest_that_changed_is_asked_for_where_the_stream_is(hear: Callable) -> None:
+    feed = Scripted([Arrival("e1-5", None)])
+    heard = await hear(feed, 2)
+    heard.interest = Interest(("order.*",))
+    assert await heard.stream.reopen(2.0)
+    assert feed.asked == [None, "e1-5", "e1-5"]
+    assert feed.interests == [Interest(), Interest(), heard.interest]
+    assert heard.log == []
+
+
+async def test_what_is_opened_anew_too_late_is_a_gap(hear: Callable) -> None:
+    feed = Scripted([Arrival("e1-5", None)])
+    heard = await hear(feed, 2)
+    feed.openings = [Unavailable("away"), Unavailable("away")]
+    heard.interest = Interest(("order.*",))
+    assert not await heard.stream.reopen(0.05)
+    await until(lambda: heard.log)
+    assert heard.log == ["gap"]
 
 
 async def test_without_a_place_to_resume_from_everything_is_fetched_anew(hear: Callable) -> None:

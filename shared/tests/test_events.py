@@ -180,6 +180,46 @@ async def test_a_type_that_is_none_is_refused_before_it_is_sent(events: Events, 
         events.on(text + " ")
 
 
+async def test_secrets_of_others_are_not_listened_to(
+    events: Events, platform: Platform, world: World
+) -> None:
+    assert platform.secrets is not None
+    assert events.interest().about == (("secret.*", "orders"),)
+    heard = world.notification.readers
+    await platform.secrets.granted("billing")
+    assert events.interest().about == (("secret.*", "billing"), ("secret.*", "orders"))
+    assert (world.notification.readers, events.connected) == (heard + 1, True)
+
+
+async def test_who_begins_to_listen_while_the_service_runs_is_heard_too(events: Events, world: World) -> None:
+    heard: list[str] = []
+    await until(lambda: events.connected)
+
+    @events.on("order.*")
+    async def orders(event: Event) -> None:
+        heard.append(event.type)
+
+    @events.on("link.*")
+    async def links(event: Event) -> None:
+        heard.append(event.type)
+
+    events.ready()
+    world.notification.emit("order.placed")
+    world.notification.emit("link.made")
+    await until(lambda: heard == ["order.placed", "link.made"])
+
+
+async def test_who_listens_to_secrets_himself_hears_of_all(events: Events, world: World) -> None:
+    heard: list[str | None] = []
+
+    @events.on("secret.rotated")
+    async def remember(event: Event) -> None:
+        heard.append(event.subject)
+
+    assert "secret.rotated" in events.interest().types
+    assert events.interest().about == ()
+
+
 async def test_a_handler_that_hangs_keeps_nothing_from_being_heard(
     events: Events, platform: Platform, world: World
 ) -> None:

@@ -1,12 +1,16 @@
 """Patterns over event types."""
 
 import pytest
-from fountain_common.patterns import matches, valid_pattern, valid_type
+from fountain_common.patterns import matches, overlap, valid_pattern, valid_type
 from hypothesis import given
 from hypothesis import strategies as st
 
 words = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 types = st.lists(words, min_size=1, max_size=5).map(".".join)
+few = st.sampled_from(["a", "b", "*"])
+patterns = st.tuples(st.lists(few, min_size=1, max_size=3), st.booleans()).map(
+    lambda drawn: ".".join([*drawn[0], ">"] if drawn[1] else drawn[0])
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,30 @@ def test_what_is_no_pattern_is_refused(text: str) -> None:
 def test_a_pattern_is_no_type() -> None:
     assert valid_type("secret.rotated")
     assert not any(valid_type(text) for text in ("secret.*", ">", "", "a..b", "a\n"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("secret.*", "secret.rotated", True),
+        ("secret.*", "*.rotated", True),
+        ("secret.*", ">", True),
+        ("secret.*", "secret.>", True),
+        ("secret.*", "secret.a.b", False),
+        ("secret.*", "secret", False),
+        ("secret.>", "secret", False),
+        ("secret.*", "service.*", False),
+        ("*", "secret.*", False),
+    ],
+)
+def test_whether_a_type_can_be_of_two_patterns(one: str, other: str, both: bool) -> None:
+    assert overlap(one, other) is overlap(other, one) is both
+
+
+@given(st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(".".join), patterns, patterns)
+def test_patterns_that_cover_one_type_overlap(event_type: str, one: str, other: str) -> None:
+    if matches(one, event_type) and matches(other, event_type):
+        assert overlap(one, other)
 
 
 @given(types)

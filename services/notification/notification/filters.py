@@ -19,16 +19,26 @@ class Filter:
         reader: the identity that reads; events for another recipient are not there for it, an admin included.
         patterns: of types, any of which will do; none is every type.
         source, subject: exactly this; None is any.
+        about: `(pattern, subject)`: of the types that the pattern covers only what is about this subject, or
+            about another that is named with such a pattern.
     """
 
     reader: str
     patterns: tuple[str, ...] = ()
     source: str | None = None
     subject: str | None = None
+    about: tuple[tuple[str, str], ...] = ()
 
     def wants_type(self, type_: str) -> bool:
         """Tell whether a type is asked for."""
         return not self.patterns or _any(self.patterns, type_)
+
+    def subjects(self, type_: str) -> frozenset[str] | None:
+        """Answer the only subjects that are asked for with a type; None is any."""
+        named = _subjects(self.about, type_) if self.about else None
+        if self.subject is None:
+            return named
+        return frozenset({self.subject}) & named if named is not None else frozenset({self.subject})
 
     def may_see(self, event: Stored) -> bool:
         """Tell whether an event is for everybody, or for the reader."""
@@ -39,14 +49,39 @@ class Filter:
         return (
             self.may_see(event)
             and (self.source is None or event.source == self.source)
-            and (self.subject is None or event.subject == self.subject)
             and self.wants_type(event.type)
+            and ((subjects := self.subjects(event.type)) is None or event.subject in subjects)
         )
 
 
 @lru_cache(maxsize=8192)
 def _any(patterns: tuple[str, ...], type_: str) -> bool:
     return any(matches(pattern, type_) for pattern in patterns)
+
+
+@lru_cache(maxsize=8192)
+def _subjects(about: tuple[tuple[str, str], ...], type_: str) -> frozenset[str] | None:
+    named = [subject for pattern, subject in about if matches(pattern, type_)]
+    return frozenset(named) if named else None
+
+
+def read_about(raw: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """Answer the patterns of a request with the subject of each, in one order, or refuse what is none.
+
+    Raises:
+        Unprocessable: says what it looks like.
+    """
+    found: set[tuple[str, str]] = set()
+    for item in raw or []:
+        pattern, _, subject = item.partition(":")
+        if not subject or not valid_pattern(pattern):
+            raise Unprocessable(
+                "`about` is a pattern of types, a colon and a subject, such as secret.*:example-consumer."
+            )
+        found.add((pattern, subject))
+    if len(found) > MAX_PATTERNS:
+        raise Unprocessable(f"At most {MAX_PATTERNS} subjects can be asked for.")
+    return tuple(sorted(found))
 
 
 def read_patterns(raw: list[str] | None) -> tuple[str, ...]:

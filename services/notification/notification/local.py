@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from fountain_common.event import Event
-from fountain_common.event_stream import Arrival
+from fountain_common.event_stream import Arrival, Interest
 from fountain_common.roles import Role
 from fountain_common.tokens import Caller
 
@@ -53,10 +53,12 @@ class LocalFeed:
         self._caller = _own_caller(board.settings.service_name)
 
     @asynccontextmanager
-    async def open(self, last_event_id: str | None) -> AsyncIterator[AsyncIterator[Arrival]]:
+    async def open(
+        self, last_event_id: str | None, interest: Interest
+    ) -> AsyncIterator[AsyncIterator[Arrival]]:
         """Open a stream, and before it the log: the platform starts with its stream."""
         await self._board.open()
-        log, wanted = self._board.log, Filter(self._caller.subject)
+        log, wanted = self._board.log, Filter(self._caller.subject, interest.types, about=interest.about)
         removed = log.removed_through(wanted)
         start = resume(last_event_id, epoch=log.epoch, latest=log.latest, removed_through=removed)
         reader = self._board.streams.join(self._caller, wanted, start.after)

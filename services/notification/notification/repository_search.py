@@ -59,13 +59,18 @@ def _ranges(wanted: Filter, types: Collection[str] | None) -> list[list[ColumnEl
     if len(asked) > MAX_RANGES:
         return None
     shared = [events.c.source == wanted.source] if wanted.source is not None else []
-    if wanted.subject is None:
-        return [[events.c.type == type_, visible(wanted.reader), *shared] for type_ in asked]
-    return [
-        [events.c.type == type_, events.c.subject == wanted.subject, events.c.recipient == recipient, *shared]
-        for type_ in asked
-        for recipient in ("", wanted.reader)
-    ]
+    found: list[list[ColumnElement[bool]]] = []
+    for type_ in asked:
+        subjects = wanted.subjects(type_)
+        if subjects is None:
+            found.append([events.c.type == type_, visible(wanted.reader), *shared])
+            continue
+        found += [
+            [events.c.type == type_, events.c.subject == subject, events.c.recipient == recipient, *shared]
+            for subject in sorted(subjects)
+            for recipient in ("", wanted.reader)
+        ]
+    return found if len(found) <= 2 * MAX_RANGES else None
 
 
 def _scan(session: Session, position: int, wanted: Filter, limit: int, through: int | None) -> list[Stored]:

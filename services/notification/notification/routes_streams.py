@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fountain_common.errors import problem_responses
 
 from notification.deps import ReadingCaller, board_of
-from notification.filters import Filter, read_patterns
+from notification.filters import Filter, read_about, read_patterns
 from notification.routes_events import Types
 from notification.sse import gap_frame, resume
 from notification.stream_response import StreamResponse
@@ -34,13 +34,22 @@ async def stream_notifications(
     caller: ReadingCaller,
     request: Request,
     types: Types = None,
+    about: Annotated[
+        list[str] | None,
+        Query(
+            max_length=64,
+            description="`pattern:subject`: of the types that the pattern covers only what is about this "
+            "subject. Several may be given.",
+            examples=[["secret.*:example-consumer"]],
+        ),
+    ] = None,
     last_event_id: Annotated[
         str | None,
         Header(max_length=255, description="Resume behind this event; without it, begin at the present."),
     ] = None,
 ) -> Response:
     """Hold a stream open. It ends with the token; reconnecting with `Last-Event-ID` loses nothing."""
-    wanted = Filter(caller.subject, read_patterns(types))
+    wanted = Filter(caller.subject, read_patterns(types), about=read_about(about))
     board = board_of(request)
     log = board.log
     removed = log.removed_through(wanted)

@@ -109,7 +109,7 @@ class Listener:
 
     running: Running
     headers: dict[str, str]
-    types: str | None = None
+    asked: dict[str, str] = field(default_factory=dict)
     events: list[tuple[str, str, Any]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     ended: bool = False
@@ -122,12 +122,11 @@ class Listener:
         return self
 
     def _read(self) -> None:
-        params = {"type": self.types} if self.types else None
         try:
             with (
                 httpx2.Client(timeout=httpx2.Timeout(10, read=30)) as client,
                 client.stream(
-                    "GET", self.running.url + "/notifications/stream", headers=self.headers, params=params
+                    "GET", self.running.url + "/notifications/stream", headers=self.headers, params=self.asked
                 ) as self.answer,
             ):
                 self._lines(self.answer.iter_lines())
@@ -184,12 +183,17 @@ def listen() -> Callable[..., Listener]:
     """Open a stream."""
 
     def open_stream(
-        running: Running, types: str | None = None, after: str | None = None, **caller: Any
+        running: Running,
+        types: str | None = None,
+        after: str | None = None,
+        about: str | None = None,
+        **caller: Any,
     ) -> Listener:
         headers = running.bearer(**caller)
         if after is not None:
             headers["Last-Event-ID"] = after
-        return Listener(running, headers, types).start()
+        asked = {"type": types, "about": about}
+        return Listener(running, headers, {name: value for name, value in asked.items() if value}).start()
 
     return open_stream
 

@@ -5,7 +5,7 @@ from fountain_common.errors import Unprocessable
 from hypothesis import given
 from hypothesis import strategies as st
 from notification.event import Draft, Stored
-from notification.filters import Filter, literal_prefix, read_patterns
+from notification.filters import MAX_PATTERNS, Filter, literal_prefix, read_about, read_patterns
 
 WORD = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
 TYPE = st.lists(WORD, min_size=1, max_size=4).map(".".join)
@@ -28,6 +28,38 @@ def test_type_source_and_subject_must_all_fit() -> None:
     assert not Filter("me", ("link.*",)).accepts(found)
     assert not Filter("me", (), "other").accepts(found)
     assert not Filter("me", (), None, "o2").accepts(found)
+
+
+def test_of_some_types_only_what_is_about_a_subject_is_wanted() -> None:
+    wanted = Filter("me", ("secret.*", "order.*"), about=(("secret.*", "a"), ("secret.>", "b")))
+    assert wanted.accepts(event("secret.rotated", subject="a"))
+    assert wanted.accepts(event("secret.rotated", subject="b"))
+    assert not wanted.accepts(event("secret.rotated", subject="c"))
+    assert not wanted.accepts(event("secret.rotated"))
+    assert wanted.accepts(event("order.placed", subject="c"))
+    assert wanted.accepts(event("order.placed"))
+    assert wanted.subjects("order.placed") is None
+    both = Filter("me", subject="a", about=(("secret.*", "b"),))
+    assert (both.subjects("secret.rotated"), both.subjects("order.placed")) == (frozenset(), {"a"})
+
+
+def test_subjects_are_read_with_their_pattern() -> None:
+    assert read_about(["secret.*:b:c", "secret.*:a,d", "secret.*:a,d"]) == (
+        ("secret.*", "a,d"),
+        ("secret.*", "b:c"),
+    )
+    assert read_about(None) == ()
+
+
+@pytest.mark.parametrize("raw", ["secret.*", "secret.*:", ":a", "", "a..b:c"])
+def test_a_subject_without_a_pattern_is_refused(raw: str) -> None:
+    with pytest.raises(Unprocessable, match="about"):
+        read_about([raw])
+
+
+def test_more_subjects_than_can_be_asked_for_are_refused() -> None:
+    with pytest.raises(Unprocessable, match="At most"):
+        read_about([f"secret.*:{number}" for number in range(MAX_PATTERNS + 1)])
 
 
 def test_patterns_are_read_in_one_order_and_everything_is_none() -> None:

@@ -94,6 +94,7 @@ def test_no_question_reads_the_whole_log(database: Database, name: str) -> None:
         Filter("me", ("*.t1",), source="rare"),
         Filter("me", (), subject="s3"),
         Filter("alice", ("rare.>",), None, "s3"),
+        Filter("alice", ("rare.>", "order.t1"), about=(("rare.*", "s3"), ("rare.*", "s4"))),
     ],
 )
 @pytest.mark.parametrize("limit", [3, 500])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fountain_common.errors import Forbidden
-from fountain_common.event_stream import Arrival
+from fountain_common.event_stream import Arrival, Interest
 from fountain_common.metrics import Metrics
 from notification.board import Board
 from notification.local import LocalFeed, LocalPublisher
@@ -29,7 +29,7 @@ def _live(folder: Path, use: Callable[[Board, LocalPublisher, LocalFeed], Awaita
 
 async def _first(feed: LocalFeed, place: str | None, count: int, then: Awaitable[Any]) -> list[Arrival]:
     found: list[Arrival] = []
-    async with feed.open(place) as arrivals:
+    async with feed.open(place, Interest()) as arrivals:
         await then
         async for arrival in arrivals:
             found.append(arrival)

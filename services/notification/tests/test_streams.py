@@ -114,6 +114,19 @@ def test_types_are_filtered_by_patterns(start: Any, listen: Any) -> None:
         assert client.get("/notifications/stream?type=a..b").status_code == 422
 
 
+def test_of_some_types_only_what_is_about_a_subject_is_sent(start: Any, listen: Any) -> None:
+    running = start()
+    narrow = listen(running, "order.*,link.*", about="order.*:mine")
+    for type_, subject in (("order.placed", "theirs"), ("order.placed", "mine"), ("link.made", "theirs")):
+        running.publish(type_, subject=subject)
+    assert [(data["type"], data["subject"]) for _, _, data in narrow.wait_for(2)] == [
+        ("order.placed", "mine"),
+        ("link.made", "theirs"),
+    ]
+    with running.client() as client:
+        assert client.get("/notifications/stream?about=order.*").status_code == 422
+
+
 def test_an_event_for_one_identity_is_on_no_other_stream(start: Any, listen: Any) -> None:
     running = start()
     admin, mine = listen(running), listen(running, subject="two-factor", roles=["service"])

@@ -11,17 +11,27 @@ import httpx2
 import orjson
 
 from fountain_common.fakes.tokens import TokenMaker
+from fountain_common.patterns import matches
 
 
 class _Reader(httpx2.AsyncByteStream):
     """One open stream."""
 
-    def __init__(self, subject: str, first: list[bytes]) -> None:
-        self.subject = subject
+    def __init__(self, subject: str, asked: httpx2.QueryParams) -> None:
+        self._subject = subject
+        self._types = ",".join(asked.get_list("type")).split(",") if "type" in asked else [">"]
+        self._about = [item.partition(":") for item in asked.get_list("about")]
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        for chunk in first:
-            self._queue.put_nowait(chunk)
+
+    def wants(self, event: dict[str, Any]) -> bool:
+        """Tell whether an event was asked for, and may be seen."""
+        named = [subject for pattern, _, subject in self._about if matches(pattern, event["type"])]
+        return (
+            event["recipient"] in (None, self._subject)
+            and any(matches(pattern, event["type"]) for pattern in self._types)
+            and (not named or event["subject"] in named)
+        )
 
     def send(self, chunk: bytes | None) -> None:
         if not self._loop.is_closed():
@@ -73,7 +83,7 @@ class FakeNotification:
         recipient: str | None = None,
         expires_at: str | None = None,
     ) -> dict[str, Any]:
-        """Store an event, and send it to all streams, or to the recipient's alone."""
+        """Store an event, and send it to all streams that want it, or to the recipient's alone."""
         with self._lock:
             event = {
                 "specversion": "1.0",
@@ -91,7 +101,7 @@ class FakeNotification:
             self.log.append(event)
             if not self.down:
                 for reader in self._readers:
-                    if recipient in (None, reader.subject):
+                    if reader.wants(event):
                         reader.send(self._chunk(event))
             return event
 
@@ -120,7 +130,7 @@ class FakeNotification:
         if request.method == "POST" and request.url.path == "/notifications/batch":
             return self._publish_batch(request, subject)
         if request.url.path == "/notifications/stream":
-            return self._stream(subject, request.headers.get("last-event-id"))
+            return self._stream(subject, request)
         return httpx2.Response(404, json={"detail": "the fake has no such thing"})
 
     def _publish(self, request: httpx2.Request, source: str) -> httpx2.Response:
@@ -145,7 +155,9 @@ class FakeNotification:
                 )
             return known
 
-    def _stream(self, subject: str, last_event_id: str | None) -> httpx2.Response:
+    def _stream(self, subject: str, request: httpx2.Request) -> httpx2.Response:
+        last_event_id = request.headers.get("last-event-id")
+        reader = _Reader(subject, request.url.params)
         with self._lock:
             latest = self._first + len(self.log) - 1
             first, seen = [b": subscribed\n\n"], latest
@@ -156,12 +168,10 @@ class FakeNotification:
                     gap = {"epoch": self.epoch, "earliest_position": self._first, "latest_position": latest}
                     first.append(b"event: gap\ndata: " + orjson.dumps(gap) + b"\n\n")
                     seen = self._first - 1
-                first += [
-                    self._chunk(event)
-                    for event in self.log
-                    if event["position"] > seen and event["recipient"] in (None, subject)
-                ]
-            reader = _Reader(subject, first)
+                missed = [event for event in self.log if event["position"] > seen]
+                first += [self._chunk(event) for event in missed if reader.wants(event)]
+            for chunk in first:
+                reader.send(chunk)
             self._readers.append(reader)
         headers = {"Content-Type": "text/event-stream", "Last-Event-ID": f"{self.epoch}-{seen}"}
         return httpx2.Response(200, headers=headers, stream=reader)

@@ -1,0 +1,79 @@
+"""Who stores the events that a service publishes (design, section 6)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from fountain_common.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    PayloadTooLarge,
+    Problem,
+    TooManyRequests,
+    Unavailable,
+    Unprocessable,
+)
+from fountain_common.http import Peers
+
+_PROBLEMS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (
+        BadRequest,
+        Forbidden,
+        Conflict,
+        PayloadTooLarge,
+        Unprocessable,
+        TooManyRequests,
+    )
+}
+
+
+class Publisher(Protocol):
+    """Who stores events."""
+
+    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Answer the stored event. Raises a `Problem` when it is not stored."""
+        ...
+
+    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Store events with ids, in this order. Raises a `Problem` when they are not stored."""
+        ...
+
+
+class PeerPublisher:
+    """Publishes at the notification service."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
+        """Send `POST /notifications`; see `Publisher`."""
+        response = await self._peers.post(
+            "notification", "/notifications", json=event, headers={"Idempotency-Key": idempotency_key}
+        )
+        if response.status_code in (200, 201):
+            stored = response.json()
+            if isinstance(stored, dict):
+                return stored
+        raise _problem(response)
+
+    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Send `POST /notifications/batch`; see `Publisher`."""
+        response = await self._peers.post("notification", "/notifications/batch", json=list(events))
+        if response.status_code in (404, 405):
+            # Older than this library, while both are brought up to date.
+            raise BadRequest("This notification service takes one event at a time.")
+        if response.status_code != 201:
+            raise _problem(response)
+
+
+def _problem(response: Any) -> Problem:
+    kind = _PROBLEMS.get(response.status_code, Unavailable)
+    return kind(_detail(response) or f"The notification service answered {response.status_code} to an event.")
+
+
+def _detail(response: Any) -> str:
+    try:
+        return str(response.json().get("detail") or "")
+    except (ValueError, AttributeError):
+        return ""
