@@ -114,12 +114,17 @@ def test_while_the_gateway_is_killed_services_reach_each_other_and_keep_their_le
             if line.get("method") == "PUT" and line.get("route", "").endswith("/instances/{instanceId}")
         ]
 
-    poll_until(lambda: len(renewals()) >= len(held), "everybody renews", RENEWED_SECONDS)
+    poll_until(
+        lambda: sum(line["status"] == 200 for line in renewals()) >= len(held),
+        "everybody renews",
+        RENEWED_SECONDS,
+    )
     log = gateway_log_since_its_start(steward)
     # All were there at once, nobody registered anew, and nobody asked again and again.
     assert log[0]["leases"] >= len(held)
     assert {line["registered"] for line in log if line.get("event") == "instance_registered"} <= {
         "gateway-lookup"
     }
-    assert {line["status"] for line in renewals()} == {200}
-    assert len(renewals()) <= 2 * len(held)
+    # Who comes before the gateway can verify tokens again is told to come back, and does.
+    assert {line["status"] for line in renewals()} <= {200, 503}
+    assert len(held) <= sum(line["status"] == 200 for line in renewals()) <= 2 * len(held)
