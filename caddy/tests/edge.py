@@ -26,6 +26,14 @@ from cryptography.x509.oid import NameOID
 CADDY_FOLDER = Path(__file__).parent.parent
 CADDY = shutil.which("caddy", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 DOMAIN = "fountain.localhost"
+SITES = {
+    DOMAIN: "gateway",
+    f"gateway-lookup.{DOMAIN}": "gateway",
+    f"secrets-manager.{DOMAIN}": "secrets-manager",
+    f"notification.{DOMAIN}": "notification",
+    f"shop.{DOMAIN}": "shop",
+}
+"""Each name that leads somewhere, and the stub that it leads to."""
 
 
 def free_port() -> int:
@@ -216,12 +224,20 @@ class Edge:
         return self
 
     def await_sites(self) -> None:
-        """Wait until every named site has its certificate; somebody has to answer behind each."""
+        """Wait until every named site has its certificate, whether anybody answers behind it or not."""
         for host in (
             DOMAIN,
             *(f"{name}.{DOMAIN}" for name in ("gateway-lookup", "secrets-manager", "notification")),
         ):
-            until(lambda host=host: self.get(host).status_code, f"there is a certificate for {host}")
+            until(lambda host=host: self.shakes_hands(host), f"there is a certificate for {host}")
+
+    def shakes_hands(self, host: str) -> bool:
+        """Whether a browser would get as far as sending a request to this host."""
+        with (
+            socket.create_connection(("127.0.0.1", self.https_port), timeout=20) as connection,
+            self.context().wrap_socket(connection, server_hostname=host) as encrypted,
+        ):
+            return encrypted.version() is not None
 
     def stop(self) -> None:
         if self.process is not None:
