@@ -1,7 +1,9 @@
 """The service as it runs, on a port of its own, in a world of fakes."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,6 +149,13 @@ class Listener:
                 self.events.append((found.get("id", ""), found.get("event", ""), orjson.loads(found["data"])))
                 found = {}
 
+    def hang_up(self) -> None:
+        """Leave, so that whoever stops the service need not wait until it cuts the stream."""
+        if self.answer is not None and not self.ended:
+            with suppress(OSError):
+                self.answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+
     @property
     def positions(self) -> list[int]:
         return [data["position"] for _, kind, data in self.events if not kind]
@@ -179,8 +188,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @pytest.fixture
-def listen() -> Callable[..., Listener]:
-    """Open a stream."""
+def listen(start: Callable[..., Running]) -> Iterator[Callable[..., Listener]]:
+    """Open a stream; all are left before the services stop."""
+    opened: list[Listener] = []
 
     def open_stream(
         running: Running,
@@ -193,9 +203,13 @@ def listen() -> Callable[..., Listener]:
         if after is not None:
             headers["Last-Event-ID"] = after
         asked = {"type": types, "about": about}
-        return Listener(running, headers, {name: value for name, value in asked.items() if value}).start()
+        listener = Listener(running, headers, {name: value for name, value in asked.items() if value})
+        opened.append(listener)
+        return listener.start()
 
-    return open_stream
+    yield open_stream
+    for listener in opened:
+        listener.hang_up()
 
 
 class Receiver:
