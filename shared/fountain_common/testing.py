@@ -25,6 +25,7 @@ from fountain_common.fakes.notification import FakeNotification
 from fountain_common.fakes.secrets_manager import FakeRotation, FakeSecretsManager
 from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.platform import Platform
+from fountain_common.settings_page import misdocumented_settings
 
 __all__ = [
     "FakeClock",
@@ -36,6 +37,7 @@ __all__ = [
     "TokenMaker",
     "World",
     "instance",
+    "misdocumented_settings",
     "service_client",
     "token_for",
     "wait_until",
