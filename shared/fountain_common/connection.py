@@ -8,7 +8,7 @@ an answer that fits into one, a fifth of all that a short answer costs.
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from fountain_common.lean_server import HttpToolsProtocol
 
 ABORT = "fountain.abort"
 """The extension in an ASGI scope that breaks the connection off at once: a function without arguments."""

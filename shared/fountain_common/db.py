@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,8 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
+from fountain_common import migrator
 from fountain_common.errors import Unavailable
 from fountain_common.logging import get_logger
+from fountain_common.schema_head import stands_at_newest
 from fountain_common.writer import Writer, is_outage
 
 T = TypeVar("T")
@@ -165,10 +168,29 @@ class Database:
         session.execute(text("PRAGMA user_version = 0" if self.is_sqlite else "SELECT txid_current()"))
 
     def migrate(self, scripts: Path | str) -> None:
-        """Bring the schema to the newest of the Alembic migrations in this folder; a start's first act."""
+        """Bring the schema to the newest of the Alembic migrations in this folder; a start's first act.
+
+        Where there is nothing to do, or a child to do it, this process never loads Alembic.
+        """
+        scripts = Path(scripts)
+        with migrator.taken() as child:
+            if stands_at_newest(self._reader, scripts):
+                return
+            if child is not None:
+                child.upgrade(self._task(scripts))
+                return
         from fountain_common.migrations import upgrade
 
-        upgrade(self.engine, Path(scripts))
+        upgrade(self.engine, scripts)
+
+    def _task(self, scripts: Path) -> migrator.Task:
+        erases = None
+        if self.is_sqlite:
+            # A migration copies rows, and leaves no more of the old ones behind than this process would.
+            with closing(self.engine.raw_connection()) as connection:
+                erases = connection.cursor().execute("PRAGMA secure_delete").fetchone()[0]
+        password = None if self._password is None else self._password()
+        return migrator.Task(self.url.render_as_string(hide_password=False), password, scripts, erases)
 
     def reconnect(self) -> None:
         """Open new connections from now on, with the password as it is now; those in use finish."""

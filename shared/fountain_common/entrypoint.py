@@ -19,14 +19,16 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import uvicorn
 import uvloop
 
+from fountain_common import migrator
 from fountain_common.connection import BreakableProtocol
 from fountain_common.errors import Problem
+from fountain_common.lean_server import uvicorn
 from fountain_common.logging import configure, get_logger
 from fountain_common.platform import Platform, create_platform, hand_over
 from fountain_common.settings import ServiceSettings, load
@@ -66,9 +68,17 @@ def run(
     # The application reads its settings for itself; it is to be the same instance as we are.
     os.environ["FOUNTAIN_INSTANCE_ID"] = settings.instance_id
     configure(settings)
+    if _has_migrations(settings_class):
+        migrator.stand_by()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_boot_and_serve(settings, application, secrets=secrets, tls=tls))
     sys.exit(code)
+
+
+def _has_migrations(settings_class: type[ServiceSettings]) -> bool:
+    """Tell whether the service's package has a database's migrations beside its settings."""
+    file = sys.modules[settings_class.__module__].__file__
+    return file is not None and Path(file).with_name("migrations").is_dir()
 
 
 async def _boot_and_serve(

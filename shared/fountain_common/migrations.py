@@ -16,7 +16,10 @@ from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, event
+
+from fountain_common.db import Database
+from fountain_common.migrator import Task
 
 _LOCK = 0x666F756E
 """Names the advisory lock that lets one replica migrate PostgreSQL while the others wait."""
@@ -43,6 +46,15 @@ def upgrade(engine: Engine, scripts: Path, revision: str = "head") -> None:
             raise RuntimeError(
                 "The migration would leave rows that refer to nothing; the schema stays as it was."
             )
+
+
+def carry_out(task: Task) -> None:
+    """Upgrade what a task names, in a process that has no database open."""
+    database = Database(task.url, password=lambda: task.password)
+    if task.secure_delete is not None:
+        pragma = f"PRAGMA secure_delete={task.secure_delete:d}"
+        event.listen(database.engine, "connect", lambda connection, _record: connection.execute(pragma))
+    upgrade(database.engine, task.scripts)
 
 
 @contextmanager

@@ -3,13 +3,24 @@
 import subprocess
 import sys
 
+import pytest
 
-def test_a_service_that_logs_has_loaded_nothing_for_a_terminal_and_others_still_can() -> None:
-    code = (
-        "import sys, fountain_common.logging\n"
-        "assert not {'rich', 'colorama'} & sys.modules.keys(), 'loaded'\n"
-        "import rich.table\n"
-        "print('fine')\n"
-    )
+
+@pytest.mark.parametrize(
+    ("loaded", "spared"),
+    [
+        ("fountain_common.logging", ["rich", "colorama", "greenlet"]),
+        ("fountain_common.entrypoint", ["rich", "colorama", "greenlet", "watchfiles", "sqlalchemy"]),
+        ("fountain_common.db", ["alembic"]),
+    ],
+)
+def test_a_service_has_loaded_nothing_that_only_others_need(loaded: str, spared: list[str]) -> None:
+    code = f"import sys, {loaded}\nprint(sorted(set({spared!r}) & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def test_whoever_needs_it_can_load_it_afterwards() -> None:
+    code = "import fountain_common.entrypoint, rich.table, watchfiles\nprint('fine')\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "fine\n", done.stderr
