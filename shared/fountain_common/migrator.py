@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -37,7 +37,7 @@ class Task:
     """
 
     url: str
-    password: str | None
+    password: str | None = field(repr=False)
     scripts: Path
     secure_delete: int | None
 
