@@ -52,7 +52,8 @@ def carry_out(task: Task) -> None:
     """Upgrade what a task names, in a process that has no database open."""
     database = Database(task.url, password=lambda: task.password)
     if task.secure_delete is not None:
-        pragma = f"PRAGMA secure_delete={task.secure_delete:d}"
+        # It answers in numbers, and takes the third in letters alone.
+        pragma = f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[task.secure_delete]}"
         event.listen(database.engine, "connect", lambda connection, _record: connection.execute(pragma))
     upgrade(database.engine, task.scripts)
 
