@@ -100,7 +100,7 @@ class SecretsManager:
         self.url = f"https://127.0.0.1:{tls.server_port}"
         self.gateway_url = f"http://127.0.0.1:{plain.server_port}"
         for server in self._servers:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:
         self.answer.set()

@@ -50,7 +50,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     (state.folder / "admin" / "api-key").write_text(ADMIN + "\n")
     state.remember("local", {"domain": "fountain.localhost", "ports": {"http": 8080, "https": 8443}})
     manager = Manager(str(socket_path(state.run)))
-    threading.Thread(target=manager.serve_forever, daemon=True).start()
+    threading.Thread(target=manager.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield state
     manager.shutdown()
     manager.server_close()

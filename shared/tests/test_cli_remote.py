@@ -85,7 +85,9 @@ class Issuer:
         )
         self.port = self._server.server_address[1]
         self.domain = f"{name}.localhost:{self.port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def close(self) -> None:
         self._server.shutdown()

@@ -26,7 +26,7 @@ def running(kind: type[Notes] = Notes) -> Iterator[str]:
     """Serve it at a free port; answers its URL."""
     handler = type("Handler", (kind,), {"key": MAKER.key.public_key(), "issuer": MAKER.issuer})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -19,7 +19,7 @@ def server() -> Iterator[str]:
         def log_message(self, *_args: object) -> None: ...
 
     http = HTTPServer(("127.0.0.1", 0), Health)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://orders:{http.server_port}"
     http.shutdown()
     http.server_close()
