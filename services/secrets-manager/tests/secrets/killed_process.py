@@ -1,13 +1,15 @@
 """Secrets managers that kill themselves (SIGKILL) just before their n-th commit, while a secret is rotated.
 
 Reads lines of `<n> <folder>`; for each it forks one on that folder, and answers with a line of how that
-ended, as `os.waitstatus_to_exitcode` says it. Forked, each starts with everything imported.
+ended, as `os.waitstatus_to_exitcode` says it. Forked, each starts with everything imported, and with what the
+libraries work out once: one rotation that nobody kills is done before.
 """
 
 import asyncio
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -42,6 +44,17 @@ def child(folder: Path, commits: int) -> None:
     os._exit(0)
 
 
+async def rehearse(folder: Path) -> None:
+    async with world(folder) as sm:
+        await sm.create()
+        await sm.policy(overlap_seconds=0)
+    await rotate(folder, 0)
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    state = Path(scratch) / "state"
+    state.mkdir()
+    asyncio.run(rehearse(state))
 for line in sys.stdin:
     number, name = line.rstrip("\n").split(" ", 1)
     if (pid := os.fork()) == 0:
