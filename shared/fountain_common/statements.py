@@ -7,9 +7,10 @@ into place costs several times what the database does with it.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Insert
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, Insert
 from sqlalchemy.sql.dml import UpdateBase
 
 _MOST_TOGETHER = 32
@@ -50,12 +51,14 @@ class _Worded:
     def __init__(self, statement: UpdateBase, columns: list[str] | None, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text: str = compiled.string
-        self._names: Sequence[str] | None = compiled.positiontup if compiled.positional else None
-        self._adapt: dict[str, Callable[[Any], Any]] = {}
-        for name, parameter in compiled.binds.items():
-            adapt = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        names: Sequence[str] = compiled.positiontup if compiled.positional else list(compiled.binds)
+        self._names = None if compiled.positional else names
+        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._adapt: list[tuple[int, Callable[[Any], Any]]] = []
+        for place, name in enumerate(names):
+            adapt = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
             if adapt is not None:
-                self._adapt[name] = adapt
+                self._adapt.append((place, adapt))
 
         # SQLite's driver lets go of the interpreter for each row and waits until it has it again. With many
         # rows in one statement it does so once.
@@ -78,9 +81,51 @@ class _Worded:
 
     def _parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
         """Put a row's values into the form and the order that the driver takes."""
+        values: Any = self._values(row)
         if self._adapt:
-            row = {**row, **{name: adapt(row[name]) for name, adapt in self._adapt.items()}}
-        return dict(row) if self._names is None else tuple([row[name] for name in self._names])
+            values = list(values)
+            for place, adapt in self._adapt:
+                values[place] = adapt(values[place])
+        return tuple(values) if self._names is None else dict(zip(self._names, values, strict=True))
+
+
+class Listed:
+    """A statement with a list of values, `column.in_(bindparam("each", expanding=True))`.
+
+    Lists of nearly the same length share their words: the last value is given more than once, which changes
+    nothing about what is in the list. What is selected comes as the driver has it.
+
+    Args:
+        statement: a select, update or delete; the list is its parameter `each`. Values of other parameters
+            are given as they are for the driver.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement: Any = statement
+        self._expanded: dict[tuple[str, int], Any] = {}
+
+    def rows(self, connection: Connection, each: Sequence[Any], **others: Any) -> Sequence[Any]:
+        """Execute it as `run` does; answer what it selects."""
+        return self.run(connection, each, **others).all()
+
+    def run(self, connection: Connection, each: Sequence[Any], **others: Any) -> CursorResult[Any]:
+        """Execute it for this list, which is not empty; of values, or of tuples where it asks for these."""
+        size = 1 << (len(each) - 1).bit_length()
+        expanded = self._expanded.get((connection.dialect.name, size))
+        if expanded is None:
+            compiled: Any = self._statement.compile(dialect=connection.dialect)
+            expanded = compiled.construct_expanded_state({**others, "each": [each[0]] * size})
+            self._expanded[connection.dialect.name, size] = expanded
+        values = {**expanded.parameters, **others}
+        padded = [*each, *[each[-1]] * (size - len(each))]
+        values.update(zip(expanded.parameter_expansion["each"], _flat(padded), strict=True))
+        positions = expanded.positiontup
+        given = values if positions is None else tuple([values[name] for name in positions])
+        return connection.exec_driver_sql(expanded.statement, given)
+
+
+def _flat(each: Sequence[Any]) -> Iterable[Any]:
+    return chain.from_iterable(each) if isinstance(each[0], tuple) else each
 
 
 def _sizes(count: int) -> Iterator[int]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from fountain_common.db import Database, UtcDateTime
-from fountain_common.statements import Prepared
+from fountain_common.statements import Listed, Prepared
 from sqlalchemy import (
     JSON,
+    BindParameter,
     Boolean,
     Column,
     Connection,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -38,6 +40,12 @@ THINGS = Table(
 )
 ADD = Prepared(insert(THINGS), ("name", "data", "at", "raw", "old"))
 RENAME = Prepared(update(THINGS).where(THINGS.c.name == bindparam("before")).values(name=bindparam("after")))
+EACH: BindParameter[Any] = bindparam("each", expanding=True)
+NAMED = Listed(
+    select(THINGS.c.name)
+    .where(THINGS.c.name.in_(EACH), THINGS.c.old == bindparam("old"))
+    .order_by(THINGS.c.number)
+)
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, UTC)
 
 
@@ -99,6 +107,30 @@ def test_a_value_is_never_part_of_the_statement(connection: Connection) -> None:
     ADD.run(connection, [thing(hostile)])
     RENAME.run(connection, [{"before": hostile, "after": "%(x)s"}])
     assert names(connection) == ["%(x)s"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 33])
+def test_all_of_a_list_are_found_and_nothing_else(connection: Connection, count: int) -> None:
+    ADD.run(connection, [thing(f"n{number}") for number in range(40)])
+    ADD.run(connection, [thing("n1", old=False)])
+    wanted = [f"n{number}" for number in range(count)]
+    for _ in range(2):
+        assert NAMED.run(connection, wanted, old=True).scalars().all() == wanted
+    assert NAMED.run(connection, ["other", *wanted[::-1]], old=True).scalars().all() == wanted
+    assert NAMED.run(connection, wanted, old=False).scalars().all() == ["n1"][: count - 1]
+
+
+def test_a_list_of_pairs_meets_whole_pairs_alone(connection: Connection) -> None:
+    ADD.run(connection, [thing("a"), thing("b"), thing("a")])
+    pairs = Listed(delete(THINGS).where(tuple_(THINGS.c.number, THINGS.c.name).in_(EACH)))
+    assert pairs.run(connection, [(1, "a"), (2, "a"), (3, "a")]).rowcount == 2
+    assert names(connection) == ["b"]
+
+
+def test_a_value_of_a_list_is_never_part_of_the_statement(connection: Connection) -> None:
+    hostile = "'); DROP--%s ?"
+    ADD.run(connection, [thing(hostile), thing("b")])
+    assert NAMED.run(connection, [hostile], old=True).scalars().all() == [hostile]
 
 
 def test_a_row_that_lacks_a_parameter_is_refused(connection: Connection) -> None:

@@ -8,42 +8,46 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from fountain_common.outbox import enqueue_all
-from fountain_common.statements import Prepared
+from fountain_common.statements import Listed, Prepared
 from sqlalchemy import BindParameter, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager import repository_rotations as rotations
 from secrets_manager import repository_secrets as secrets
 from secrets_manager import transitions
-from secrets_manager.models_secrets import PolicyRow, SecretRow, SecretVersionRow
+from secrets_manager.models_secrets import HELD_STATES, PolicyRow, SecretRow, SecretVersionRow
 from secrets_manager.policies import Policy
-from secrets_manager.rotation import HELD, Change, Holder, Rotation, VersionState
+from secrets_manager.rotation import Change, Holder, Rotation, VersionState
 
 _SECRETS: Final = cast("Table", SecretRow.__table__).c
 _VERSIONS: Final = cast("Table", SecretVersionRow.__table__)
 _POLICIES: Final = cast("Table", PolicyRow.__table__).c
-_NAMES: Final[BindParameter[Any]] = bindparam("names", expanding=True)
+_EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
 
-_IN_USE: Final = select(_SECRETS.service_name, _SECRETS.newest_version).where(
-    _SECRETS.service_name.in_(_NAMES), _SECRETS.revoked_at.is_(None)
+_IN_USE: Final = Listed(
+    select(_SECRETS.service_name, _SECRETS.newest_version).where(
+        _SECRETS.service_name.in_(_EACH), _SECRETS.revoked_at.is_(None)
+    )
 )
-_HELD: Final = (
+_HELD: Final = Listed(
     select(_VERSIONS.c.service_name, _VERSIONS.c.version, _VERSIONS.c.state, _VERSIONS.c.sealed)
-    .where(_VERSIONS.c.service_name.in_(_NAMES), _VERSIONS.c.state.in_([str(state) for state in HELD]))
+    .where(_VERSIONS.c.service_name.in_(_EACH), _VERSIONS.c.state.in_(HELD_STATES))
     .order_by(_VERSIONS.c.version.desc())
 )
-_POLICY: Final = select(
-    _POLICIES.service_name,
-    _POLICIES.cron,
-    _POLICIES.interval_seconds,
-    _POLICIES.overlap_seconds,
-    _POLICIES.deadline_seconds,
-).where(_POLICIES.service_name.in_(_NAMES))
+_POLICY: Final = Listed(
+    select(
+        _POLICIES.service_name,
+        _POLICIES.cron,
+        _POLICIES.interval_seconds,
+        _POLICIES.overlap_seconds,
+        _POLICIES.deadline_seconds,
+    ).where(_POLICIES.service_name.in_(_EACH))
+)
 _ADD_VERSION: Final = Prepared(insert(_VERSIONS))
-_SET_NEWEST: Final = Prepared(
+_COUNT_UP: Final = Listed(
     update(cast("Table", SecretRow.__table__))
-    .where(_SECRETS.service_name == bindparam("of"))
-    .values(newest_version=bindparam("newest"), updated_at=bindparam("at"))
+    .where(_SECRETS.service_name.in_(_EACH))
+    .values(newest_version=_SECRETS.newest_version + 1, updated_at=bindparam("at"))
 )
 
 
@@ -100,19 +104,21 @@ class Begun:
 
 def standing_of(session: Session, names: Iterable[str]) -> dict[str, Standing]:
     """Return those of the secrets that there are, and that are in use."""
-    among = {"names": list(names)}
+    among = list(names)
+    if not among:
+        return {}
     connection = session.connection()
-    found = {name: Standing(name, newest) for name, newest in connection.execute(_IN_USE, among)}
-    for row in connection.execute(_HELD, among):
+    found = {name: Standing(name, newest) for name, newest in _IN_USE.rows(connection, among)}
+    for row in _HELD.rows(connection, among):
         if row[0] in found:
             found[row[0]].versions.append(HeldVersion(*row))
-    for name, *policy in connection.execute(_POLICY, among):
+    for name, *policy in _POLICY.rows(connection, among):
         if name in found:
             found[name].policy = Policy(*policy)
-    for one in rotations.open_of_all(session, among["names"]):
+    for one in rotations.open_of_all(session, among):
         if one.service_name in found:
             found[one.service_name].open_ones.append(one)
-    for name, holder in rotations.holders_of_all(session, among["names"]):
+    for name, holder in rotations.holders_of_all(session, among):
         if name in found:
             found[name].holders.append(holder)
     return found
@@ -138,10 +144,8 @@ def write(session: Session, begun: Sequence[Begun], now: float) -> None:
         for number, state in one.other_states().items()
     ]
     secrets.set_states(session, states, now)
-    _SET_NEWEST.run(
-        connection,
-        [{"of": one.rotation.service_name, "newest": one.rotation.version, "at": now} for one in begun],
-    )
+    # Each of these secrets gets one version more.
+    _COUNT_UP.run(connection, [one.rotation.service_name for one in begun], at=now)
     enqueue_all(session, transitions.events_of(change for one in begun for change in one.changes))
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, fields
 from typing import Any, Final, cast
 
 import orjson
-from fountain_common.statements import Prepared
-from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, select, update
+from fountain_common.statements import Listed, Prepared
+from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HolderRow, RotationRow
@@ -22,15 +22,15 @@ _SAVE: Final = Prepared(
     .values({name: bindparam(name) for name in (*_FIELDS, "last_holders")})
 )
 _OPEN: Final = [str(state) for state in OPEN]
-_NAMES: Final[BindParameter[Any]] = bindparam("names", expanding=True)
-_OPEN_OF: Final = (
+_EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
+_OPEN_OF: Final = Listed(
     select(*(_ROTATIONS.c[name] for name in _FIELDS))
-    .where(_ROTATIONS.c.service_name.in_(_NAMES), _ROTATIONS.c.state.in_(_OPEN))
+    .where(_ROTATIONS.c.service_name.in_(_EACH), _ROTATIONS.c.state.in_([literal(state) for state in _OPEN]))
     .order_by(_ROTATIONS.c.version)
 )
-_HOLDERS_OF: Final = (
+_HOLDERS_OF: Final = Listed(
     select(_HOLDERS.service_name, _HOLDERS.instance_id, _HOLDERS.identity, _HOLDERS.accepts, _HOLDERS.uses)
-    .where(_HOLDERS.service_name.in_(_NAMES))
+    .where(_HOLDERS.service_name.in_(_EACH))
     .order_by(_HOLDERS.identity, _HOLDERS.instance_id)
 )
 
@@ -86,8 +86,11 @@ def open_of(session: Session, service_name: str) -> list[Rotation]:
 
 def open_of_all(session: Session, names: Sequence[str]) -> list[Rotation]:
     """Return the open rotations of these secrets, the older version first."""
-    found = session.connection().execute(_OPEN_OF, {"names": names})
-    return [Rotation(**{**row, "state": RotationState(row["state"])}) for row in found.mappings()]
+    found = _OPEN_OF.run(session.connection(), names).mappings()
+    return [
+        Rotation(**{**row, "state": RotationState(row["state"]), "overdue": bool(row["overdue"])})
+        for row in found
+    ]
 
 
 def services_with_open(session: Session) -> list[str]:
@@ -127,7 +130,7 @@ def holders_of(session: Session, service_name: str) -> list[HolderRow]:
 
 def holders_of_all(session: Session, names: Sequence[str]) -> list[tuple[str, Holder]]:
     """Return everyone who holds one of these secrets, as the rules know them, each with the secret's name."""
-    found = session.connection().execute(_HOLDERS_OF, {"names": names})
+    found = _HOLDERS_OF.rows(session.connection(), names)
     return [(name, Holder(*holder)) for name, *holder in found]
 
 

@@ -7,8 +7,8 @@ from fountain_common.statements import Prepared
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from secrets_manager.models_secrets import SecretRow, SecretVersionRow
-from secrets_manager.rotation import HELD, VersionState
+from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
+from secrets_manager.rotation import VersionState
 
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
 _SECRETS: Final = cast("Table", SecretRow.__table__)
@@ -21,7 +21,6 @@ _SET_STATE: Final = Prepared(
 _TOUCH: Final = Prepared(
     update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
 )
-_HELD: Final = [str(state) for state in HELD]
 
 
 def find(session: Session, service_name: str) -> SecretRow | None:
@@ -39,7 +38,7 @@ def held_versions(session: Session, service_names: Sequence[str]) -> dict[str, l
     """Return the staged, active and draining versions of each secret, the newest first."""
     query = select(SecretVersionRow).where(
         SecretVersionRow.service_name.in_(service_names),
-        SecretVersionRow.state.in_(_HELD),
+        SecretVersionRow.state.in_(HELD_STATES),
     )
     found: dict[str, list[SecretVersionRow]] = {name: [] for name in service_names}
     for row in session.scalars(query.order_by(SecretVersionRow.version.desc())):

@@ -5,13 +5,13 @@ transaction is committed, the next wishes gather; what is wrong with one of them
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from fountain_common.errors import Conflict, NotFound, PreconditionFailed
+from fountain_common.ids import new_id
 from sqlalchemy.orm import Session
 
 from secrets_manager import idempotency, repository_facts, repository_rotating, transitions, views
@@ -103,7 +103,7 @@ class Rotating:
         # What is staged goes on in its successor: a value that somebody chose a moment ago is not lost.
         made = wish.change(views.open_values(self.vault, by_state.get(VersionState.STAGED, active)))
         rotation = Rotation(
-            rotation_id=str(uuid.uuid4()),
+            rotation_id=new_id(),
             service_name=wish.service_name,
             version=found.newest_version + 1,
             previous_version=active.version,

@@ -94,3 +94,26 @@ async def test_a_rotation_goes_on_although_the_one_who_asked_went_away(sm: World
     gone.cancel()
     assert (await stays).status_code == 200
     assert (await sm.admin.get("/secrets/service-0")).json()["version"] == 2
+
+
+async def test_what_a_secret_has_been_before_is_not_read_to_rotate_it(sm: World) -> None:
+    await sm.create("shop")
+    asked: list[tuple[str, object]] = []
+
+    def note(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_rest: object
+    ) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE")):
+            asked.append((statement, parameters))
+
+    event.listen(sm.db.engine, "before_cursor_execute", note)
+    assert (await sm.admin.post("/secrets/shop/rotate")).status_code == 200
+    event.remove(sm.db.engine, "before_cursor_execute", note)
+    with sm.db.engine.connect() as connection:
+        for statement, parameters in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).scalars("detail")
+            for step in plan:
+                many = any(f" {table} " in step for table in ("secret_versions", "rotations"))
+                few = ("state=?", "version=?", "rotation_id=?", "ix_secret_versions_held")
+                assert not many or any(index in step for index in few), step
+    assert any("secret_versions" in statement for statement, _ in asked)
