@@ -188,7 +188,7 @@ class Events:
 
         Args:
             events: each with an `id` of the publisher's own, by which it is stored once however often it is
-                sent, and `type`; `subject`, `data` and `recipient` if it has them. 100 at most.
+                sent, and `type`; `subject`, `data` and `recipient` if it has them. 250 at most.
 
         Raises:
             Problem: as of `publish`; if one of them is refused, none is stored.

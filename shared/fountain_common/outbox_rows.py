@@ -1,6 +1,5 @@
 """The outbox's table: an event is written with the change that it tells of, in one transaction."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from fountain_common.db import UtcDateTime, notify
 from fountain_common.event import require_fit
+from fountain_common.ids import new_id
 from fountain_common.statements import Prepared
 
 TOPIC = "outbox"
@@ -98,7 +98,7 @@ def enqueue(
     Raises:
         PayloadTooLarge, Unprocessable: the log would never take it; nothing is written.
     """
-    chosen = event_id or str(uuid.uuid4())
+    chosen = event_id or new_id()
     row = _row(chosen, type, subject, data, recipient, datetime.now(UTC))
     _ADD.run(session.connection(), [row])
     notify(session, TOPIC)
@@ -110,7 +110,7 @@ def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mappin
     order. Raises as `enqueue`.
     """
     now = datetime.now(UTC)
-    rows = [_row(str(uuid.uuid4()), *event, None, now) for event in events]
+    rows = [_row(new_id(), *event, None, now) for event in events]
     if rows:
         _ADD.run(session.connection(), rows)
         notify(session, TOPIC)

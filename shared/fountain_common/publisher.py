@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import orjson
+
 from fountain_common.errors import (
     BadRequest,
     Conflict,
@@ -52,14 +54,19 @@ class PeerPublisher:
             "notification", "/notifications", json=event, headers={"Idempotency-Key": idempotency_key}
         )
         if response.status_code in (200, 201):
-            stored = response.json()
-            if isinstance(stored, dict):
+            stored = _document(response)
+            if stored:
                 return stored
         raise _problem(response)
 
     async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Send `POST /notifications/batch`; see `Publisher`."""
-        response = await self._peers.post("notification", "/notifications/batch", json=list(events))
+        response = await self._peers.post(
+            "notification",
+            "/notifications/batch",
+            content=orjson.dumps(list(events)),
+            headers={"Content-Type": "application/json"},
+        )
         if response.status_code in (404, 405):
             # Older than this library, while both are brought up to date.
             raise BadRequest("This notification service takes one event at a time.")
@@ -73,7 +80,12 @@ def _problem(response: Any) -> Problem:
 
 
 def _detail(response: Any) -> str:
+    return str(_document(response).get("detail") or "")
+
+
+def _document(response: Any) -> dict[str, Any]:
     try:
-        return str(response.json().get("detail") or "")
-    except (ValueError, AttributeError):
-        return ""
+        found = response.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

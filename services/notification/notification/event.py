@@ -2,7 +2,6 @@
 copied.
 """
 
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 import orjson
 from fountain_common.event import MAX_EVENT_BYTES
+from fountain_common.ids import new_id
 
 _POSITION_BYTES = len(b',"position":%d}' % (2**63 - 1))
 
@@ -69,7 +69,7 @@ class Draft:
         have no underscores there.
         """
         made_id = id is None
-        id = id or str(uuid.uuid4())  # noqa: A001
+        id = id or new_id()  # noqa: A001
         attributes: dict[str, Any] = {"specversion": "1.0", "id": id, "source": source, "type": type}
         if subject:
             attributes["subject"] = subject

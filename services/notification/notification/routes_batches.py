@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from notification.deps import PublishingCaller, board_of
 from notification.payloads import CloudEventIn, Text, draft
 
-MAX_EVENTS = 100
+MAX_EVENTS = 250
 
 router = APIRouter(tags=["events"])
 
