@@ -4,10 +4,12 @@
 `Host` and the TLS server name are the service's.
 """
 
+import socket
 import ssl
 from pathlib import Path
 
 import httpx2
+from fountain_common.names import PLATFORM
 
 _LOOPBACK = "127.0.0.1"
 
@@ -29,6 +31,27 @@ def context(ca: Path | None) -> ssl.SSLContext:
     if ca is not None:
         trusted.load_verify_locations(ca)
     return trusted
+
+
+def has_certificates(domain: str, https_port: int, ca: Path) -> bool:
+    """Say whether the edge shows a certificate for every name of the platform at home.
+
+    It obtains them in the background, so that it answers for a moment before it has all of them. Those of a
+    public domain come from outside, and nobody here waits for them.
+    """
+    if not is_loopback_name(domain):
+        return True
+    trusted = context(ca)
+    try:
+        for host in (domain, *(f"{service}.{domain}" for service in PLATFORM)):
+            with (
+                socket.create_connection((_LOOPBACK, https_port), timeout=2) as connection,
+                trusted.wrap_socket(connection, server_hostname=host),
+            ):
+                pass
+    except OSError:
+        return False
+    return True
 
 
 class _ToLoopback:
