@@ -23,6 +23,7 @@ from fountain_cli.stack.choice import engine_answers
 _ROOT = Path(__file__).resolve().parent.parent
 _LOGS = _ROOT / ".fountain" / "tests"
 _KINDS = ("unit", "local", "containers")
+_IN_A_BROWSER = "tests/test_*browser*.py"
 _NO_TESTS = 5
 _SUMMARY = re.compile(r"\b\d+ (passed|failed|errors?)\b.* in ")
 
@@ -46,15 +47,28 @@ class Result:
 
 
 def unit_suites() -> list[Suite]:
-    """Answer the suites that need no platform, the largest first so that none is waited for alone."""
+    """Answer the suites that need no platform: those in a browser, then the largest first so that none is
+    waited for alone.
+    """
     others = [_ROOT / name for name in ("caddy", "chaos", "observability", "scripts")]
     folders = [_ROOT / "shared", *sorted(_ROOT.glob("services/*")), *others]
     found = [folder for folder in folders if (folder / "tests").is_dir()]
     found.sort(
         key=lambda folder: sum(path.stat().st_size for path in folder.rglob("test_*.py")), reverse=True
     )
-    names = ["tests/fuzz", *(str(folder.relative_to(_ROOT)) for folder in found)]
-    return [Suite(name, (name,)) for name in names]
+    browsing = {folder: tuple(map(_named, sorted(folder.glob(_IN_A_BROWSER)))) for folder in found}
+    return [
+        *(Suite(f"{_named(folder)}, in a browser", files) for folder, files in browsing.items() if files),
+        Suite("tests/fuzz", ("tests/fuzz",)),
+        *(
+            Suite(_named(folder), (_named(folder), *(f"--ignore={file}" for file in browsing[folder])))
+            for folder in found
+        ),
+    ]
+
+
+def _named(path: Path) -> str:
+    return str(path.relative_to(_ROOT))
 
 
 def run(suite: Suite) -> Result:
@@ -89,17 +103,23 @@ def run(suite: Suite) -> Result:
 
 
 def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False) -> list[Result]:
-    """Run the suites of these kinds; of one service alone if it is named."""
+    """Run the suites of these kinds; of one service alone if it is named.
+
+    The journeys wait a lot and go one runtime after the other, so that beside them there is room for the
+    others. By the time that the containers are started, those in a browser are through: to a browser the
+    machine's network changes with each container, and it gives up what it was loading.
+    """
     wanted: list[Suite] = []
     if "unit" in kinds:
         suites = unit_suites()
-        wanted = [one for one in suites if service is None or one.name == f"services/{service}"]
+        wanted = [one for one in suites if service is None or one.name.split(",")[0] == f"services/{service}"]
         if not wanted:
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
-    with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:
+        journeys = None if service is not None else pool.submit(run_journeys, kinds, thorough=thorough)
         results = list(pool.map(run, wanted))
-    return results if service is not None else results + run_journeys(kinds, thorough=thorough)
+    return results + (journeys.result() if journeys is not None else [])
 
 
 def run_journeys(kinds: Iterable[str], *, thorough: bool) -> list[Result]:
