@@ -93,11 +93,14 @@ def genuine(forged: int) -> list[Violation]:
 
 
 def rotations_ended(rotations: Iterable[RotationSeen]) -> list[Violation]:
-    """Every rotation has ended, or says for whom it waits."""
+    """Every rotation has ended, or is overdue and says for whom it waits.
+
+    Who is late is worked out by the answer, from those who hold the secret at that moment: with nobody late,
+    the next step is due, and a rotation that does not take it is stuck. Its `reason` is why it was begun.
+    """
     found = []
     for one in rotations:
-        explained = one.state == "overdue" and (one.reason or one.late)
-        if one.state not in ENDED and not explained:
+        if one.state not in ENDED and not (one.state == "overdue" and one.late):
             waiting = f"waiting for {', '.join(one.late)}" if one.late else "waiting for nobody"
             found.append(
                 Violation(

@@ -19,7 +19,7 @@ from chaos.judging import Judge, tallies
 from chaos.schedule import Kind, Part
 
 FIRST, SECOND = Received("note:a", 1, "x", "0-1"), Received("note:b", 2, "x", "0-2")
-ROTATION = RotationSeen("r1", "consumer", 5, 4, "retired", "", (), True, 100.0)
+ROTATION = RotationSeen("r1", "consumer", 5, 4, "retired", "rotate", (), True, 100.0)
 GIVEN = NewVersion("consumer", 5, "f5")
 
 
@@ -80,6 +80,11 @@ def test_a_rotation_that_has_ended_is_no_violation(state: str) -> None:
 
 def test_an_overdue_rotation_says_for_whom_it_waits() -> None:
     assert invariants.rotations_ended([replace(ROTATION, state="overdue", late=("consumer 1",))]) == []
+
+
+def test_an_overdue_rotation_that_waits_for_nobody_is_found() -> None:
+    [found] = invariants.rotations_ended([replace(ROTATION, state="overdue")])
+    assert "is overdue, waiting for nobody" in found.detail
 
 
 def test_a_rotation_still_active_is_found_although_it_names_who_is_late() -> None:

@@ -28,7 +28,7 @@ def outcome() -> Outcome:
         acknowledged=[Acknowledged("note:a", "direct")],
         streamed=[EVENT],
         delivered=[EVENT, EVENT],
-        rotations=[RotationSeen("r", "consumer", 2, 1, "retired", "", (), True, 9.0)],
+        rotations=[RotationSeen("r", "consumer", 2, 1, "retired", "rotate", (), True, 9.0)],
     )
     judged = tallies(history.requests, Judge(history.troubles, {}))
     return Outcome(
