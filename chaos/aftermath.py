@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,9 @@ SETTLED_SECONDS = 90.0
 """By then every rotation has ended: longer than a dead holder lives, the overlap, and a deadline."""
 _PAUSE_SECONDS = 0.3
 _LINKS = 60
+_VERSIONS = 500
+"""So many versions are read again at most: more than ten minutes give."""
+_VERSIONS_AT_ONCE = 8
 
 
 class Aftermath:
@@ -30,6 +33,7 @@ class Aftermath:
 
     def __init__(self, scene: Scene, since: float) -> None:
         self._scene, self._history, self._since = scene, scene.history, since
+        self._kept: set[NewVersion] = set()
         self.tallies: dict[str, Tally] = {}
 
     async def judge(self, say: Callable[[str], None]) -> Violations:
@@ -106,14 +110,30 @@ class Aftermath:
         return invariants.on_the_newest(holds, -1 if secret is None else int(secret["version"]))
 
     async def _versions(self) -> Violations:
-        listed, active = {}, {}
-        for service in sorted({one.service for one in self._history.versions}):
+        given = self._history.versions
+        listed: dict[str, list[int]] = {}
+        active: dict[str, NewVersion | None] = {}
+        for service in sorted({one.service for one in given}):
             versions = await self._all(f"/secrets/{service}/versions")
             listed[service] = [one["version"] for one in versions or ()]
             secret = await self._document(f"/secrets/{service}")
-            if secret and secret["secrets"]:
-                active[service] = NewVersion(service, secret["version"], fingerprint(secret["secrets"]))
-        return invariants.versions_kept(self._history.versions, listed, active)
+            opens = secret and secret["secrets"]
+            active[service] = (
+                NewVersion(service, secret["version"], fingerprint(secret["secrets"])) if opens else None
+            )
+        # What is in doubt is read again until the deadline, and the others once.
+        asked = [one for one in spread_over(given, _VERSIONS) if one not in self._kept]
+        turns = asyncio.Semaphore(_VERSIONS_AT_ONCE)
+
+        async def read(one: NewVersion) -> str | None:
+            async with turns:
+                secret = await self._document(f"/secrets/{one.service}", version=one.version)
+            return fingerprint(secret["secrets"]) if secret and secret["secrets"] else None
+
+        now = await asyncio.gather(*map(read, asked))
+        self._kept |= {one for one, values in zip(asked, now, strict=True) if values == one.fingerprint}
+        opened = {(one.service, one.version): values for one, values in zip(asked, now, strict=True)}
+        return invariants.versions_kept(given, listed, opened, active)
 
     async def _links(self) -> Violations:
         """Open the newest links once more, everywhere, and judge all openings of the run."""
@@ -124,6 +144,13 @@ class Aftermath:
     async def _audit(self) -> Violations:
         report = await self._document("/audit/verify")
         return invariants.audit_whole(report or {"findings": "it cannot be asked"})
+
+
+def spread_over(given: Sequence[NewVersion], most: int) -> list[NewVersion]:
+    """Answer so many of them at most, from the first to the last at even distances."""
+    if len(given) <= most:
+        return list(given)
+    return [given[number * (len(given) - 1) // (most - 1)] for number in range(most)]
 
 
 def moment(written: str) -> float:

@@ -138,31 +138,40 @@ def audit_whole(report: Mapping[str, Any]) -> list[Violation]:
 def versions_kept(
     acknowledged: Iterable[NewVersion],
     listed: Mapping[str, Iterable[int]],
-    active: Mapping[str, NewVersion],
+    opened: Mapping[tuple[str, int], str | None],
+    active: Mapping[str, NewVersion | None],
 ) -> list[Violation]:
-    """Every version that a rotation gave is listed, and the active one opens with the values given."""
+    """Every version that a rotation gave is listed, and opens with the values given, whatever its state now.
+
+    Args:
+        acknowledged: what rotations gave.
+        listed: the versions of each service.
+        opened: the fingerprint of each version that was read again; None for one that does not open.
+        active: the version that each service is given now; None where it is given none.
+    """
     rule = "no secret version is lost"
-    given = {(one.service, one.version): one.fingerprint for one in acknowledged}
     known = {service: set(versions) for service, versions in listed.items()}
     found = [
-        Violation(rule, f"{service} version {version} was given and is not listed", ("secrets-manager",))
-        for service, version in given
-        if version not in known.get(service, ())
+        Violation(rule, f"the active secret of {service} does not open", ("secrets-manager",))
+        for service, now in active.items()
+        if now is None
     ]
-    for service in sorted({service for service, _ in given}):
-        now = active.get(service)
-        if now is None:
-            found.append(
-                Violation(rule, f"the active secret of {service} does not open", ("secrets-manager",))
-            )
-        elif given.get((service, now.version), now.fingerprint) != now.fingerprint:
-            found.append(
-                Violation(
-                    rule,
-                    f"{service} version {now.version} has other values than were given",
-                    ("secrets-manager",),
-                )
-            )
+    used = {(one.service, one.version): one.fingerprint for one in active.values() if one is not None}
+    for one in acknowledged:
+        problems = []
+        if one.version not in known.get(one.service, ()):
+            problems.append("was given and is not listed")
+        # One that was not read says nothing.
+        key = (one.service, one.version)
+        values = opened.get(key, one.fingerprint)
+        if values is None:
+            problems.append("was given and does not open")
+        elif {values, used.get(key, values)} != {one.fingerprint}:
+            problems.append("has other values than were given")
+        found += [
+            Violation(rule, f"{one.service} version {one.version} {problem}", ("secrets-manager",))
+            for problem in problems
+        ]
     return found
 
 

@@ -104,28 +104,47 @@ def test_an_audit_that_is_not_whole_is_found() -> None:
     assert len(invariants.audit_whole({})) == 1
 
 
+LATER = NewVersion("consumer", 6, "f6")
+OPENED: dict[tuple[str, int], str | None] = {("consumer", 5): "f5", ("consumer", 6): "f6"}
+ACTIVE: dict[str, NewVersion | None] = {"consumer": LATER}
+
+
 def test_a_version_that_is_not_listed_any_more_is_found() -> None:
-    [found] = invariants.versions_kept(
-        [GIVEN], {"consumer": [4, 6]}, {"consumer": NewVersion("consumer", 6, "f")}
-    )
-    assert "version 5" in found.detail
+    [found] = invariants.versions_kept([GIVEN, LATER], {"consumer": [4, 6]}, OPENED, ACTIVE)
+    assert "version 5 was given and is not listed" in found.detail
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_version_that_does_not_open_is_found_whether_it_is_active_or_retired(version: int) -> None:
+    opened = {**OPENED, ("consumer", version): None}
+    [found] = invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, opened, ACTIVE)
+    assert f"version {version} was given and does not open" in found.detail
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_version_with_other_values_is_found_whether_it_is_active_or_retired(version: int) -> None:
+    opened = {**OPENED, ("consumer", version): "g"}
+    [found] = invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, opened, ACTIVE)
+    assert f"version {version} has other values" in found.detail
 
 
 def test_an_active_secret_that_does_not_open_is_found() -> None:
-    [found] = invariants.versions_kept([GIVEN], {"consumer": [5]}, {})
-    assert "does not open" in found.detail
+    [found] = invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, OPENED, {"consumer": None})
+    assert "the active secret of consumer does not open" in found.detail
 
 
-def test_an_active_secret_with_other_values_is_found() -> None:
-    [found] = invariants.versions_kept(
-        [GIVEN], {"consumer": [5]}, {"consumer": replace(GIVEN, fingerprint="g")}
-    )
-    assert "other values" in found.detail
+def test_an_active_secret_with_other_values_than_its_version_is_found() -> None:
+    active = {"consumer": replace(LATER, fingerprint="g")}
+    [found] = invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, OPENED, active)
+    assert "version 6 has other values" in found.detail
 
 
 def test_versions_that_are_all_there_are_no_violation() -> None:
-    newer = NewVersion("consumer", 6, "f6")
-    assert invariants.versions_kept([GIVEN], {"consumer": [5, 6]}, {"consumer": newer}) == []
+    assert invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, OPENED, ACTIVE) == []
+
+
+def test_a_version_that_was_not_read_again_says_nothing_about_its_values() -> None:
+    assert invariants.versions_kept([GIVEN, LATER], {"consumer": [5, 6]}, {}, ACTIVE) == []
 
 
 @pytest.mark.parametrize(
