@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import test as suites
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +39,33 @@ def test_those_in_a_browser_come_first() -> None:
     in_a_browser = [name.endswith("in a browser") for name in names]
     assert any(in_a_browser)
     assert in_a_browser == sorted(in_a_browser, reverse=True)
+
+
+def journeys(monkeypatch: pytest.MonkeyPatch, *, engine: bool, thorough: bool = False) -> list[suites.Suite]:
+    """What is handed to pytest on a machine with an engine, or without."""
+    ran: list[suites.Suite] = []
+
+    def note(suite: suites.Suite) -> suites.Result:
+        ran.append(suite)
+        return suites.Result(suite.name, "ok", 0)
+
+    monkeypatch.setattr(suites, "engine_answers", lambda: engine)
+    monkeypatch.setattr(suites, "run", note)
+    suites.run_journeys(["local", "containers"], thorough=thorough)
+    return ran
+
+
+def test_where_no_engine_answers_the_local_journeys_leave_nothing_to_the_containers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [local] = journeys(monkeypatch, engine=False)
+    assert local.arguments == ("tests", "--runtime=local", "--thorough")
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_with_an_engine_each_long_journey_is_run_once_unless_both_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, thorough: bool
+) -> None:
+    both = journeys(monkeypatch, engine=True, thorough=thorough)
+    assert [one.arguments[1] for one in both] == ["--runtime=local", "--runtime=compose"]
+    assert ["--thorough" in one.arguments for one in both] == [thorough] * 2
