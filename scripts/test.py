@@ -25,6 +25,7 @@ _LOGS = _ROOT / ".fountain" / "tests"
 _KINDS = ("unit", "local", "containers")
 _IN_A_BROWSER = "tests/test_*browser*.py"
 _NO_TESTS = 5
+_AGAIN = "the same again: "
 _SUMMARY = re.compile(r"\b\d+ (passed|failed|errors?)\b.* in ")
 
 
@@ -99,7 +100,14 @@ def run(suite: Suite) -> Result:
     last = summaries[-1] if summaries else ""
     result = Result(suite.name, outcome, time.monotonic() - began, last)
     print(f"  {outcome:<8} {suite.name:<28} {result.seconds:6.1f} s  {last}", flush=True)
+    for line in to_repeat(text):
+        print(f"           {line}", flush=True)
     return result
+
+
+def to_repeat(text: str) -> list[str]:
+    """Answer the lines that say how to run with the same seed again."""
+    return [line for line in text.splitlines() if line.startswith(_AGAIN)]
 
 
 def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False) -> list[Result]:

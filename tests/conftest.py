@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import repeating
 from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
 from fountain_cli.stack.layout import repository, services
 from steward import CONSUMER, REPLICAS, Replica, Steward
@@ -55,6 +56,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(
                 pytest.mark.skip(f"long: run with {mark.args[0]}; in both by make test thorough=1")
             )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in repeating.commands(terminalreporter.stats):
+        terminalreporter.write_line(line)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

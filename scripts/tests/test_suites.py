@@ -69,3 +69,16 @@ def test_with_an_engine_each_long_journey_is_run_once_unless_both_are_asked_for(
     both = journeys(monkeypatch, engine=True, thorough=thorough)
     assert [one.arguments[1] for one in both] == ["--runtime=local", "--runtime=compose"]
     assert ["--thorough" in one.arguments for one in both] == [thorough] * 2
+
+
+def test_how_to_run_with_the_same_seed_is_said_although_the_suite_is_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_terminal_summary(terminalreporter):\n"
+        "    terminalreporter.write_line('the same again: pytest x --chaos-seed 11')\n"
+    )
+    (tmp_path / "test_x.py").write_text("def test_x():\n    pass\n")
+    monkeypatch.setattr(suites, "_LOGS", tmp_path / "logs")
+    assert suites.run(suites.Suite("x", (str(tmp_path), "-q"))).outcome == "ok"
+    assert "the same again: pytest x --chaos-seed 11" in capsys.readouterr().out
