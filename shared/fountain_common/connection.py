@@ -2,18 +2,33 @@
 
 Closing waits until everything has been written, which a reader that takes nothing never lets happen. And the
 server writes the head of an answer and its body one by one: two TLS records and two calls of the system for
-an answer that fits into one, a fifth of all that a short answer costs.
+an answer that fits into one, a fifth of all that a short answer costs. An answer that is known as a whole
+is put together and written once, past the server's way of taking it in parts.
 """
 
 import asyncio
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, cast
 
-from fountain_common.lean_server import HttpToolsProtocol
+from starlette.types import Send
+
+from fountain_common.lean_server import HEADER_RE, STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 ABORT = "fountain.abort"
 """The extension in an ASGI scope that breaks the connection off at once: a function without arguments."""
+ANSWER = "fountain.answer"
+"""The extension that sends a whole answer: `(send, status, headers, body)`, without `Content-Length`.
+
+It answers False, and has done nothing, where the answer has to go the ordinary way, through `send`.
+"""
 _JOIN_BYTES = 16_384
 """A TLS record holds no more, so that copying more together would gain nothing."""
+_CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
+"""What no header may contain, or it would begin another one."""
+_STEERING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 class JoiningTransport:
@@ -44,6 +59,11 @@ class JoiningTransport:
             self._held = bytes(data)
             self._loop.call_soon(self._let_go)
 
+    def write_through(self, data: bytes) -> None:
+        """Write at once, behind what is held: nothing follows that could leave together with it."""
+        held, self._held = self._held, b""
+        self._transport.write(held + data if held else data)
+
     def close(self) -> None:
         """Close once everything is written."""
         self._let_go()
@@ -56,15 +76,67 @@ class JoiningTransport:
 
 
 class BreakableProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP with both."""
+    """Uvicorn's HTTP with all of that."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
         self.transport = cast("asyncio.Transport", JoiningTransport(transport, self.loop))
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
-        scope: dict[str, Any] = cast("dict[str, Any]", self.scope)
-        scope.setdefault("extensions", {})[ABORT] = self.transport.abort
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request: the task has been made, and runs later."""
+        before = self.cycle
+        super().on_headers_complete()
+        cycle = self.cycle
+        if cycle is not before:
+            # Requests may lie one behind the other: to each its own cycle, and not the connection's newest.
+            scope = cast("dict[str, Any]", cycle.scope)
+            scope["extensions"] = {ABORT: self.transport.abort, ANSWER: partial(_answer, cycle)}
+
+
+def _answer(
+    cycle: RequestResponseCycle,
+    send: Send,
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+) -> bool:
+    """Do in one step what the cycle's `send` does with the two messages of a plain answer."""
+    if (
+        cycle.response_started
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or cycle.access_log
+        or not cycle.keep_alive
+        or status in _WITHOUT_BODY
+        or cycle.scope["method"] == "HEAD"
+        or len(body) > _JOIN_BYTES
+        # Something in between wants to see what is sent.
+        or send != cycle.send
+    ):
+        return False
+    parts, lines = [STATUS_LINE[status]], 3
+    for name, value in chain(cycle.default_headers, headers):
+        start = _start_of_line(name)
+        if not start:
+            return False
+        parts += (start, value, b"\r\n")
+        lines += 1
+    parts.append(b"content-length: %d\r\n\r\n" % len(body))
+    head = b"".join(parts)
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * lines:
+        # A value holds what it must not, and the ordinary way says so.
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cast("JoiningTransport", cycle.transport).write_through(head + body)
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
+
+
+@lru_cache(maxsize=256)
+def _start_of_line(name: bytes) -> bytes:
+    """Answer what a header's line begins with; nothing if the ordinary way has to judge the header."""
+    name = name.lower()
+    return b"" if name in _STEERING or HEADER_RE.search(name) else name + b": "

@@ -6,6 +6,11 @@ from fountain_common.lean import without
 
 with without("watchfiles"):
     import uvicorn
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.protocols.http.httptools_impl import (
+        HEADER_RE,
+        STATUS_LINE,
+        HttpToolsProtocol,
+        RequestResponseCycle,
+    )
 
-__all__ = ["HttpToolsProtocol", "uvicorn"]
+__all__ = ["HEADER_RE", "STATUS_LINE", "HttpToolsProtocol", "RequestResponseCycle", "uvicorn"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from fountain_common.connection import ANSWER
 from fountain_common.errors import MEDIA_TYPE, Problem, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
 from fountain_common.logging import get_logger, log_request
@@ -20,6 +21,7 @@ from fountain_common.tracing import enter_span
 from fountain_common.websocket import OpenSockets
 
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _QUIET = frozenset({"/health", "/metrics"})
 CLIENT_CLOSED = 499
 """Logged and counted when the caller went away before the answer began; it is never sent."""
@@ -80,7 +82,7 @@ class RequestLayer:
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)
         self._metrics.open += 1
-        exchange = _Exchange(send, context.request_id.encode())
+        exchange = _Exchange(scope, send, context.request_id.encode())
         try:
             refused = _refusal(scope, headers, self._max_body_bytes)
             if refused is not None:
@@ -192,10 +194,11 @@ class RequestLayer:
 class _Exchange:
     """Sends on, with the request id, and remembers the status."""
 
-    __slots__ = ("_request_id", "_send", "status")
+    __slots__ = ("_request_id", "_send", "_whole", "status")
 
-    def __init__(self, send: Send, request_id: bytes) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
         self._send, self._request_id = send, request_id
+        self._whole = scope.get("extensions", {}).get(ANSWER)
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -204,16 +207,21 @@ class _Exchange:
             message["headers"] = [
                 *message.get("headers", ()),
                 (b"x-request-id", self._request_id),
-                (b"x-content-type-options", b"nosniff"),
+                _NOSNIFF,
             ]
         await self._send(message)
 
     async def answer(self, answer: Answer) -> None:
-        """Send a whole answer."""
-        length = (b"content-length", b"%d" % len(answer.body))
-        headers = answer.headers if answer.status == 304 else (*answer.headers, length)
-        await self({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": answer.body})
+        """Send a whole answer, in one step where the connection has one."""
+        status, body, headers = answer
+        self.status = status
+        headers = (*headers, (b"x-request-id", self._request_id), _NOSNIFF)
+        if self._whole is not None and self._whole(self._send, status, headers, body):
+            return
+        if status != 304:
+            headers = (*headers, (b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def problem(
         self,
