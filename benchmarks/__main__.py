@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: measure every budget, print the table, write `benchmarks/latest.json`."""
+"""`python -m benchmarks`: measure every budget, print the table, write `benchmarks/latest.json`.
+
+With `--only`, the other rows of that file stay as they are.
+"""
 
 import argparse
 import tempfile
@@ -34,11 +37,14 @@ def main() -> int:
                         console.print(f"  {report.line(result)}")
                         results.append(result)
     report.show(results, console)
-    report.write(results, Path(__file__).with_name("latest.json"))
+    latest = Path(__file__).with_name("latest.json")
+    budgets = [budget for row in all_rows() for budget in row.budgets]
+    written = report.joined(results, latest, budgets) if options.only else results
+    report.write(written, latest)
     if options.document:
         docs = Path(__file__).parents[1] / "docs"
         today = datetime.now(UTC).date().isoformat()
-        picture.document(results, docs / "performance.md", docs / "images" / "performance.svg", today)
+        picture.document(written, docs / "performance.md", docs / "images" / "performance.svg", today)
     verdicts = {result.ok for result in results}
     return 1 if False in verdicts else 2 if None in verdicts else 0
 

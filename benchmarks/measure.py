@@ -60,11 +60,18 @@ class Result:
 def ratio(budget: Budget, ours: Subject, theirs: Subject, *, peer: str, rounds: int) -> Result:
     """Measure both in turn `rounds` times, after one round each to warm up; ratio of ours to theirs.
 
-    Each round gives its own ratio; the result is their median, the spread their extremes.
+    Who goes first in one round goes second in the next. Each round gives its own ratio; the result is their
+    median, the spread their extremes.
     """
     ours()
     theirs()
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
+    pairs = []
+    for number in range(rounds):
+        if number % 2:
+            other = theirs()
+            pairs.append((ours(), other))
+        else:
+            pairs.append((ours(), theirs()))
     ratios = [mine / other for mine, other in pairs]
     mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
     note = f"{significant(mine):g} against {significant(other):g}"

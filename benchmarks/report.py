@@ -3,12 +3,13 @@
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Result, significant
+from benchmarks.measure import Budget, Result, significant
 
 
 def machine() -> str:
@@ -65,3 +66,28 @@ def show(results: list[Result], console: Console) -> None:
 def write(results: list[Result], path: Path) -> None:
     """Write `latest.json`: a list with one object a row."""
     path.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")
+
+
+def read(path: Path, budgets: Sequence[Budget]) -> list[Result]:
+    """Read what was measured of these budgets; nothing where the file is missing or broken."""
+    known = {budget.name: budget for budget in budgets}
+    try:
+        return [
+            Result(
+                known[row["name"]],
+                row["value"],
+                row["peer"],
+                row["spread"] and tuple(row["spread"]),
+                row["note"],
+            )
+            for row in json.loads(path.read_text())
+            if row["name"] in known
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def joined(results: Sequence[Result], path: Path, budgets: Sequence[Budget]) -> list[Result]:
+    """Answer what stands in the file with these results in their places, in the order of the budgets."""
+    rows = {result.budget.name: result for result in [*read(path, budgets), *results]}
+    return [rows[budget.name] for budget in budgets if budget.name in rows]

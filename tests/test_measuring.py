@@ -1,13 +1,17 @@
 """What a benchmark says was so: a slow answer is not left out, and a loss is not hidden."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 
 import orjson
 import pytest
 
+from benchmarks import report
+from benchmarks.measure import Budget, Result, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
 from benchmarks.processes import NotRun
 
@@ -113,3 +117,52 @@ def test_every_receipt_of_every_reader_is_measured() -> None:
 def test_a_duplicate_does_not_hide_a_loss() -> None:
     with pytest.raises(NotRun, match="4 of 5 events in 5 receipts"):
         asyncio.run(measure(3))
+
+
+READ, LOOKUP, START = (
+    Budget("read", "x", floor=1, aim=2),
+    Budget("lookup", "x", floor=1, aim=2),
+    Budget("start", "s", floor=8, aim=4, higher=False),
+)
+
+
+def test_neither_side_always_goes_first() -> None:
+    went: list[str] = []
+
+    def side(name: str, rate: float) -> float:
+        went.append(name)
+        return rate
+
+    result = ratio(READ, lambda: side("ours", 6.0), lambda: side("theirs", 2.0), peer="x", rounds=4)
+    rounds = [went[at : at + 2] for at in range(2, len(went), 2)]
+    assert rounds == [["ours", "theirs"], ["theirs", "ours"]] * 2
+    assert (result.value, result.spread, result.note) == (3.0, (3.0, 3.0), "6 against 2")
+
+
+def test_a_row_that_is_measured_alone_leaves_the_others_in_the_file(tmp_path: Path) -> None:
+    latest = tmp_path / "latest.json"
+    report.write(
+        [Result(READ, 1.5, "x", (1.0, 2.0), "of before"), Result(START, None, "", None, "why")], latest
+    )
+    before = json.loads(latest.read_text())
+    again = report.joined([Result(READ, 3.0, "x"), Result(LOOKUP, 1.2, "x")], latest, [READ, LOOKUP, START])
+    report.write(again, latest)
+    after = json.loads(latest.read_text())
+    assert [(row["name"], row["value"]) for row in after] == [("read", 3.0), ("lookup", 1.2), ("start", None)]
+    assert after[2] == before[1]
+    assert report.read(latest, [READ, LOOKUP, START]) == again
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"name": 1}', '[{"name": "read"}]', "[[]]", "null"])
+def test_a_file_that_is_missing_or_broken_is_begun_anew(tmp_path: Path, text: str | None) -> None:
+    latest = tmp_path / "latest.json"
+    if text is not None:
+        latest.write_text(text)
+    new = [Result(LOOKUP, 1.2, "x")]
+    assert report.joined(new, latest, [READ, LOOKUP]) == new
+
+
+def test_a_row_that_there_is_no_more_does_not_stay(tmp_path: Path) -> None:
+    latest = tmp_path / "latest.json"
+    report.write([Result(READ, 1.5, "x"), Result(LOOKUP, 1.5, "x")], latest)
+    assert [one.budget for one in report.joined([], latest, [LOOKUP])] == [LOOKUP]
