@@ -56,7 +56,7 @@ def require_fit(event_type: str, subject: str | None, data: Any, recipient: str 
     """
     if not valid_type(event_type):
         raise Unprocessable("An event's type is words of letters, digits, _ and - with dots between them.")
-    if subject is not None and not _is_text(subject):
+    if subject is not None and not valid_subject(subject):
         raise Unprocessable("An event's subject is 1 to 255 characters without control characters, or none.")
     if recipient is not None:
         service_name(recipient)
@@ -68,7 +68,8 @@ def require_fit(event_type: str, subject: str | None, data: Any, recipient: str 
         )
 
 
-def _is_text(raw: str) -> bool:
+def valid_subject(raw: str) -> bool:
+    """Tell whether an event may be about this: 1 to 255 characters, none of them a control character."""
     return 0 < len(raw) <= MAX_SUBJECT_CHARACTERS and _NO_TEXT.search(raw) is None
 
 

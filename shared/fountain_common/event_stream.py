@@ -152,12 +152,13 @@ class EventStream:
         interest: Callable[[], Interest] = Interest,
     ) -> None:
         self._feed, self._on_event, self._on_gap, self._interest = feed, on_event, on_gap, interest
+        self._asked = Interest()
         self._seen: tuple[str, int] | None = None
         self._last_id: str | None = None
-        self._opened, self._one_at_a_time = asyncio.Event(), asyncio.Lock()
-        self._asked, self._stopping = Interest(), False
-        self._unheard = self._brought = False
+        self._unheard = self._brought = self._anew = False
+        self._waiting: set[asyncio.Future[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self.connected = False
         self.reconnects = 0
 
@@ -165,20 +166,10 @@ class EventStream:
         """Open it, waiting at most so long for that; it goes on trying in the background. Tells whether it is
         open.
         """
-        self._one_at_a_time, self._stopping = asyncio.Lock(), False
         self._seen = self._last_id = None
-        self._unheard = False
-        return await self._open(wait_seconds)
-
-    async def _open(self, wait_seconds: float) -> bool:
-        self._opened = asyncio.Event()
+        self._unheard = self._anew = False
         self._task = asyncio.create_task(self._run(), name="event stream")
-        try:
-            async with asyncio.timeout(wait_seconds):
-                await self._opened.wait()
-        except TimeoutError:
-            self._unheard = True
-        return self._opened.is_set()
+        return await self._is_opened(wait_seconds)
 
     @property
     def started(self) -> bool:
@@ -188,56 +179,81 @@ class EventStream:
     async def reopen(self, wait_seconds: float) -> bool:
         """Open it anew where it is, if the interest has changed. Tells whether that was done in this time.
 
-        Nothing is missed: it is resumed, or who listens is told of a gap once it is open.
+        Nothing is missed: it is resumed, or who listens is told of a gap once it is open. A caller that does
+        not wait to the end changes nothing about it.
         """
-        async with self._one_at_a_time:
-            if self._task is None or self._interest() == self._asked:
-                return self.connected
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            if self._stopping:
-                return False
-            self._unheard = self._unheard or self._last_id is None
-            return await self._open(wait_seconds)
+        if self._task is None or (self._interest() == self._asked and self.connected):
+            return self.connected
+        if self._reading is not None and self._interest() != self._asked:
+            self._anew = True
+            self._reading.cancel()
+        return await self._is_opened(wait_seconds)
+
+    async def _is_opened(self, wait_seconds: float) -> bool:
+        opened = asyncio.get_running_loop().create_future()
+        self._waiting.add(opened)
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await opened
+        except TimeoutError:
+            self._unheard = True
+        finally:
+            self._waiting.discard(opened)
+        return self.connected
 
     async def stop(self) -> None:
         """Close it."""
-        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         self.connected = False
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        for opened in self._waiting:
+            if not opened.done():
+                opened.set_result(None)
 
     async def _run(self) -> None:
         failures = 0
         while True:
-            self._brought = False
+            self._brought = self._anew = False
+            self._asked = self._interest()
+            self._reading = asyncio.create_task(self._read(), name="event stream, reading")
             try:
-                self._asked = self._interest()
-                async with self._feed.open(self._last_id, self._asked) as arrivals:
-                    self.connected = True
-                    self._opened.set()
-                    if self._unheard:
-                        self._unheard = False
-                        await self._on_gap()
-                    async for arrival in arrivals:
-                        self._brought = self._brought or arrival.event is not None or arrival.is_gap
-                        await self._take(arrival)
-                reason = "ended"
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever broke it, it is opened again
-                reason = error.detail or error.title if isinstance(error, Problem) else type(error).__name__
+                await asyncio.wait([self._reading])
+            finally:
+                self._reading.cancel()
+                ended = (await asyncio.gather(self._reading, return_exceptions=True))[0]
+                self.connected = False
+            # Without a place to resume from, nobody knows what is said until it is open again.
+            self._unheard = self._unheard or self._last_id is None
+            if self._anew:
+                continue
+            reason = ended.detail or ended.title if isinstance(ended, Problem) else type(ended).__name__
             # A stream that opens and ends at once, again and again, is no better than one that does not open.
             failures = 0 if self._brought else failures + 1
             if failures <= 1:
+                reason = "ended" if ended is None else reason
                 get_logger().info("event_stream_closed", reason=reason, resumes_after=self._last_id)
-            self.connected = False
             self.reconnects += 1
-            # Without a place to resume from, nobody knows what is said until it is open again.
-            self._unheard = self._unheard or self._last_id is None
             await asyncio.sleep(_pause(failures))
+
+    async def _read(self) -> None:
+        async with self._feed.open(self._last_id, self._asked) as arrivals:
+            if self._interest() != self._asked:
+                # Somebody began to listen to more while it was opened.
+                self._anew = True
+                return
+            self.connected = True
+            self._tell_waiting()
+            if self._unheard:
+                self._unheard = False
+                await self._on_gap()
+            async for arrival in arrivals:
+                self._brought = self._brought or arrival.event is not None or arrival.is_gap
+                await self._take(arrival)
 
     async def _take(self, arrival: Arrival) -> None:
         place = place_of(arrival.id)
@@ -248,7 +264,7 @@ class EventStream:
             await self._on_gap()
         elif arrival.event is None:
             # A bookmark: nothing happened, and if the stream breaks now it is resumed from here.
-            if self._last_id is None and place is not None:
+            if place is not None and not repeats(place, place_of(self._last_id or "")):
                 self._last_id = arrival.id
         elif place is None:
             await self._on_event(arrival.event)

@@ -29,6 +29,8 @@ Handler = Callable[[Event], Awaitable[None]]
 
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
+MOST_ABOUT = 32
+"""The notification service takes no more; who holds more secrets hears of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Events:
         self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._listening: set[asyncio.Task[None]] = set()
         self._open = Gauge(
             "fountain_event_stream_open", "Whether the stream of events is open.", registry=registry
         )
@@ -122,23 +124,23 @@ class Events:
     def interest(self) -> Interest:
         """Answer what somebody here listens to."""
         asked = {pattern for pattern, _ in self._handlers}
-        return Interest(
-            types=tuple(sorted(asked | {one.pattern for one in self._internal})),
-            about=tuple(
-                (one.pattern, subject)
-                for one in self._internal
-                # What a handler of the service may want to hear is brought whole.
-                if one.about is not None and not any(overlap(one.pattern, pattern) for pattern in asked)
-                for subject in sorted(one.about())
-            ),
+        types = tuple(sorted(asked | {one.pattern for one in self._internal}))
+        about = tuple(
+            (one.pattern, subject)
+            for one in self._internal
+            # What a handler of the service may want to hear is brought whole.
+            if one.about is not None and not any(overlap(one.pattern, pattern) for pattern in asked)
+            for subject in sorted(one.about())
         )
+        return Interest(types, about if len(about) <= MOST_ABOUT else ())
 
     def _listen_soon(self) -> None:
         # Who begins to listen while the service runs is not heard by the stream that was opened before.
-        if self._stream is None or not self._stream.started or self._listening is not None:
+        if self._stream is None or not self._stream.started:
             return
-        self._listening = asyncio.create_task(self.listen_anew(), name="listen to more events")
-        self._listening.add_done_callback(lambda _task: setattr(self, "_listening", None))
+        listening = asyncio.create_task(self.listen_anew(), name="listen to more events")
+        self._listening.add(listening)
+        listening.add_done_callback(self._listening.discard)
 
     async def listen_anew(self) -> None:
         """Have the stream bring what is of interest now; whoever asks for it waits until it does, or for two
@@ -209,8 +211,8 @@ class Events:
 
     async def stop(self) -> None:
         """Close the stream; a handler that is running is ended."""
-        if self._listening is not None:
-            self._listening.cancel()
+        for listening in self._listening:
+            listening.cancel()
         if self._stream is not None:
             await self._stream.stop()
         if self._worker is not None:

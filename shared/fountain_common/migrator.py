@@ -86,7 +86,13 @@ def stand_by() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     ours, its = socket.socketpair()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:  # no room for another process: then this one migrates by itself
+        get_logger().warning("no_child_to_migrate", exc_info=error)
+        ours.close()
+        its.close()
+        return
     if pid:
         its.close()
         _standing_by[:] = [Child(pid, ours)]

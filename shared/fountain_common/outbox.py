@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.db import Database
@@ -37,6 +38,9 @@ FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 _BATCH = 250
 """As many as the notification service takes in one request."""
+_BATCH_BYTES = 900_000
+"""A body holds a megabyte."""
+_ENVELOPE_BYTES = 700
 PACE_SECONDS = 0.005
 """The first event goes at once; what comes so soon behind it goes in one request, which is the dear part."""
 # The whole table is read to count it.
@@ -82,6 +86,16 @@ def wait_seconds(failures: int, jitter: float) -> float:
     """
     step = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 16))
     return step * (0.5 + jitter / 2)
+
+
+def _that_fit(entries: list[Entry]) -> list[Entry]:
+    """Answer as many of these as one request may hold, and the first in any case."""
+    size = 0
+    for number, entry in enumerate(entries):
+        size += _ENVELOPE_BYTES + len(orjson.dumps(entry.data))
+        if size > _BATCH_BYTES and number:
+            return entries[:number]
+    return entries
 
 
 class OutboxDispatcher:
@@ -175,12 +189,13 @@ class OutboxDispatcher:
 
     async def _hand_on_all(self) -> None:
         self._wake.clear()
-        while entries := await self._db.read(partial(first_waiting, limit=_BATCH)):
-            await self._count(entries)
+        while waiting := await self._db.read(partial(first_waiting, limit=_BATCH)):
+            await self._count(waiting)
+            entries = _that_fit(waiting)
             next_at = time.monotonic() + PACE_SECONDS
             if not await self._hand_on_together(entries):
                 await self._hand_on_one_by_one(entries)
-            if len(entries) < _BATCH:
+            if len(waiting) < _BATCH and len(entries) == len(waiting):
                 await asyncio.sleep(max(0.0, next_at - time.monotonic()))
         self._waiting.set(0)
 

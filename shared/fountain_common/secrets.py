@@ -50,7 +50,7 @@ class Secrets(Mapping[str, str]):
         self._tasks: list[asyncio.Task[None]] = []
         self._soon: set[asyncio.Task[None]] = set()
         self._others: dict[str, Secrets] = {}
-        self._granting = asyncio.Lock()
+        self._granting, self._stopping = asyncio.Lock(), False
         self.before_another: Callable[[], Awaitable[None]] | None = None
         """Awaited before another service's secrets are fetched: what happens to them is heard of from then
         on."""
@@ -154,6 +154,9 @@ class Secrets(Mapping[str, str]):
         """
         if service == self._service:
             return self
+        held = self._others.get(service)
+        if held is not None and held.version:
+            return held
         async with self._granting:
             if service not in self._others:
                 await self._hold(service)
@@ -166,6 +169,8 @@ class Secrets(Mapping[str, str]):
             if self.before_another is not None:
                 await self.before_another()
             await other.fetch()
+            if self._stopping:
+                raise Unavailable("This service is stopping.")
         except BaseException:
             del self._others[service]
             await other.stop()
@@ -180,7 +185,7 @@ class Secrets(Mapping[str, str]):
         """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
         if self._tasks:
             return
-        self._lock, self._granting = asyncio.Lock(), asyncio.Lock()
+        self._lock, self._granting, self._stopping = asyncio.Lock(), asyncio.Lock(), False
         with suppress(Problem):
             await self.fetch()
         self._tasks = [asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}")]
@@ -188,9 +193,11 @@ class Secrets(Mapping[str, str]):
 
     async def stop(self) -> None:
         """End, and say goodbye, so that no rotation waits for us."""
-        for other in self._others.values():
-            await other.stop()
+        self._stopping = True
+        # Its handlers may be asking for another's secrets.
         await self._acknowledger.stop()
+        for other in list(self._others.values()):
+            await other.stop()
         tasks = [*self._tasks, *self._soon]
         for task in tasks:
             task.cancel()

@@ -154,6 +154,49 @@ async def test_an_interest_that_changed_is_asked_for_where_the_stream_is(hear: C
     assert heard.log == []
 
 
+async def test_a_caller_that_gives_up_leaves_the_stream_as_it_is_meant_to_be(hear: Callable) -> None:
+    feed = Scripted([Arrival("e1-5", None)])
+    heard = await hear(feed, 2)
+    heard.interest = Interest(("order.*",))
+    asking = asyncio.create_task(heard.stream.reopen(2.0))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: feed.interests[-1] == heard.interest and heard.stream.connected)
+    assert heard.log == []
+
+
+async def test_what_is_wanted_while_it_is_opened_is_asked_for_as_well(hear: Callable) -> None:
+    feed = Scripted([Arrival("e1-5", None)])
+    heard = await hear(feed, 2)
+    both = []
+    for types in (("a.one",), ("a.one", "a.two")):
+        heard.interest = Interest(types)
+        both.append(asyncio.create_task(heard.stream.reopen(2.0)))
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*both) == [True, True]
+    assert feed.interests[-1] == heard.interest
+
+
+async def test_a_bookmark_moves_the_place_to_resume_from_and_never_back(hear: Callable) -> None:
+    feed = Scripted([arrival(3), Arrival("e1-9", None), Arrival("e1-4", None)], [arrival(10)])
+    heard = await hear(feed, 3)
+    assert feed.asked == [None, "e1-9", "e1-10"]
+    assert heard.log == ["e13", "e110"]
+
+
+async def test_stopping_while_it_is_opened_anew_leaves_nothing_behind() -> None:
+    feed = Scripted()
+    heard = Heard(feed)
+    assert await heard.stream.start(2.0)
+    heard.interest = Interest(("order.*",))
+    asking = asyncio.create_task(heard.stream.reopen(2.0))
+    await asyncio.sleep(0)
+    await heard.stream.stop()
+    assert not await asking
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("event stream")]
+
+
 async def test_what_is_opened_anew_too_late_is_a_gap(hear: Callable) -> None:
     feed = Scripted([Arrival("e1-5", None)])
     heard = await hear(feed, 2)

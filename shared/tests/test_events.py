@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from fountain_common.errors import Forbidden, PayloadTooLarge, Unavailable, Unprocessable
 from fountain_common.event import Event
-from fountain_common.events import MAX_WAITING, Events
+from fountain_common.events import MAX_WAITING, MOST_ABOUT, Events
 from fountain_common.platform import Platform, create_platform
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
@@ -189,6 +189,15 @@ async def test_secrets_of_others_are_not_listened_to(
     await platform.secrets.granted("billing")
     assert events.interest().about == (("secret.*", "billing"), ("secret.*", "orders"))
     assert (world.notification.readers, events.connected) == (heard + 1, True)
+
+
+async def test_of_very_many_secrets_all_is_heard(events: Events, platform: Platform) -> None:
+    assert platform.secrets is not None
+    platform.secrets._others = {f"other-{number}": platform.secrets for number in range(MOST_ABOUT)}
+    assert events.interest().about == ()
+    platform.secrets._others.popitem()
+    assert len(events.interest().about) == MOST_ABOUT
+    platform.secrets._others.clear()
 
 
 async def test_who_begins_to_listen_while_the_service_runs_is_heard_too(events: Events, world: World) -> None:

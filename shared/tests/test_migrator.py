@@ -79,6 +79,13 @@ def test_a_process_that_has_threads_already_migrates_by_itself(tmp_path: Path) -
     assert "a" in tables(tmp_path)
 
 
+def test_where_no_process_can_be_made_it_migrates_by_itself(tmp_path: Path) -> None:
+    write(tmp_path / "migrations", table("a"))
+    full = "def fork(): raise BlockingIOError(11, 'Resource temporarily unavailable')\nos.fork = fork"
+    assert said(tmp_path, before=full) == ["migrated", "True", "no child"]
+    assert "a" in tables(tmp_path)
+
+
 def test_what_a_migration_raises_is_raised_as_it_is_and_the_old_schema_stays(tmp_path: Path) -> None:
     write(tmp_path / "migrations", table("a"))
     said(tmp_path)

@@ -1,11 +1,13 @@
 """Events that wait together are handed on together."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import Unavailable
-from fountain_common.outbox import OutboxDispatcher
+from fountain_common.outbox import OutboxDispatcher, enqueue_all
 from outbox_receiver import Together, telling, until_left
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +23,25 @@ async def test_events_that_wait_together_go_in_one_request(outbox: Database) -> 
     await dispatcher.stop()
     assert receiver.batches == [["a", "b", "c"]]
     assert receiver.accepted == ["a", "b", "c", "d"]
+
+
+async def test_large_events_go_in_as_many_requests_as_take_them(outbox: Database) -> None:
+    sizes: list[int] = []
+    receiver = Together()
+
+    async def weigh(events: Sequence[Mapping[str, Any]]) -> None:
+        sizes.append(len(orjson.dumps(list(events))))
+        await receiver.all(events)
+
+    large = {"text": "x" * 60_000}
+    await outbox.write(lambda session: enqueue_all(session, [(f"e.n{n}", None, large) for n in range(40)]))
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=weigh)
+    await dispatcher.start()
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.accepted == [f"e.n{n}" for n in range(40)]
+    assert max(sizes) < 1_000_000
+    assert len(sizes) == 3
 
 
 async def test_one_that_is_refused_keeps_none_of_the_others_back(outbox: Database) -> None:

@@ -246,6 +246,51 @@ async def test_granted_secrets_are_followed_like_our_own(secrets: Secrets, world
     assert await secrets.granted("billing") is others
 
 
+async def test_stopping_while_anothers_secrets_are_fetched_leaves_no_holder(
+    settings: ServiceSettings, world: World
+) -> None:
+    platform = create_platform(settings)
+    world.enter(platform)
+    await platform.start()
+    secrets = platform.secrets
+    assert secrets is not None
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        reached.set()
+        await go_on.wait()
+
+    secrets.before_another = wait
+    asking = asyncio.create_task(secrets.granted("billing"))
+    await reached.wait()
+    await secrets.stop()
+    go_on.set()
+    with pytest.raises(Unavailable, match="stopping"):
+        await asking
+    assert world.secrets_manager.holders("billing") == set()
+    await platform.stop()
+
+
+async def test_what_is_held_is_answered_at_once_while_another_is_fetched(
+    secrets: Secrets, world: World
+) -> None:
+    billing = await secrets.granted("billing")
+    reached = asyncio.Event()
+
+    async def never() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    secrets.before_another = never
+    other = asyncio.create_task(secrets.granted("shop"))
+    await reached.wait()
+    async with asyncio.timeout(1):
+        assert await secrets.granted("billing") is billing
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)
+    assert secrets.services() == ["orders", "billing"]
+
+
 async def test_values_that_are_honoured_no_more_are_fetched_newest_first_and_not_held(
     secrets: Secrets, world: World
 ) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fountain_common.errors import Unprocessable
+from fountain_common.event import valid_subject
 from fountain_common.patterns import matches, valid_pattern
 
 from notification.event import Stored
@@ -59,7 +60,7 @@ def _any(patterns: tuple[str, ...], type_: str) -> bool:
     return any(matches(pattern, type_) for pattern in patterns)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _subjects(about: tuple[tuple[str, str], ...], type_: str) -> frozenset[str] | None:
     named = [subject for pattern, subject in about if matches(pattern, type_)]
     return frozenset(named) if named else None
@@ -74,9 +75,10 @@ def read_about(raw: list[str] | None) -> tuple[tuple[str, str], ...]:
     found: set[tuple[str, str]] = set()
     for item in raw or []:
         pattern, _, subject = item.partition(":")
-        if not subject or not valid_pattern(pattern):
+        if not valid_pattern(pattern) or not valid_subject(subject):
             raise Unprocessable(
-                "`about` is a pattern of types, a colon and a subject, such as secret.*:example-consumer."
+                "`about` is a pattern of types, a colon and a subject of 1 to 255 characters without control "
+                "characters, such as secret.*:example-consumer."
             )
         found.add((pattern, subject))
     if len(found) > MAX_PATTERNS:

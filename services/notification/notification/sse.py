@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import orjson
 
 HELLO = b": subscribed\n\n"
-HEARTBEAT = b": heartbeat\n\n"
+
+
+def heartbeat(epoch: str, position: int) -> bytes:
+    """Answer the sign of life; it moves the place from which the reader resumes, and is no event."""
+    return b": heartbeat\nid: %b-%d\n\n" % (epoch.encode(), position)
 
 
 def event_frame(epoch: str, position: int, body: bytes) -> bytes:

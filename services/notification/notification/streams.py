@@ -17,7 +17,7 @@ from notification.event import Stored
 from notification.filters import Filter
 from notification.log import EventLog
 from notification.metrics import StreamMetrics
-from notification.sse import HEARTBEAT, event_frame, gap_frame
+from notification.sse import event_frame, gap_frame, heartbeat
 
 MAX_CHUNK_BYTES = 128 * 1024
 CATCH_UP_EVENTS = 500
@@ -173,7 +173,7 @@ class Streams:
             elif reader.heartbeat_due:
                 reader.heartbeat_due = False
                 reader.sent_at = time.monotonic()
-                return HEARTBEAT
+                return heartbeat(self._log.epoch, reader.position)
             else:
                 await reader.wait()
         return None

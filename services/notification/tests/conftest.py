@@ -106,6 +106,7 @@ class Listener:
     Attributes:
         events: what came, as (id, event type of the stream, data).
         comments: the comment lines that came.
+        bookmark: the place to resume from that came last without an event.
         ended: the stream has ended.
     """
 
@@ -114,6 +115,7 @@ class Listener:
     asked: dict[str, str] = field(default_factory=dict)
     events: list[tuple[str, str, Any]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    bookmark: str = ""
     ended: bool = False
     answer: httpx2.Response | None = None
 
@@ -145,6 +147,8 @@ class Listener:
             elif line:
                 name, _, value = line.partition(": ")
                 found[name] = value
+            elif found.keys() == {"id"}:
+                self.bookmark = found.pop("id")
             elif found:
                 self.events.append((found.get("id", ""), found.get("event", ""), orjson.loads(found["data"])))
                 found = {}

@@ -51,7 +51,7 @@ def test_subjects_are_read_with_their_pattern() -> None:
     assert read_about(None) == ()
 
 
-@pytest.mark.parametrize("raw", ["secret.*", "secret.*:", ":a", "", "a..b:c"])
+@pytest.mark.parametrize("raw", ["secret.*", "secret.*:", ":a", "", "a..b:c", "a.b:\0", "a.b:" + "x" * 256])
 def test_a_subject_without_a_pattern_is_refused(raw: str) -> None:
     with pytest.raises(Unprocessable, match="about"):
         read_about([raw])

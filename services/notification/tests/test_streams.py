@@ -12,7 +12,7 @@ from fountain_common.testing import World, wait_until
 def test_a_stream_gets_what_is_published_from_when_it_is_subscribed(start: Any, listen: Any) -> None:
     running = start()
     running.publish("order.placed", "before")
-    stream = listen(running)
+    stream = listen(running, "order.*")
     event = running.publish("order.placed", "o1", {"total": 3})
     [(id_, kind, data)] = stream.wait_for(1)
     assert (kind, data) == ("", event)
@@ -73,8 +73,12 @@ def test_what_retention_removed_yields_a_gap_and_what_others_removed_does_not(
 
 
 def test_a_stream_says_that_it_lives(start: Any, listen: Any) -> None:
-    stream = listen(start(stream_heartbeat_seconds=1), "order.*")
+    running = start(stream_heartbeat_seconds=1)
+    stream = listen(running, "order.*")
     wait_until(lambda: ": heartbeat" in stream.comments, "a heartbeat")
+    position = running.publish("link.made")["position"]
+    wait_until(lambda: stream.bookmark.endswith(f"-{position}"), "the place to resume from")
+    assert stream.events == []
     assert not stream.events
 
 
@@ -129,7 +133,10 @@ def test_of_some_types_only_what_is_about_a_subject_is_sent(start: Any, listen: 
 
 def test_an_event_for_one_identity_is_on_no_other_stream(start: Any, listen: Any) -> None:
     running = start()
-    admin, mine = listen(running), listen(running, subject="two-factor", roles=["service"])
+    admin, mine = (
+        listen(running, "order.*"),
+        listen(running, "order.*", subject="two-factor", roles=["service"]),
+    )
     running.publish("order.placed", data="private", recipient="two-factor")
     running.publish("order.placed", data="public")
     assert [data["data"] for _, _, data in mine.wait_for(2)] == ["private", "public"]

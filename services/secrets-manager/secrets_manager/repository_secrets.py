@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
-from secrets_manager.rotation import VersionState
+from secrets_manager.rotation import HELD, VersionState
 
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
 _SECRETS: Final = cast("Table", SecretRow.__table__)
@@ -56,6 +56,8 @@ def version_in(session: Session, service_name: str, state: VersionState) -> Secr
     query = select(SecretVersionRow).where(
         SecretVersionRow.service_name == service_name, SecretVersionRow.state == str(state)
     )
+    if state in HELD:
+        query = query.where(SecretVersionRow.state.in_(HELD_STATES))
     return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(1)).first()
 
 

@@ -152,11 +152,11 @@ class ComposeStack:
             )
         except StackError as error:
             raise StackError(f"{error}\n{self._unwell()}") from None
-        if not wait_until(lambda: edge.has_certificates(self.domain, self.https_port, self.ca()), 30):
-            raise StackError(f"The edge shows no certificate for {self.url()} to this machine.")
         chosen = {name: self._environment[name] for name in _CHOICES if self._environment.get(name)}
         chosen["FOUNTAIN_DOMAIN"] = self.domain  # what a later command's environment says is not what runs
         self.state.remember(self.project, chosen)
+        if not wait_until(lambda: edge.has_certificates(self.domain, self.https_port, self.ca), 30):
+            raise StackError(f"The edge shows no certificate for {self.url()} to this machine.")
 
     def _unwell(self) -> str:
         """Answer the last lines of every container that is not healthy."""

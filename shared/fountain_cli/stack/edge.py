@@ -6,6 +6,7 @@
 
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -33,7 +34,7 @@ def context(ca: Path | None) -> ssl.SSLContext:
     return trusted
 
 
-def has_certificates(domain: str, https_port: int, ca: Path) -> bool:
+def has_certificates(domain: str, https_port: int, ca: Callable[[], Path]) -> bool:
     """Say whether the edge shows a certificate for every name of the platform at home.
 
     It obtains them in the background, so that it answers for a moment before it has all of them. Those of a
@@ -41,7 +42,7 @@ def has_certificates(domain: str, https_port: int, ca: Path) -> bool:
     """
     if not is_loopback_name(domain):
         return True
-    trusted = context(ca)
+    trusted = context(ca())
     try:
         for host in (domain, *(f"{service}.{domain}" for service in PLATFORM)):
             with (

@@ -231,7 +231,7 @@ class LocalStack:
             return (
                 self.ca().exists()
                 and _answers(f"http://127.0.0.1:{self._health_port}/health")
-                and edge.has_certificates(self.domain, self.ports.https, self.ca())
+                and edge.has_certificates(self.domain, self.ports.https, self.ca)
             )
         ca = self.state.folder / "trust" / "ca.pem" if self._plan.service(name).tls else None
         if ca is not None and not ca.exists():
