@@ -10,7 +10,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, Dialect, Executable, Insert
+from sqlalchemy import Boolean, Connection, CursorResult, Dialect, Executable, Insert
 from sqlalchemy.sql.dml import UpdateBase
 
 _MOST_TOGETHER = 32
@@ -38,11 +38,27 @@ class Prepared:
         """
         if not rows:
             return 0
+        worded = self._for(connection)
+        return worded.execute(connection, [worded.parameters(row) for row in rows])
+
+    def run_rows(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """As `run`, for an insert whose rows have every column in the table's order, as SQLite stores it.
+
+        That is, numbers for flags too. SQLite's driver gets the rows as they are; others as they need them.
+        """
+        if not rows:
+            return 0
+        worded = self._for(connection)
+        if not worded.takes_rows:
+            rows = [worded.placed(row) for row in rows]
+        return worded.execute(connection, rows)
+
+    def _for(self, connection: Connection) -> "_Worded":
         dialect = connection.dialect
         worded = self._worded.get(dialect.name)
         if worded is None:
             worded = self._worded[dialect.name] = _Worded(self._statement, self._columns, dialect)
-        return worded.run(connection, rows)
+        return worded
 
 
 class _Worded:
@@ -56,18 +72,22 @@ class _Worded:
         self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._adapt: list[tuple[int, Callable[[Any], Any]]] = []
         for place, name in enumerate(names):
-            adapt = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
+            kind = compiled.binds[name].type
+            adapt = kind.dialect_impl(dialect).bind_processor(dialect)
+            if adapt is None and isinstance(kind, Boolean):
+                adapt = _flag
             if adapt is not None:
                 self._adapt.append((place, adapt))
 
         # SQLite's driver lets go of the interpreter for each row and waits until it has it again. With many
         # rows in one statement it does so once.
-        joined = dialect.name == "sqlite" and isinstance(statement, Insert)
+        self.takes_rows = dialect.name == "sqlite"
+        joined = self.takes_rows and isinstance(statement, Insert)
         row = self.text.partition(" VALUES ")[2] if joined else ""
         self._row = row if _MARKS.fullmatch(row) else ""
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        parameters = [self._parameters(row) for row in rows]
+    def execute(self, connection: Connection, parameters: Sequence[Any]) -> int:
+        """Execute it for each of these, which are as the driver takes them."""
         if len(parameters) == 1:
             return connection.exec_driver_sql(self.text, parameters[0]).rowcount
         if not self._row:
@@ -79,14 +99,22 @@ class _Worded:
             start += size
         return start
 
-    def _parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+    def parameters(self, row: Mapping[str, Any]) -> Any:
         """Put a row's values into the form and the order that the driver takes."""
-        values: Any = self._values(row)
+        return self.placed(self._values(row))
+
+    def placed(self, given: tuple[Any, ...]) -> Any:
+        """Put values, in the statement's order, into the form that the driver takes."""
+        values: Any = given
         if self._adapt:
             values = list(values)
             for place, adapt in self._adapt:
                 values[place] = adapt(values[place])
         return tuple(values) if self._names is None else dict(zip(self._names, values, strict=True))
+
+
+def _flag(value: object) -> bool | None:
+    return None if value is None else bool(value)
 
 
 class Listed:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from fountain_common.db import Database, UtcDateTime
@@ -23,9 +24,11 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import psycopg
 
 THINGS = Table(
     "things",
@@ -39,6 +42,7 @@ THINGS = Table(
     Column("note", String(20), server_default="as the table says"),
 )
 ADD = Prepared(insert(THINGS), ("name", "data", "at", "raw", "old"))
+WHOLE = Prepared(insert(THINGS))
 RENAME = Prepared(update(THINGS).where(THINGS.c.name == bindparam("before")).values(name=bindparam("after")))
 EACH: BindParameter[Any] = bindparam("each", expanding=True)
 NAMED = Listed(
@@ -100,6 +104,48 @@ def test_a_change_says_how_many_rows_it_met(connection: Connection) -> None:
 
 def test_no_rows_are_nothing(connection: Connection) -> None:
     assert ADD.run(connection, []) == 0
+    assert WHOLE.run_rows(connection, []) == 0
+
+
+def stored(connection: Connection) -> list[tuple[Any, ...]]:
+    """What lies in the table, and as what."""
+    columns = ", ".join(f"{column.name}, typeof({column.name})" for column in THINGS.c)
+    return [tuple(row) for row in connection.execute(text(f"SELECT {columns} FROM things ORDER BY number"))]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 33])
+def test_whole_rows_are_stored_as_others_are(connection: Connection, count: int) -> None:
+    numbers = range(1, count + 1)
+    WHOLE.run(connection, [thing(f"n{number}", number=number, note=None) for number in numbers])
+    expected = stored(connection)
+    connection.execute(delete(THINGS))
+    at = expected[0][6]
+    rows = [
+        (number, f"n{number}", '{"\u00e4":[1,null]}', at, bytearray(b"\0\xff"), 1, None) for number in numbers
+    ]
+    assert WHOLE.run_rows(connection, rows) == count
+    assert stored(connection) == expected
+
+
+def test_whole_rows_are_put_into_form_for_other_databases() -> None:
+    ran: list[tuple[str, Any]] = []
+
+    class Elsewhere:
+        dialect = psycopg.dialect()
+
+        def exec_driver_sql(self, words: str, parameters: Any) -> Any:
+            ran.append((words, parameters))
+            return SimpleNamespace(rowcount=1)
+
+    flags = Table("flags", MetaData(), Column("id", Integer, primary_key=True), Column("old", Boolean))
+    Prepared(insert(flags)).run_rows(cast("Connection", Elsewhere()), [(1, 1), (2, 0), (3, None)])
+    [(_, parameters)] = ran
+    assert [tuple(each.items()) for each in parameters] == [
+        (("id", 1), ("old", True)),
+        (("id", 2), ("old", False)),
+        (("id", 3), ("old", None)),
+    ]
+    assert [type(each["old"]) for each in parameters] == [bool, bool, type(None)]
 
 
 def test_a_value_is_never_part_of_the_statement(connection: Connection) -> None:

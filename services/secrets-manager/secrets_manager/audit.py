@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head, Record
+from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head
 from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 SELF: Final = "secrets-manager"
@@ -186,23 +186,19 @@ class Audit:
 
     def _follow(self, connection: Connection, head: Head, entries: Sequence[Entry]) -> bool:
         """Write behind this head, and tell whether it is the one in the database."""
-        behind, rows = head, []
-        for entry in entries:
-            record = self.chain.append(head, entry)
-            rows.append(_columns(record))
-            head = Head(record.seq, record.hash)
+        rows, newest = self.chain.append(head, entries)
         moved = {
-            "new_seq": head.seq,
-            "new_hash": head.hash,
-            "new_mac": self.chain.head_mac(head),
-            "old_seq": behind.seq,
-            "old_hash": behind.hash,
+            "new_seq": newest.seq,
+            "new_hash": newest.hash,
+            "new_mac": self.chain.head_mac(newest),
+            "old_seq": head.seq,
+            "old_hash": head.hash,
         }
         if not _MOVE_HEAD.run(connection, [moved]):
             return False
-        _INSERT.run(connection, rows)
+        _INSERT.run_rows(connection, rows)
         # Where the transaction is undone, this is no head of the database, and the next write reads that.
-        self._newest = head
+        self._newest = newest
         return True
 
     def _head(self, connection: Connection) -> Head:
@@ -215,16 +211,6 @@ class Audit:
         if not hmac.compare_digest(found.mac, self.chain.head_mac(head)):
             raise TamperedAuditError("the audit's head was altered")
         return head
-
-
-def _columns(record: Record) -> dict[str, Any]:
-    return {
-        "seq": record.seq,
-        **record.entry._asdict(),
-        "previous": record.previous,
-        "hash": record.hash,
-        "mac": record.mac,
-    }
 
 
 def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exception | None) -> None:
