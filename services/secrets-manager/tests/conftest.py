@@ -30,6 +30,7 @@ class Neighbours:
 
     notification_is_away: bool = False
     events: list[dict[str, Any]] = field(default_factory=list)
+    published: dict[str, dict[str, Any]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
@@ -47,7 +48,11 @@ class Neighbours:
         if path == "/notifications/retained":
             found = [event for event in self.events if event["type"] == request.url.params["type"]]
             return httpx2.Response(200, json=found[-1]) if found else httpx2.Response(404, json={})
-        return httpx2.Response(201, json=self._stored(orjson.loads(await request.aread())))
+        event = orjson.loads(await request.aread())
+        key = request.headers.get("idempotency-key", f"none-{len(self.events)}")
+        if key not in self.published:  # what is sent again is stored once
+            self.published[key] = self._stored(event)
+        return httpx2.Response(201, json=self.published[key])
 
     def _stored(self, event: dict[str, Any]) -> dict[str, Any]:
         position = next(self.numbers)

@@ -7,8 +7,10 @@ import hashlib
 import json
 import sqlite3
 import time
+from datetime import datetime
 
 import pytest
+from conftest import Neighbours
 
 
 def tamper(running, *statements):
@@ -55,6 +57,39 @@ def test_records_are_filtered_and_paged(running):
             break
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) == 10
+
+
+def test_filters_hold_together_and_moments_from_the_first_to_before_the_last(running):
+    client, admin = running.client, running.as_("admin")
+    for name in ("notification", "gateway-lookup", "notification"):
+        client.get("/secrets/notification", headers=running.as_(name))
+        client.get("/secrets/gateway-lookup", headers=admin)
+    everything = records(running, limit=500)
+    moments = [record["at"] for record in reversed(everything)]
+    begin, end = moments[len(moments) // 3], moments[-3]
+    combinations = [
+        {"since": begin},
+        {"until": end},
+        {"since": begin, "until": end},
+        {"since": begin, "caller": "notification"},
+        {"action": "secrets:read", "target": "secrets/notification"},
+        {"outcome": "denied", "caller": "gateway-lookup", "target": "secrets/notification"},
+        {"target": "secrets", "outcome": "allowed", "until": end, "since": begin},
+        {"caller": "notification", "action": "secrets:read", "outcome": "allowed"},
+    ]
+    for wanted in combinations:
+        expected = [record["seq"] for record in everything if _is_wanted(record, **wanted)]
+        found = records(running, **wanted, limit=500)
+        # Asking writes records too, behind all those that were there.
+        seqs = [record["seq"] for record in found if record["seq"] <= everything[0]["seq"]]
+        assert seqs == expected != [], wanted
+        assert all(_is_wanted(record, **wanted) for record in found), wanted
+
+
+def _is_wanted(record, *, since="2000-01-01", until="2999-01-01", target=None, **same):
+    since, at, until = (datetime.fromisoformat(one).timestamp() for one in (since, record["at"], until))
+    below = target is None or f"{record['target']}/".startswith(f"{target}/")
+    return since <= at < until and below and all(record[name] == same[name] for name in same)
 
 
 def test_an_untouched_audit_is_intact(running):
@@ -129,6 +164,31 @@ def test_an_older_database_put_back_is_noticed(start, settings):
     answer, found = verify(start(settings))
     assert answer["intact"] is False
     assert {kind for kind, _, _ in found} <= {"truncated", "anchor"}
+
+
+def test_an_older_database_and_its_anchor_file_are_told_by_the_event_log(start, settings):
+    """All that lies beside the database went back with it: the event log alone has the newer anchor."""
+    fast, event_log = settings.model_copy(update={"anchor_seconds": 0.05}), Neighbours()
+    first = start(fast, event_log)
+    first.client.__exit__(None, None, None)
+    kept = {path: path.read_bytes() for path in settings.data_dir.iterdir() if path.is_file()}
+    assert {first.database, settings.data_dir / "audit-anchor.json"} <= kept.keys()
+    second = start(fast, event_log)
+    for _ in range(30):  # more than the next start writes, which would lie in the same places
+        second.as_("admin")
+    last = records(second)[0]["seq"]
+    _until(lambda: event_log.events and event_log.events[-1]["data"].get("seq", 0) >= last)
+    second.client.__exit__(None, None, None)
+    for path in settings.data_dir.iterdir():
+        if path.is_file():
+            path.unlink()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    answer, found = verify(start(settings, event_log))
+    assert (answer["intact"], answer["event_log"]) == (False, "checked")
+    [(kind, missing, through)] = found
+    assert kind == "truncated"
+    assert missing <= last <= through
 
 
 def test_an_admin_put_into_the_database_is_refused_and_health_says_so(running):

@@ -1,6 +1,7 @@
 """Identities and their keys: how they end at once, who may touch them, and what is shown of them."""
 
 import time
+from datetime import datetime
 
 from fountain_common.testing import wait_until
 
@@ -76,3 +77,25 @@ def test_no_key_is_shown_twice(running):
     shown = running.client.get("/identities/gina", headers=running.as_("admin")).text
     assert key.split("_", 2)[2] not in shown
     assert key.split("_")[1] in shown
+
+
+def test_when_a_key_was_last_used_is_shown(start, settings):
+    """Written now and then, and by the stop what came after."""
+    running = start(settings)
+    key = running.person("hank", "operator")
+
+    def last_used(running):
+        [shown] = running.client.get("/identities/hank/keys", headers=running.as_("admin")).json()["items"]
+        moment = shown["last_used_at"]
+        return moment and datetime.fromisoformat(moment).timestamp()
+
+    assert last_used(running) is None
+    before = time.time()
+    assert running.ask_token(key).status_code == 200
+    after = time.time()
+    running.client.portal.call(running.app.state.core._keep_house)
+    first = last_used(running)
+    assert before <= first <= after
+    assert running.client.get("/secrets", headers={"X-API-Key": key}).status_code == 200
+    running.client.__exit__(None, None, None)
+    assert after < last_used(start(settings)) <= time.time()
