@@ -48,6 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     outbox = OutboxDispatcher(
         db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
     )
+    app.state.watcher = watcher
     await watcher.start()
     await outbox.start()
     try:

@@ -11,6 +11,7 @@ from fountain_common.roles import Permission
 
 from gateway_lookup.catalog import Catalogue
 from gateway_lookup.service import SECRETS_MANAGER, Gateway
+from gateway_lookup.watcher import Watcher
 
 RawName = Annotated[str, Path(alias="serviceName", description="The name of a service; `_` is read as `-`.")]
 
@@ -18,6 +19,11 @@ RawName = Annotated[str, Path(alias="serviceName", description="The name of a se
 async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+async def _watcher(request: Request) -> Watcher:
+    watcher: Watcher = request.app.state.watcher
+    return watcher
 
 
 async def _catalogue(request: Request) -> Catalogue:
@@ -72,6 +78,7 @@ async def edge_only(request: Request) -> None:
 
 
 GatewayDep = Annotated[Gateway, Depends(_gateway)]
+WatcherDep = Annotated[Watcher, Depends(_watcher)]
 CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]
 ServiceName = Annotated[str, Depends(_name)]
 LookedUp = Annotated[str, Depends(_may_look_up)]

@@ -55,6 +55,24 @@ class Fetcher:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, TimeoutError):
             return None
 
+    async def is_elsewhere(self, claim: Claim) -> bool:
+        """Tell whether it is certain that an instance is not at its address: nobody listens there, or
+        somebody who cannot show its certificate. Silence is not certain.
+        """
+        try:
+            async with asyncio.timeout(SECONDS):
+                context = await self._context() if claim.scheme == "https" else None
+                name = claim.service if context is not None else None
+                _, writer = await asyncio.open_connection(
+                    claim.host, claim.port, ssl=context, server_hostname=name
+                )
+        except (ConnectionRefusedError, ssl.SSLError):
+            return True
+        except (OSError, ValueError, TimeoutError):
+            return False
+        writer.transport.abort()
+        return False
+
     async def close(self) -> None:
         """Close the connections."""
         if self._plain is not None:

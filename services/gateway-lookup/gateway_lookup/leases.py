@@ -101,6 +101,14 @@ class Lease:
         return State.DRAINING if self.claim.draining else State.UP
 
 
+class AddressLeasedError(Conflict):
+    """The claimed address is leased by another service, whose lease this is."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__("This address and port are leased by another service. Listen on another port.")
+        self.key = key
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """The outcome of a registration.
@@ -192,7 +200,7 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
             if lease.expired or lease.unproven:
                 found.append(other.key)
                 continue
-            raise Conflict("This address and port are leased by another service. Listen on another port.")
+            raise AddressLeasedError(other.key)
         newer = other.generation > claim.generation
         # Of two of one generation, the one that lives stays: which is the ghost, nobody can tell.
         gone = lease.unproven or lease.state is State.DOWN

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fountain_common.errors import NotFound, problem_responses
 from fountain_common.names import service_name
 
-from gateway_lookup.deps import Admin, GatewayDep, Reader, Registrar, ServiceName, TcpPeer
-from gateway_lookup.leases import Claim, Lease
+from gateway_lookup.deps import Admin, GatewayDep, Reader, Registrar, ServiceName, TcpPeer, WatcherDep
+from gateway_lookup.leases import AddressLeasedError, Claim, Lease
 from gateway_lookup.lookups import StaticEntry
 from gateway_lookup.registry import Registry
 from gateway_lookup.schemas import (
@@ -135,6 +135,7 @@ async def register_instance(
     instance: InstanceId,
     body: InstanceRegistration,
     gateway: GatewayDep,
+    watcher: WatcherDep,
     peer: TcpPeer,
     lease_secret: LeaseSecret = None,
 ) -> LeaseAnswer:
@@ -156,7 +157,12 @@ async def register_instance(
         draining=body.status == "draining",
     )
     claim = gateway.admitted(said, peer)
-    granted = await gateway.register(claim, lease_secret)
+    try:
+        granted = await gateway.register(claim, lease_secret)
+    except AddressLeasedError as leased:
+        # A container that has started may have been given the address of one that was killed a moment ago.
+        await watcher.look_again(leased.key)
+        granted = await gateway.register(claim, lease_secret)
     state = granted.lease.state.value
     return LeaseAnswer(
         service_name=name,

@@ -10,7 +10,7 @@ from fountain_common.logging import get_logger
 
 from gateway_lookup.catalog import site
 from gateway_lookup.fetch import Fetcher
-from gateway_lookup.leases import Lease
+from gateway_lookup.leases import Key, Lease
 from gateway_lookup.observations import Observations, read_health, read_openapi
 from gateway_lookup.service import Gateway
 from gateway_lookup.vigil import Vigil
@@ -75,6 +75,18 @@ class Watcher:
         """Tell whether an instance is there at all: any answer will do."""
         async with self._confirming:
             return await self._fetcher.get(lease.claim, "/health") is not None
+
+    async def look_again(self, key: Key) -> None:
+        """Ask an instance at whose address another says that it is: an address may have been dealt anew."""
+        lease = self._gateway.registry.leases.get(key)
+        if lease is None:
+            return
+        async with self._gate:
+            elsewhere = await self._fetcher.is_elsewhere(lease.claim)
+        if elsewhere:
+            self._gateway.misplaced(key)
+        else:
+            await self._probe(lease)
 
     async def probe_all(self) -> None:
         """Ask every instance how it is."""

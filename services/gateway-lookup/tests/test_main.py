@@ -1,5 +1,7 @@
 """The gateway, whole, at its own interface."""
 
+import socket
+
 import orjson
 import pytest
 from calling import INSTANCE, OTHER, As, Caller, Gateways
@@ -78,8 +80,10 @@ def test_another_identity_cannot_register_a_name_renew_a_lease_or_end_it(as_: As
 
 
 def test_an_address_that_another_identity_leases_is_refused(as_: As) -> None:
-    as_("shop").register("shop", 9000)
-    answer = as_("thief").register("thief", 9000, generation=99)
+    with socket.create_server(("127.0.0.1", 0)) as shop:
+        port = shop.getsockname()[1]
+        as_("shop").register("shop", port)
+        answer = as_("thief").register("thief", port, generation=99)
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/problem+json"
 

@@ -1,12 +1,13 @@
 """The gateway's own clock, with instances that are really there or really not."""
 
+import socket
 from collections.abc import Iterator
 
 import orjson
 import pytest
 from calling import Caller, Gateways
-from edge import Stub
-from fountain_common.testing import wait_until
+from edge import Stub, free_port
+from fountain_common.testing import ServiceClient, wait_until
 from neighbourhood import OpenWorld
 
 
@@ -58,7 +59,7 @@ def test_an_address_at_which_another_service_answers_is_nobodys_until_that_one_h
     shop.register("shop", stub.port)
     body = {"port": stub.port, "version": "1", "generation": 1}
     claim = f"/registry/heir/instances/{'c' * 32}"
-    assert heir("PUT", claim, json=body).status_code == 409
+    assert heir("PUT", claim, json=body).status_code == 409, "who answers has not said that he is another"
 
     stub.answer = lambda seen: (200, {}, b'{"service": "heir", "status": "healthy"}')
     wait_until(lambda: heir("PUT", claim, json=body).status_code == 200, "the heir is let in")
@@ -66,6 +67,52 @@ def test_an_address_at_which_another_service_answers_is_nobodys_until_that_one_h
     wait_until(
         lambda: shop("GET", "/lookup/heir").json()["instances"][0]["status"] == "up", "the heir is found"
     )
+
+
+HEIR = f"/registry/heir/instances/{'c' * 32}"
+
+
+def claimed(client: ServiceClient, port: int) -> int:
+    """Answer what becomes of another service's claim to this port."""
+    body = {"port": port, "version": "1", "generation": 1}
+    return Caller(client, "heir", ("service",))("PUT", HEIR, json=body).status_code
+
+
+def test_an_address_where_nobody_listens_any_more_keeps_no_newcomer_out(
+    gateways: Gateways, stubs: list[Stub]
+) -> None:
+    gateways.settings(LEASE_SECONDS="600")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    stub = serving(stubs, "shop")
+    Caller(client, "shop", ("service",)).register("shop", stub.port)
+    assert claimed(client, stub.port) == 409
+    stub.stop()
+    assert claimed(client, stub.port) == 200
+    assert Caller(client, "shop", ("service",))("GET", "/lookup/shop").status_code == 404
+
+
+def test_an_address_where_another_service_answers_now_is_its_own_at_once(
+    gateways: Gateways, stubs: list[Stub]
+) -> None:
+    gateways.settings(LEASE_SECONDS="600")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    stub = serving(stubs, "shop")
+    Caller(client, "shop", ("service",)).register("shop", stub.port)
+    Caller(client, "heir", ("service",)).register("heir", free_port())
+    stub.answer = lambda seen: (200, {}, b'{"service": "heir", "status": "healthy"}')
+    assert claimed(client, stub.port) == 200
+
+
+def test_who_only_does_not_answer_keeps_his_address(gateways: Gateways) -> None:
+    gateways.settings(LEASE_SECONDS="600")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        Caller(client, "shop", ("service",)).register("shop", port)
+        assert claimed(client, port) == 409
 
 
 def test_nothing_is_fetched_but_from_leased_addresses_and_a_canary_stays_silent(

@@ -1,0 +1,65 @@
+"""When it is certain that an instance is not where its lease says."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+from calling import INSTANCE
+from edge import Stub, free_port
+from fountain_common.connections import Connections
+from gateway_lookup.fetch import Fetcher
+from gateway_lookup.leases import Claim
+
+pytestmark = pytest.mark.anyio
+
+
+def claim(port: int, scheme: str = "http") -> Claim:
+    return Claim(
+        service="shop",
+        instance=INSTANCE,
+        identity="shop",
+        host="127.0.0.1",
+        port=port,
+        generation=1,
+        scheme=scheme,
+    )
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    stub = Stub("shop").start()
+    yield stub
+    stub.stop()
+
+
+async def _trusted() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def _no_ca_yet() -> ssl.SSLContext:
+    raise FileNotFoundError("ca.pem")
+
+
+async def test_who_listens_may_be_it(stub: Stub) -> None:
+    assert not await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port))
+
+
+async def test_where_nobody_listens_it_is_not() -> None:
+    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(free_port()))
+
+
+async def test_who_cannot_show_its_certificate_is_not_it(stub: Stub) -> None:
+    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port, "https"))
+
+
+async def test_without_a_ca_nothing_is_certain(stub: Stub) -> None:
+    assert not await Fetcher(Connections(), _no_ca_yet).is_elsewhere(claim(stub.port, "https"))
+
+
+async def test_silence_is_not_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_lookup.fetch.SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not await Fetcher(Connections(), _trusted).is_elsewhere(
+            claim(silent.getsockname()[1], "https")
+        )
