@@ -12,9 +12,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from fountain_cli.stack.choice import engine_answers
 _ROOT = Path(__file__).resolve().parent.parent
 _LOGS = _ROOT / ".fountain" / "tests"
 _KINDS = ("unit", "local", "containers")
+_BROWSING = ", in a browser"
+_interrupted = threading.Event()
 _IN_A_BROWSER = "tests/test_*browser*.py"
 _NO_TESTS = 5
 _AGAIN = "the same again: "
@@ -59,7 +62,7 @@ def unit_suites() -> list[Suite]:
     )
     browsing = {folder: tuple(map(_named, sorted(folder.glob(_IN_A_BROWSER)))) for folder in found}
     return [
-        *(Suite(f"{_named(folder)}, in a browser", files) for folder, files in browsing.items() if files),
+        *(Suite(f"{_named(folder)}{_BROWSING}", files) for folder, files in browsing.items() if files),
         Suite("tests/fuzz", ("tests/fuzz",)),
         *(
             Suite(_named(folder), (_named(folder), *(f"--ignore={file}" for file in browsing[folder])))
@@ -125,23 +128,43 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
     with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:
-        journeys = None if service is not None else pool.submit(run_journeys, kinds, thorough=thorough)
-        results = list(pool.map(run, wanted))
-    return results + (journeys.result() if journeys is not None else [])
+        try:
+            # Taken up in this order.
+            browsing = [pool.submit(run, one) for one in wanted if one.name.endswith(_BROWSING)]
+            journeys = None
+            if service is None:
+                journeys = pool.submit(run_journeys, kinds, thorough=thorough, after=browsing)
+            others = [pool.submit(run, one) for one in wanted if not one.name.endswith(_BROWSING)]
+            results = [future.result() for future in (*browsing, *others)]
+            return results + (journeys.result() if journeys is not None else [])
+        except BaseException:
+            # Who interrupts it does not want to wait for what has not begun.
+            _interrupted.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def run_journeys(kinds: Iterable[str], *, thorough: bool) -> list[Result]:
+def run_journeys(
+    kinds: Iterable[str], *, thorough: bool, after: Sequence[Future[Result]] = ()
+) -> list[Result]:
     """Run the journeys over the running platform, in one runtime after the other.
 
     Without an engine, what is else run in containers alone is run in local processes: nothing is left out
     everywhere.
+
+    Args:
+        kinds: which runtimes.
+        thorough: the long journeys in each.
+        after: what has to have ended before a container is started.
     """
     results: list[Result] = []
     containers = engine_answers()
     more = ("--thorough",) if thorough or not containers else ()
     for kind, runtime, possible in (("local", "local", True), ("containers", "compose", containers)):
         name = f"end to end, {kind}"
-        if kind in kinds and possible:
+        if kind == "containers":
+            wait(after)
+        if kind in kinds and possible and not _interrupted.is_set():
             results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more))))
         else:
             why = "not asked for" if kind not in kinds else "no Docker engine answers"
