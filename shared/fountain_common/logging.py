@@ -20,10 +20,11 @@ from fountain_common.settings import ServiceSettings
 
 _FRAMES = 12
 _CAUSES = 4
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 
 
 class _Lines:
-    """Writes whole lines to a text stream, stdout if none is given; a reader that went away stops nobody."""
+    """Writes lines, ended already, to a text stream or stdout; a reader that went away stops nobody."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -33,10 +34,10 @@ class _Lines:
         raw = getattr(stream, "buffer", None)
         try:
             if raw is not None:
-                raw.write(line + b"\n")
+                raw.write(line)
                 raw.flush()
             else:
-                stream.write(line.decode() + "\n")
+                stream.write(line.decode())
         except (BrokenPipeError, ValueError):
             return
 
@@ -75,7 +76,7 @@ def log_request(request: RequestContext, *, quiet: bool, **fields: object) -> No
                 "trace_id": request.trace_id,
                 **fields,
             },
-            option=orjson.OPT_UTC_Z,
+            option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
         )
     )
 
@@ -117,7 +118,7 @@ def _redacted(_logger: object, _method: str, fields: MutableMapping[str, Any]) -
 
 
 def _render(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
-    return orjson.dumps(dict(fields), default=_shown, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+    return orjson.dumps(dict(fields), default=_shown, option=_OPTIONS)
 
 
 def _shown(value: object) -> str:
