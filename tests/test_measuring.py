@@ -14,6 +14,7 @@ from benchmarks import report
 from benchmarks.measure import Budget, Result, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
 from benchmarks.processes import NotRun
+from benchmarks.profiling import summed, table
 
 aiohttp = pytest.importorskip("aiohttp")
 from aiohttp import web  # noqa: E402
@@ -166,3 +167,30 @@ def test_a_row_that_there_is_no_more_does_not_stay(tmp_path: Path) -> None:
     latest = tmp_path / "latest.json"
     report.write([Result(READ, 1.5, "x"), Result(LOOKUP, 1.5, "x")], latest)
     assert [one.budget for one in report.joined([], latest, [LOOKUP])] == [LOOKUP]
+
+
+RAW = """main (main.py:1);serve (server.py:10);read (reading.py:5) 6
+main (main.py:1);serve (server.py:10) 1
+main (main.py:1);<lambda> (a b.py:3);read (reading.py:5);read (reading.py:5) 3
+
+no count
+"""
+
+
+def test_a_profile_counts_each_sample_once_for_its_innermost_function_and_once_for_all_around_it() -> None:
+    found = summed(RAW)
+    assert found.samples == 10
+    assert found.own == {"read (reading.py:5)": 9, "serve (server.py:10)": 1}
+    assert found.within == {
+        "main (main.py:1)": 10,
+        "read (reading.py:5)": 9,
+        "serve (server.py:10)": 7,
+        "<lambda> (a b.py:3)": 3,
+    }
+
+
+def test_a_profile_shows_the_largest_shares_first() -> None:
+    found = summed(RAW)
+    _, _, first, second = table(found.within, found.samples, 2, "with all that it calls")
+    assert first == "| 100.0% | `main (main.py:1)` |"
+    assert second == "| 90.0% | `read (reading.py:5)` |"
