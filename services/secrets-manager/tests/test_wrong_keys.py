@@ -1,9 +1,11 @@
 """A wrong key may be a right one with a slip in it: nothing of it is kept or said."""
 
 import base64
+import io
 import json
 
 import pytest
+from fountain_common.logging import configure
 from secrets_manager.api_keys import ApiKey
 
 MARKER = "m4rk3r-of-a-key-that-nobody-may-see-again-43"[:43]
@@ -12,6 +14,15 @@ EXCHANGE = {
     "subject_token_type": "urn:fountain:params:token-type:api-key",
     "resource": "example-consumer",
 }
+
+
+@pytest.fixture
+def log(settings):
+    """What is logged, whatever another test has set up."""
+    stream = io.StringIO()
+    configure(settings, stream)
+    yield stream
+    configure(settings)
 
 
 def shown_everywhere(running, key):
@@ -35,7 +46,7 @@ def shown_everywhere(running, key):
 
 @pytest.mark.parametrize("known", [True, False], ids=["id of the admin's key", "id of nobody's key"])
 def test_nothing_of_a_wrong_key_is_in_an_answer_log_metric_event_record_or_file(
-    start, settings, capfd, known
+    start, settings, log, known
 ):
     running = start(settings)
     right = ApiKey.parse(running.key_of("admin"))
@@ -55,10 +66,10 @@ def test_nothing_of_a_wrong_key_is_in_an_answer_log_metric_event_record_or_file(
     while_running = files(settings)
     running.client.__exit__(None, None, None)
     assert MARKER not in json.dumps(running.neighbours.events)
-    log = "".join(capfd.readouterr())
-    requests = [line for line in log.splitlines() if "/auth/token" in line]
+    said = log.getvalue()
+    requests = [line for line in said.splitlines() if "/auth/token" in line]
     assert len(requests) >= 4, "what is logged is seen here"
-    assert MARKER not in log
+    assert MARKER not in said
     for path, content in [*while_running, *files(settings)]:
         assert MARKER.encode() not in content, path
     assert right.hash in b"".join(content for _, content in files(settings)), "the files were read"
