@@ -140,16 +140,39 @@ async def test_a_late_acknowledgement_ends_an_overdue_rotation(sm: World) -> Non
 
 
 async def test_an_operator_forces_or_aborts_what_is_overdue(sm: World) -> None:
-    await sm.holder(1).read()
+    await sm.policy(deadline_seconds=10)
+    holder = sm.holder(1)
+    await holder.read()
     first = await rotate(sm)
-    assert (await sm.operator.post(f"/rotations/{first}/abort")).json()["state"] == "aborted"
+    await sm.pass_time(11)
+    assert await state(sm, first) == "overdue"
+    aborted = (await sm.operator.post(f"/rotations/{first}/abort")).json()
+    assert (aborted["state"], aborted["overdue"]) == ("aborted", False)
     assert (await sm.operator.post(f"/rotations/{first}/force")).status_code == 409
     second = await rotate(sm)
+    await sm.pass_time(11)
+    assert await state(sm, second) == "overdue"
     assert (await sm.operator.post(f"/rotations/{second}/force")).json()["state"] == "active"
     assert (await sm.operator.post(f"/rotations/{second}/abort")).status_code == 409
+    await sm.pass_time(11)
+    assert await state(sm, second) == "overdue"
     assert (await sm.operator.post(f"/rotations/{second}/force")).json()["state"] == "retired"
     versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
     assert [version["state"] for version in versions] == ["active", "aborted", "retired"]
+    async with asyncio.timeout(10):
+        while len(sm.events) < 8:
+            await asyncio.sleep(0.01)
+    assert [(event["type"], event["data"]["version"]) for event in sm.events] == [
+        ("secret.staged", 2),
+        ("secret.rotation-overdue", 2),
+        ("secret.aborted", 2),
+        ("secret.staged", 3),
+        ("secret.rotation-overdue", 3),
+        ("secret.rotated", 3),
+        ("secret.rotation-overdue", 3),
+        ("secret.retired", 1),
+    ]
+    assert {event["data"]["rotation_id"] for event in sm.events[:3]} == {first}
 
 
 async def test_a_second_rotation_supersedes_the_staged_one_and_keeps_what_it_chose(sm: World) -> None:
@@ -254,6 +277,29 @@ async def test_a_schedule_does_not_push_a_staged_rotation_aside(sm: World) -> No
     await sm.policy(interval_seconds=60)
     await sm.pass_time(70)
     assert await state(sm, rotation) == "staged"
+
+
+async def test_a_moment_of_a_cron_policy_begins_one_rotation_however_often_anybody_looks(sm: World) -> None:
+    def left() -> float:
+        return 1800 - sm.clock() % 1800
+
+    sm.clock.advance(left() + 1)
+    await sm.policy(cron="*/30 * * * *", overlap_seconds=0)
+
+    async def rotations_after(seconds: float) -> int:
+        await sm.pass_time(seconds)
+        await asyncio.gather(*(sm.parts.driver.look() for _ in range(3)))
+        return len(await sm.rotations(SERVICE))
+
+    assert await rotations_after(left() - 30) == 0
+    assert await rotations_after(40) == 1
+    assert await rotations_after(left() - 30) == 1
+    assert await rotations_after(40) == 2
+    # Of many moments that were missed, one is made good.
+    assert await rotations_after(5 * 1800) == 3
+    items = await sm.rotations(SERVICE)
+    assert {(item["reason"], item["requested_by"]) for item in items} == {("scheduled", "secrets-manager")}
+    assert (await sm.admin.get(f"/secrets/{SERVICE}")).json()["version"] == 4
 
 
 @pytest.mark.parametrize(

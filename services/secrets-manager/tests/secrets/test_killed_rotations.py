@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from killed_story import EVENTS, OPERATIONS, VERSIONS, meddle, told
 from secrets_world import SERVICE, World, world
 
 pytestmark = pytest.mark.anyio
@@ -57,29 +58,51 @@ def events(told: Path) -> list[tuple[str, int]]:
     return list(by_id.values())
 
 
-async def test_a_rotation_that_is_killed_before_any_commit_goes_on_at_the_next_start(tmp_path: Path) -> None:
+async def base_in(tmp_path: Path) -> Path:
+    """A state with a secret."""
     base = tmp_path / "base"
     base.mkdir()
     async with world(base) as sm:
         await sm.create()
         await sm.policy(overlap_seconds=0)
+    return base
+
+
+async def begin_children() -> asyncio.subprocess.Process:
     here = Path(__file__).parent
     paths = [here, here.parents[1], here.parents[3] / "shared"]
     environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PATH": os.environ["PATH"]}
-    children = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         str(here / "killed_process.py"),
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
+
+
+async def end_of_child(
+    children: asyncio.subprocess.Process, commits: int, folder: Path, operation: str = ""
+) -> int:
     assert children.stdin is not None
     assert children.stdout is not None
+    children.stdin.write(f"{commits}\t{folder}\t{operation}\n".encode())
+    return int(await asyncio.wait_for(children.stdout.readline(), 90))
+
+
+async def end(children: asyncio.subprocess.Process) -> None:
+    assert children.stdin is not None
+    children.stdin.close()
+    assert await children.wait() == 0
+
+
+async def test_a_rotation_that_is_killed_before_any_commit_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    base = await base_in(tmp_path)
+    children = await begin_children()
     for commits in range(1, 60):
         folder = tmp_path / str(commits)
         shutil.copytree(base, folder)
-        children.stdin.write(f"{commits} {folder}\n".encode())
-        ended = int(await asyncio.wait_for(children.stdout.readline(), 90))
+        ended = await end_of_child(children, commits, folder)
         async with world(folder, opened=lambda sm, folder=folder: write_down(sm, folder)) as sm:
             await converge(sm, folder)
             versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
@@ -91,8 +114,28 @@ async def test_a_rotation_that_is_killed_before_any_commit_goes_on_at_the_next_s
         assert events(folder / "told") == [("secret.staged", 2), ("secret.rotated", 2), ("secret.retired", 1)]
         if ended == 0:
             assert commits > 8
-            children.stdin.close()
-            assert await children.wait() == 0
+            await end(children)
             return
         assert ended == -signal.SIGKILL
     pytest.fail("it never finished")
+
+
+async def test_what_an_operator_does_is_done_once_though_it_is_killed_before_or_after_its_commit(
+    tmp_path: Path,
+) -> None:
+    base = await base_in(tmp_path)
+    children = await begin_children()
+    # The first commit behind one is its own: nothing was done. At the second it was, and nobody heard of it.
+    for operation, commits in ((OPERATIONS[-1], 1), *((one, 2) for one in OPERATIONS)):
+        folder = tmp_path / f"{operation}-{commits}"
+        shutil.copytree(base, folder)
+        assert await end_of_child(children, commits, folder, operation) == -signal.SIGKILL, operation
+        async with world(folder, opened=lambda sm, folder=folder: write_down(sm, folder)) as sm:
+            await meddle(sm)
+            versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
+            assert [(one["version"], one["state"]) for one in versions] == VERSIONS, operation
+            assert len(await sm.rotations(SERVICE)) == 4
+            said = await told(events, folder / "told")
+        assert (len(said), set(said)) == (len(EVENTS), EVENTS), operation
+        assert said.index(("secret.aborted", 2)) < said.index(("secret.staged", 3))
+    await end(children)

@@ -1,0 +1,89 @@
+"""What an operator does but wait: he aborts, forces, begins anew over what is staged, rotates at once.
+
+Told again from the beginning after a kill, it goes on where it was.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from secrets_world import SERVICE, World
+
+OPERATIONS = ("abort", "supersede", "force", "force to the end", "immediate")
+VERSIONS = [(5, "active"), (4, "retired"), (3, "superseded"), (2, "aborted"), (1, "retired")]
+EVENTS = {
+    ("secret.staged", 2),
+    ("secret.aborted", 2),
+    ("secret.staged", 3),
+    ("secret.staged", 4),
+    ("secret.rotated", 4),
+    ("secret.retired", 1),
+    ("secret.rotated", 5),
+    ("secret.retired", 4),
+}
+
+
+class Operator:
+    """Asks for rotations, and leaves their answers alone, which may come late or never."""
+
+    def __init__(self, sm: World) -> None:
+        self.sm = sm
+        self.asked: list[asyncio.Task[httpx2.Response]] = []
+
+    async def rotation(self, version: int, **body: object) -> dict[str, Any]:
+        """Begin the rotation to this version, unless it was begun, and return it as it is."""
+        headers = {"Idempotency-Key": f"version-{version}"}
+        asking = asyncio.create_task(
+            self.sm.admin.post(f"/secrets/{SERVICE}/rotate", json=body, headers=headers)
+        )
+        self.asked.append(asking)
+        async with asyncio.timeout(30):
+            while True:
+                for one in await self.sm.rotations(SERVICE):
+                    if one["version"] == version:
+                        return one
+                assert not asking.done() or asking.result().is_success, asking.result().text
+                await asyncio.sleep(0.002)
+
+    async def step(self, one: dict[str, Any], how: str, leads_to: str) -> dict[str, Any]:
+        answer = await self.sm.operator.post(f"/rotations/{one['rotation_id']}/{how}")
+        assert (answer.status_code, answer.json()["state"]) == (200, leads_to), answer.text
+        return await self.sm.rotation(one["rotation_id"])
+
+    async def leave(self) -> None:
+        for task in self.asked:
+            task.cancel()
+        await asyncio.gather(*self.asked, return_exceptions=True)
+
+
+async def meddle(sm: World, reached: Callable[[str], None] = lambda operation: None) -> None:
+    """Do all of it, with a holder that acknowledges nothing; `reached` is called just before each."""
+    await sm.holder(1).read()
+    operator = Operator(sm)
+    second = await operator.rotation(2)
+    if second["state"] == "staged":
+        reached("abort")
+        await operator.step(second, "abort", "aborted")
+    if (await operator.rotation(3))["state"] == "staged":
+        reached("supersede")
+    fourth = await operator.rotation(4)
+    if fourth["state"] == "staged":
+        reached("force")
+        fourth = await operator.step(fourth, "force", "active")
+    if fourth["state"] == "active":
+        reached("force to the end")
+        await operator.step(fourth, "force", "retired")
+    if len(await sm.rotations(SERVICE)) == 3:
+        reached("immediate")
+    await operator.rotation(5, immediate=True)
+    await operator.leave()
+
+
+async def told(events: Callable[[Path], list[tuple[str, int]]], file: Path) -> list[tuple[str, int]]:
+    """Wait until all events were told, and return them."""
+    async with asyncio.timeout(30):
+        while len(events(file)) < len(EVENTS):
+            await asyncio.sleep(0.01)
+    return events(file)
