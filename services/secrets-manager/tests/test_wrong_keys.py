@@ -45,9 +45,7 @@ def shown_everywhere(running, key):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["id of the admin's key", "id of nobody's key"])
-def test_nothing_of_a_wrong_key_is_in_an_answer_log_metric_event_record_or_file(
-    start, settings, log, known
-):
+def test_nothing_of_a_wrong_key_is_in_an_answer_log_metric_event_record_or_file(start, settings, log, known):
     running = start(settings)
     right = ApiKey.parse(running.key_of("admin"))
     wrong = ApiKey.parse(f"fnt_{right.key_id if known else 'nobodyskey0001'}_{MARKER}")
