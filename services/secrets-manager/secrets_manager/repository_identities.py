@@ -1,5 +1,6 @@
 """Rows of identities, keys and revocations; what is read here carries a valid code, or is refused."""
 
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import delete, or_, select
@@ -90,8 +91,9 @@ class IdentityRows:
 
     def page(self, session: Session, after: str, limit: int) -> list[IdentityRow]:
         """Return identities behind this name, in order; those that are refused are left out."""
-        query = select(IdentityRow).where(IdentityRow.name > after).order_by(IdentityRow.name).limit(limit)
-        return list(session.scalars(query))
+        query = select(IdentityRow).where(IdentityRow.name > after).order_by(IdentityRow.name)
+        rows = session.scalars(query.execution_options(yield_per=_CHUNK))
+        return list(islice(filter(self.genuine, rows), limit))
 
     def keys_of(self, session: Session, name: str) -> list[ApiKeyRow]:
         """Return the keys of an identity, oldest first; those that are refused are left out."""

@@ -51,6 +51,13 @@ def test_an_admin_and_his_key_that_were_put_into_the_database_get_no_token(start
         shown = now.client.get("/identities", headers={"X-API-Key": key.reveal()})
         assert shown.status_code == 401
         assert now.ask_token(now.key_of("admin")).status_code == 200
+        first = now.client.get("/identities", params={"limit": 2}, headers=now.as_("admin")).json()
+        rest = now.client.get(
+            "/identities", params={"cursor": first["next"], "limit": 500}, headers=now.as_("admin")
+        ).json()
+        names = [one["name"] for one in (*first["items"], *rest["items"])]
+        assert "mallory" not in names, "a forged one is nobody's to see as if he were one"
+        assert {"admin", "notification"} <= set(names)
     health = now.client.get("/health")
     assert (health.status_code, health.json()["checks"]["identities"]) == (503, "failing")
     assert refused_rows(now) == ["identity mallory", f"key {key.key_id}"]
