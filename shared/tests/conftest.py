@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ import pytest
 from fountain_common import logging as fountain_logging
 from fountain_common.db import Database, new_metadata
 from fountain_common.outbox import outbox_table
+from fountain_common.platform import Platform, create_platform
+from fountain_common.secrets import Secrets
 from fountain_common.settings import ServiceSettings
+from fountain_common.testing import World
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +49,23 @@ def outbox(db: Database) -> Database:
     outbox_table(metadata)
     metadata.create_all(db.engine)
     return db
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def platform(settings: ServiceSettings, world: World) -> AsyncIterator[Platform]:
+    platform = create_platform(settings)
+    world.enter(platform)
+    await platform.start()
+    yield platform
+    await platform.stop()
+
+
+@pytest.fixture
+def secrets(platform: Platform) -> Secrets:
+    assert platform.secrets is not None
+    return platform.secrets

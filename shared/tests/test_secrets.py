@@ -3,12 +3,12 @@
 import asyncio
 import copy
 import pickle
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
-from fountain_common.errors import Forbidden, NotFound, Unavailable
+from fountain_common.errors import Unavailable
 from fountain_common.platform import Platform, create_platform
 from fountain_common.secrets import Secrets
 from fountain_common.settings import ServiceSettings
@@ -19,26 +19,6 @@ async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.002)
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def platform(settings: ServiceSettings, world: World) -> AsyncIterator[Platform]:
-    platform = create_platform(settings)
-    world.enter(platform)
-    await platform.start()
-    yield platform
-    await platform.stop()
-
-
-@pytest.fixture
-def secrets(platform: Platform) -> Secrets:
-    assert platform.secrets is not None
-    return platform.secrets
 
 
 async def test_the_active_version_is_read_from_memory(secrets: Secrets, world: World) -> None:
@@ -238,59 +218,6 @@ async def test_who_leaves_says_goodbye(settings: ServiceSettings, world: World) 
     assert world.secrets_manager.holders("orders") == set()
 
 
-async def test_granted_secrets_are_followed_like_our_own(secrets: Secrets, world: World) -> None:
-    others = await secrets.granted("billing")
-    assert others["DB_PASSWORD"] == world.secrets_manager.values("billing")["DB_PASSWORD"]
-    rotation = world.secrets_manager.stage("billing")
-    await until(lambda: rotation.accepted_by)
-    assert await secrets.granted("billing") is others
-
-
-async def test_stopping_while_anothers_secrets_are_fetched_leaves_no_holder(
-    settings: ServiceSettings, world: World
-) -> None:
-    platform = create_platform(settings)
-    world.enter(platform)
-    await platform.start()
-    secrets = platform.secrets
-    assert secrets is not None
-    reached, go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        reached.set()
-        await go_on.wait()
-
-    secrets.before_another = wait
-    asking = asyncio.create_task(secrets.granted("billing"))
-    await reached.wait()
-    await secrets.stop()
-    go_on.set()
-    with pytest.raises(Unavailable, match="stopping"):
-        await asking
-    assert world.secrets_manager.holders("billing") == set()
-    await platform.stop()
-
-
-async def test_what_is_held_is_answered_at_once_while_another_is_fetched(
-    secrets: Secrets, world: World
-) -> None:
-    billing = await secrets.granted("billing")
-    reached = asyncio.Event()
-
-    async def never() -> None:
-        reached.set()
-        await asyncio.Event().wait()
-
-    secrets.before_another = never
-    other = asyncio.create_task(secrets.granted("shop"))
-    await reached.wait()
-    async with asyncio.timeout(1):
-        assert await secrets.granted("billing") is billing
-    other.cancel()
-    await asyncio.gather(other, return_exceptions=True)
-    assert secrets.services() == ["orders", "billing"]
-
-
 async def test_values_that_are_honoured_no_more_are_fetched_newest_first_and_not_held(
     secrets: Secrets, world: World
 ) -> None:
@@ -306,15 +233,6 @@ async def test_values_that_are_honoured_no_more_are_fetched_newest_first_and_not
     world.secrets_manager.down = True
     with pytest.raises(Unavailable):
         _ = [each async for each in secrets.earlier("DB_PASSWORD")]
-
-
-@pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (403, Forbidden), (500, Unavailable)])
-async def test_a_refusal_of_granted_secrets_says_what_is_wrong(
-    secrets: Secrets, world: World, status: int, kind: type[Exception]
-) -> None:
-    world.secrets_manager.handle = lambda request: httpx2.Response(status)  # type: ignore[method-assign]
-    with pytest.raises(kind):
-        await secrets.granted("billing")
 
 
 async def test_no_value_is_printed_logged_copied_or_pickled(

@@ -72,6 +72,16 @@ def test_an_address_at_which_another_service_answers_is_nobodys_until_that_one_h
 HEIR = f"/registry/heir/instances/{'c' * 32}"
 
 
+def leased(gateways: Gateways, stubs: list[Stub]) -> tuple[ServiceClient, Stub]:
+    """Start a gateway at which a shop that really listens holds a long lease."""
+    gateways.settings(LEASE_SECONDS="600")
+    gateways.world = OpenWorld()
+    client = gateways.start()
+    stub = serving(stubs, "shop")
+    Caller(client, "shop", ("service",)).register("shop", stub.port)
+    return client, stub
+
+
 def claimed(client: ServiceClient, port: int) -> int:
     """Answer what becomes of another service's claim to this port."""
     body = {"port": port, "version": "1", "generation": 1}
@@ -81,11 +91,7 @@ def claimed(client: ServiceClient, port: int) -> int:
 def test_an_address_where_nobody_listens_any_more_keeps_no_newcomer_out(
     gateways: Gateways, stubs: list[Stub]
 ) -> None:
-    gateways.settings(LEASE_SECONDS="600")
-    gateways.world = OpenWorld()
-    client = gateways.start()
-    stub = serving(stubs, "shop")
-    Caller(client, "shop", ("service",)).register("shop", stub.port)
+    client, stub = leased(gateways, stubs)
     assert claimed(client, stub.port) == 409
     stub.stop()
     assert claimed(client, stub.port) == 200
@@ -95,11 +101,7 @@ def test_an_address_where_nobody_listens_any_more_keeps_no_newcomer_out(
 def test_an_address_where_another_service_answers_now_is_its_own_at_once(
     gateways: Gateways, stubs: list[Stub]
 ) -> None:
-    gateways.settings(LEASE_SECONDS="600")
-    gateways.world = OpenWorld()
-    client = gateways.start()
-    stub = serving(stubs, "shop")
-    Caller(client, "shop", ("service",)).register("shop", stub.port)
+    client, stub = leased(gateways, stubs)
     Caller(client, "heir", ("service",)).register("heir", free_port())
     stub.answer = lambda seen: (200, {}, b'{"service": "heir", "status": "healthy"}')
     assert claimed(client, stub.port) == 200
