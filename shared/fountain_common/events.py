@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.errors import Unavailable
@@ -185,19 +186,21 @@ class Events:
         stored = await self._publisher.publish(event, idempotency_key or secrets.token_hex(16))
         return Event.model_validate(stored)
 
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+    async def publish_all(self, events: Sequence[Mapping[str, Any]] | bytes) -> None:
         """Publish several events, stored in this order; they are durable once this returns.
 
         Args:
             events: each with an `id` of the publisher's own, by which it is stored once however often it is
-                sent, and `type`; `subject`, `data` and `recipient` if it has them. 250 at most.
+                sent, and `type`; `subject`, `data` and `recipient` if it has them. 250 at most. Or their
+                JSON array, as an outbox has it.
 
         Raises:
             Problem: as of `publish`; if one of them is refused, none is stored.
         """
         if self._publisher is None:
             raise Unavailable("This service has nowhere to publish to.")
-        await self._publisher.publish_all(events)
+        encoded = events if isinstance(events, bytes) else orjson.dumps(list(events))
+        await self._publisher.publish_all(encoded)
 
     async def start(self, wait_seconds: float = 2.0) -> bool:
         """Open the stream, waiting at most so long for it. Tells whether it is open."""

@@ -6,14 +6,22 @@ Random ones would go to another page of an index each, of a large table mostly o
 import os
 import time
 
-_VERSION = 0x7 << 76
-_VARIANT = 0b10 << 62
-_RANDOM = (0xFFF << 64) | ((1 << 62) - 1)
+_CHANCE_BYTES = 10
+_VARIANT = {digit: "89ab"[int(digit, 16) & 0b11] for digit in "0123456789abcdef"}
 
 
 def new_id() -> str:
     """Answer a UUID: 48 bits of the time in milliseconds, and 74 of chance."""
-    milliseconds = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
-    chance = int.from_bytes(os.urandom(10)) & _RANDOM
-    text = f"{milliseconds << 80 | _VERSION | _VARIANT | chance:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """Answer so many, all of one moment."""
+    moment = f"{time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}"
+    start = f"{moment[:8]}-{moment[8:]}-7"
+    chance = os.urandom(_CHANCE_BYTES * count).hex()
+    found = []
+    for at in range(0, len(chance), 2 * _CHANCE_BYTES):
+        drawn = chance[at : at + 2 * _CHANCE_BYTES]
+        found.append(f"{start}{drawn[:3]}-{_VARIANT[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}")
+    return found

@@ -8,12 +8,11 @@ Those that wait together are handed on in one request, as a busy service writes 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.db import Database
@@ -23,6 +22,7 @@ from fountain_common.outbox_rows import (
     OUTBOX,
     TOPIC,
     Entry,
+    Waiting,
     count_waiting,
     enqueue,
     enqueue_all,
@@ -36,11 +36,6 @@ __all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "en
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
-_BATCH = 250
-"""As many as the notification service takes in one request."""
-_BATCH_BYTES = 900_000
-"""A body holds a megabyte."""
-_ENVELOPE_BYTES = 700
 PACE_SECONDS = 0.005
 """The first event goes at once; what comes so soon behind it goes in one request, which is the dear part."""
 # The whole table is read to count it.
@@ -72,8 +67,10 @@ class Publish(Protocol):
 class PublishAll(Protocol):
     """How several events are handed on at once: `platform.events.publish_all` is one."""
 
-    def __call__(self, events: Sequence[Mapping[str, Any]]) -> Awaitable[object]:
-        """Return once all are accepted, in this order, each known again by its `id`; raise if any is not."""
+    def __call__(self, events: bytes) -> Awaitable[object]:
+        """Return once all of a JSON array are accepted, in this order, each known again by its `id`; raise if
+        any is not.
+        """
         ...
 
 
@@ -86,16 +83,6 @@ def wait_seconds(failures: int, jitter: float) -> float:
     """
     step = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 16))
     return step * (0.5 + jitter / 2)
-
-
-def _that_fit(entries: list[Entry]) -> list[Entry]:
-    """Answer as many of these as one request may hold, and the first in any case."""
-    size = 0
-    for number, entry in enumerate(entries):
-        size += _ENVELOPE_BYTES + len(orjson.dumps(entry.data))
-        if size > _BATCH_BYTES and number:
-            return entries[:number]
-    return entries
 
 
 class OutboxDispatcher:
@@ -189,51 +176,55 @@ class OutboxDispatcher:
 
     async def _hand_on_all(self) -> None:
         self._wake.clear()
-        while waiting := await self._db.read(partial(first_waiting, limit=_BATCH)):
+        while (waiting := await self._db.read(first_waiting)).entries:
             await self._count(waiting)
-            entries = _that_fit(waiting)
             next_at = time.monotonic() + PACE_SECONDS
-            if not await self._hand_on_together(entries):
-                await self._hand_on_one_by_one(entries)
-            if len(waiting) < _BATCH and len(entries) == len(waiting):
+            if not await self._hand_on_together(waiting):
+                await self._hand_on_one_by_one(waiting.entries)
+            if not waiting.more:
                 await asyncio.sleep(max(0.0, next_at - time.monotonic()))
         self._waiting.set(0)
 
-    async def _count(self, entries: list[Entry]) -> None:
-        if len(entries) < _BATCH:
-            self._waiting.set(len(entries))
+    async def _count(self, waiting: Waiting) -> None:
+        if not waiting.more:
+            self._waiting.set(waiting.count)
         elif time.monotonic() >= self._counted_at + _COUNT_SECONDS:
             self._waiting.set(await self.waiting())
             self._counted_at = time.monotonic()
 
-    async def _hand_on_together(self, entries: list[Entry]) -> bool:
+    async def _hand_on_together(self, waiting: Waiting) -> bool:
         """Hand all on in one request; False, and none is accepted, if one of them is to be set aside."""
-        if self._publish_all is None or len(entries) == 1:
+        if self._publish_all is None or waiting.count == 1:
             return False
         try:
-            await self._publish_all([entry.as_event() for entry in entries])
+            await self._publish_all(waiting.encoded)
         except Problem as problem:
             if problem.status not in _HOPELESS:
                 raise
             return False
-        self._sent.inc(len(entries))
-        await self._remove([entry.position for entry in entries])
+        self._sent.inc(waiting.count)
+        await self._remove([entry.position for entry in waiting.entries])
         return True
 
     async def _hand_on_one_by_one(self, entries: list[Entry]) -> None:
         # What was accepted is removed with one commit. Killed before that, it is handed on again, and known
         # by its id.
-        accepted: list[int] = []
+        done: list[int] = []
         try:
             for entry in entries:
-                reason = await self._hand_on(entry)
-                if reason is None:
-                    accepted.append(entry.position)
-                else:
-                    await self._db.write(partial(set_aside, position=entry.position, reason=reason))
+                done += [entry.position] if await self._hand_on_each(entry) else []
         finally:
-            if accepted:
-                await self._remove(accepted)
+            if done:
+                await self._remove(done)
+
+    async def _hand_on_each(self, entry: Entry) -> bool:
+        """Hand on a row's events; tell whether it can go: one that was set aside by itself stays."""
+        aside = False
+        for event in entry.events:
+            if (reason := await self._hand_on(event)) is not None:
+                aside = True
+                await self._db.write(partial(set_aside, entry=entry, event=event, reason=reason))
+        return entry.is_batch or not aside
 
     async def _remove(self, accepted: list[int]) -> None:
         removal = asyncio.ensure_future(self._db.write_rows(partial(remove, positions=accepted)))
@@ -244,17 +235,22 @@ class OutboxDispatcher:
             await removal
             raise
 
-    async def _hand_on(self, entry: Entry) -> str | None:
+    async def _hand_on(self, event: Mapping[str, Any]) -> str | None:
+        """Hand one on; answer why it is to be set aside, if it is."""
         try:
             await self._publish(
-                entry.type, entry.subject, entry.data, idempotency_key=entry.id, recipient=entry.recipient
+                event["type"],
+                event.get("subject"),
+                event["data"],
+                idempotency_key=event["id"],
+                recipient=event.get("recipient"),
             )
         except Problem as problem:
             if problem.status not in _HOPELESS:
                 raise
             self._refused.inc()
             get_logger().error(
-                "outbox_event_refused", event_id=entry.id, type=entry.type, status=problem.status
+                "outbox_event_refused", event_id=event["id"], type=event["type"], status=problem.status
             )
             return f"{problem.status} {problem.title}"
         self._sent.inc()

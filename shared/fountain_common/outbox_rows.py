@@ -1,10 +1,15 @@
-"""The outbox's table: an event is written with the change that it tells of, in one transaction."""
+"""The outbox's table: events are written with the change that they tell of, in one transaction.
 
-from collections.abc import Iterable, Mapping
+A row is one event, or a batch: several that were written together, as JSON, in the order in which they are
+handed on. A batch of a hundred costs the database what one event does.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, NamedTuple
 
+import orjson
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -14,7 +19,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     bindparam,
+    case,
+    cast,
     delete,
     func,
     insert,
@@ -25,11 +33,19 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from fountain_common.db import UtcDateTime, notify
 from fountain_common.event import require_fit
-from fountain_common.ids import new_id
+from fountain_common.ids import new_id, new_ids
 from fountain_common.statements import Prepared
 
 TOPIC = "outbox"
 SET_ASIDE_DAYS = 30
+MOST_EVENTS: Final = 250
+"""As many as the notification service takes in one request, and so in one row."""
+MOST_BYTES: Final = 900_000
+"""A request's body holds a megabyte."""
+BATCH: Final = "application/cloudevents-batch+json"
+"""Stands for the type of a row that is a batch, and its subject is how many events that holds. No event has
+such a type.
+"""
 
 OUTBOX = Table(
     "outbox",
@@ -47,7 +63,15 @@ OUTBOX = Table(
 # Made once: putting a statement together takes longer than the database does with it.
 _ADD = Prepared(insert(OUTBOX), ("id", "type", "subject", "data", "recipient", "created_at"))
 _FIRST = (
-    select(OUTBOX.c.position, OUTBOX.c.id, OUTBOX.c.type, OUTBOX.c.subject, OUTBOX.c.data, OUTBOX.c.recipient)
+    select(
+        OUTBOX.c.position,
+        OUTBOX.c.id,
+        OUTBOX.c.type,
+        OUTBOX.c.subject,
+        # As it was written: what is handed on together is not taken apart on its way.
+        cast(OUTBOX.c.data, Text),
+        OUTBOX.c.recipient,
+    )
     .where(OUTBOX.c.refused.is_(None))
     .order_by(OUTBOX.c.position)
     .limit(bindparam("most"))
@@ -62,20 +86,42 @@ def outbox_table(base: type[DeclarativeBase] | MetaData) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row that waits."""
+    """A row that waits.
+
+    Attributes:
+        position: of the row.
+        encoded: its events, as JSON, with commas between them.
+        count: how many these are.
+        is_batch: whether it was written as several.
+    """
 
     position: int
-    id: str
-    type: str
-    subject: str | None
-    data: Any
-    recipient: str | None
+    encoded: str
+    count: int = 1
+    is_batch: bool = False
 
-    def as_event(self) -> dict[str, Any]:
-        """Answer what is sent of it where several are sent together."""
-        event = {"id": self.id, "type": self.type, "data": self.data}
-        optional = {"subject": self.subject, "recipient": self.recipient}
-        return event | {name: value for name, value in optional.items() if value is not None}
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events, each with `id`, `type`, `data`, and `subject` and `recipient` if it has them."""
+        found: list[dict[str, Any]] = orjson.loads(f"[{self.encoded}]")
+        return found
+
+
+class Waiting(NamedTuple):
+    """The oldest rows that wait, as many as go in one request, and whether there are others."""
+
+    entries: list[Entry]
+    more: bool
+
+    @property
+    def count(self) -> int:
+        """How many events these are."""
+        return sum(entry.count for entry in self.entries)
+
+    @property
+    def encoded(self) -> bytes:
+        """All of them as one JSON array."""
+        return f"[{','.join(entry.encoded for entry in self.entries)}]".encode()
 
 
 def enqueue(
@@ -99,8 +145,8 @@ def enqueue(
         PayloadTooLarge, Unprocessable: the log would never take it; nothing is written.
     """
     chosen = event_id or new_id()
-    row = _row(chosen, type, subject, data, recipient, datetime.now(UTC))
-    _ADD.run(session.connection(), [row])
+    event = _event(chosen, type, subject, data, recipient)
+    _ADD.run(session.connection(), [_row(event, datetime.now(UTC))])
     notify(session, TOPIC)
     return chosen
 
@@ -109,42 +155,104 @@ def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mappin
     """Write events for everybody, each of type, subject and data, into the caller's transaction, in this
     order. Raises as `enqueue`.
     """
+    told = list(events)
+    if not told:
+        return
+    sent = [_event(event_id, *event) for event_id, event in zip(new_ids(len(told)), told, strict=True)]
     now = datetime.now(UTC)
-    rows = [_row(new_id(), *event, None, now) for event in events]
-    if rows:
-        _ADD.run(session.connection(), rows)
-        notify(session, TOPIC)
+    rows = [_batch_row(batch, now) for batch in _batches(sent)]
+    _ADD.run(session.connection(), rows)
+    notify(session, TOPIC)
 
 
-def _row(
+def _batches(events: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
+    """Take events apart into what one request, and so one row, holds."""
+    start = size = 0
+    for number, event in enumerate(events):
+        weight = len(orjson.dumps(event)) + 1
+        if number > start and (number - start == MOST_EVENTS or size + weight > MOST_BYTES):
+            yield events[start:number]
+            start, size = number, 0
+        size += weight
+    yield events[start:]
+
+
+def _event(
     event_id: str,
     type_: str,
-    subject: str | None,
-    data: Mapping[str, Any] | None,
-    recipient: str | None,
-    now: datetime,
+    subject: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    recipient: str | None = None,
 ) -> dict[str, Any]:
-    said = dict(data or {})
-    require_fit(type_, subject or None, said, recipient)
+    event = {"id": event_id, "type": type_, "data": dict(data or {})}
+    if subject:
+        event["subject"] = subject
+    if recipient is not None:
+        event["recipient"] = recipient
+    require_fit(type_, subject or None, event["data"], recipient)
+    return event
+
+
+def _batch_row(events: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]:
+    if len(events) == 1:
+        return _row(events[0], now)
     return {
-        "id": event_id,
-        "type": type_,
-        "subject": subject or None,
-        "data": said,
-        "recipient": recipient,
+        "id": new_id(),
+        "type": BATCH,
+        "subject": str(len(events)),
+        "data": events,
+        "recipient": None,
         "created_at": now,
     }
 
 
-def first_waiting(session: Session, limit: int) -> list[Entry]:
+def _row(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "id": event["id"],
+        "type": event["type"],
+        "subject": event.get("subject"),
+        "data": event["data"],
+        "recipient": event.get("recipient"),
+        "created_at": now,
+    }
+
+
+def first_waiting(session: Session) -> Waiting:
     """Answer the oldest rows that wait."""
-    return [Entry(*row) for row in session.connection().execute(_FIRST, {"most": limit})]
+    entries: list[Entry] = []
+    count = size = 0
+    with session.connection().execute(_FIRST, {"most": MOST_EVENTS}) as found:
+        for row in found:
+            entry = _entry(*row)
+            count += entry.count
+            size += len(entry.encoded.encode()) + 1
+            if entries and (count > MOST_EVENTS or size > MOST_BYTES):
+                return Waiting(entries, more=True)
+            entries.append(entry)
+    return Waiting(entries, more=count == MOST_EVENTS)
 
 
-def set_aside(session: Session, position: int, reason: str) -> None:
-    """Note why a row is never to be accepted; it waits no more. Those of 30 days ago go."""
+def _entry(
+    position: int, event_id: str, type_: str, subject: str | None, data: str, recipient: str | None
+) -> Entry:
+    if type_ == BATCH:
+        return Entry(position, data[1:-1], int(subject or 0), is_batch=True)
+    event = {"id": event_id, "type": type_, "data": orjson.Fragment(data)}
+    optional = {"subject": subject, "recipient": recipient}
+    event |= {name: value for name, value in optional.items() if value is not None}
+    return Entry(position, orjson.dumps(event).decode())
+
+
+def set_aside(session: Session, entry: Entry, event: Mapping[str, Any], reason: str) -> None:
+    """Note why an event of a row is never to be accepted; it waits no more. Those of 30 days ago go.
+
+    One of a batch gets a row of its own, and may have it already if its batch is handed on again.
+    """
     now = datetime.now(UTC)
-    session.execute(update(OUTBOX).where(OUTBOX.c.position == position).values(refused=reason))
+    if not entry.is_batch:
+        session.execute(update(OUTBOX).where(OUTBOX.c.position == entry.position).values(refused=reason))
+    elif not session.scalar(select(func.count()).where(OUTBOX.c.id == event["id"])):
+        session.execute(insert(OUTBOX).values(**_row(event, now), refused=reason))
     before = now - timedelta(days=SET_ASIDE_DAYS)
     session.execute(delete(OUTBOX).where(OUTBOX.c.refused.is_not(None), OUTBOX.c.created_at < before))
 
@@ -155,5 +263,6 @@ def remove(connection: Connection, positions: list[int]) -> None:
 
 
 def count_waiting(session: Session) -> int:
-    """Answer how many rows wait."""
-    return session.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.refused.is_(None))) or 0
+    """Answer how many events wait."""
+    events = case((OUTBOX.c.type == BATCH, cast(OUTBOX.c.subject, Integer)), else_=1)
+    return session.scalar(select(func.sum(events)).where(OUTBOX.c.refused.is_(None))) or 0

@@ -1,9 +1,6 @@
 """Who stores the events that a service publishes (design, section 6)."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
-
-import orjson
 
 from fountain_common.errors import (
     BadRequest,
@@ -37,8 +34,8 @@ class Publisher(Protocol):
         """Answer the stored event. Raises a `Problem` when it is not stored."""
         ...
 
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Store events with ids, in this order. Raises a `Problem` when they are not stored."""
+    async def publish_all(self, events: bytes) -> None:
+        """Store a JSON array of events with ids, in its order. Raises a `Problem` when none is stored."""
         ...
 
 
@@ -59,12 +56,12 @@ class PeerPublisher:
                 return stored
         raise _problem(response)
 
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+    async def publish_all(self, events: bytes) -> None:
         """Send `POST /notifications/batch`; see `Publisher`."""
         response = await self._peers.post(
             "notification",
             "/notifications/batch",
-            content=orjson.dumps(list(events)),
+            content=events,
             headers={"Content-Type": "application/json"},
         )
         if response.status_code in (404, 405):

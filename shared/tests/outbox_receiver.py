@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 from fountain_common.db import Database
 from fountain_common.errors import Forbidden
 from fountain_common.outbox import OUTBOX, enqueue
@@ -53,8 +54,9 @@ class Together(Receiver):
         super().__init__()
         self.batches: list[list[str]] = []
 
-    async def all(self, events: Any) -> None:
+    async def all(self, encoded: bytes) -> None:
         self.attempts += 1
+        events = orjson.loads(encoded)
         types = [event["type"] for event in events]
         self.batches.append(types)
         if self.error is not None:

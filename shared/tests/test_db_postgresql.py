@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from fountain_common.db import Database, UtcDateTime, new_metadata, notify
 from fountain_common.errors import Conflict, Unavailable
-from fountain_common.outbox import OUTBOX, enqueue, outbox_table
+from fountain_common.outbox import OUTBOX, enqueue, enqueue_all, outbox_table
+from fountain_common.outbox_rows import count_waiting, first_waiting, set_aside
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -118,6 +119,16 @@ async def test_events_are_kept_with_the_change_and_listeners_are_woken(postgres:
         await heard.wait()
     found = await postgres.read(lambda session: session.execute(select(OUTBOX.c.id, OUTBOX.c.data)).one())
     assert tuple(found) == (event_id, {"version": 1})
+
+
+async def test_events_that_are_written_together_are_counted_and_handed_on(postgres: Database) -> None:
+    events = [("order.taken", "1", {"n": number}) for number in range(3)]
+    await postgres.write(lambda session: enqueue_all(session, events))
+    assert await postgres.read(count_waiting) == 3
+    ((entry,), more) = await postgres.read(first_waiting)
+    assert ([event["data"]["n"] for event in entry.events], more) == ([0, 1, 2], False)
+    await postgres.write(lambda session: set_aside(session, entry, entry.events[1], "403 Forbidden"))
+    assert await postgres.read(count_waiting) == 3
 
 
 async def test_migrations_run(postgres: Database, tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """Events that wait together are handed on together."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import Unavailable
-from fountain_common.outbox import OutboxDispatcher, enqueue_all
-from outbox_receiver import Together, telling, until_left
+from fountain_common.outbox import OUTBOX, OutboxDispatcher, enqueue_all
+from fountain_common.outbox_rows import BATCH, count_waiting
+from outbox_receiver import Together, left, telling, until_left
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select
 
 
 async def test_events_that_wait_together_go_in_one_request(outbox: Database) -> None:
@@ -29,8 +30,8 @@ async def test_large_events_go_in_as_many_requests_as_take_them(outbox: Database
     sizes: list[int] = []
     receiver = Together()
 
-    async def weigh(events: Sequence[Mapping[str, Any]]) -> None:
-        sizes.append(len(orjson.dumps(list(events))))
+    async def weigh(events: bytes) -> None:
+        sizes.append(len(events))
         await receiver.all(events)
 
     large = {"text": "x" * 60_000}
@@ -64,8 +65,8 @@ async def test_a_batch_whose_answer_is_lost_is_handed_on_again_under_the_same_id
     receiver = Together()
     seen: list[list[str]] = []
 
-    async def lose_the_first_answer(events: Any) -> None:
-        seen.append([event["id"] for event in events])
+    async def lose_the_first_answer(events: bytes) -> None:
+        seen.append([event["id"] for event in orjson.loads(events)])
         await receiver.all(events)
         if len(seen) == 1:
             raise Unavailable("The answer was lost.")
@@ -76,3 +77,62 @@ async def test_a_batch_whose_answer_is_lost_is_handed_on_again_under_the_same_id
     await until_left(outbox)
     await dispatcher.stop()
     assert seen[0] == seen[1]
+
+
+def written(count: int) -> Any:
+    events = [(f"e.n{number}", "subject", {"n": number}) for number in range(count)]
+    return lambda session: enqueue_all(session, events)
+
+
+async def test_events_that_are_written_together_are_one_row_and_handed_on_in_their_order(
+    outbox: Database,
+) -> None:
+    receiver = Together()
+    await outbox.write(written(100))
+    assert await left(outbox) == [BATCH]
+    assert await outbox.read(count_waiting) == 100
+    await outbox.write(telling("single"))
+    assert await outbox.read(count_waiting) == 101
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all)
+    await dispatcher.start()
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.batches == [[*(f"e.n{number}" for number in range(100)), "single"]]
+    assert len(set(receiver.keys)) == 101
+
+
+async def test_rows_are_handed_on_as_many_as_one_request_takes(outbox: Database) -> None:
+    receiver = Together()
+    for count in (120, 120, 120, 600):
+        await outbox.write(written(count))
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all)
+    await dispatcher.start()
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert [len(batch) for batch in receiver.batches] == [240, 120, 250, 250, 100]
+    assert receiver.accepted[-600:] == [f"e.n{number}" for number in range(600)]
+
+
+async def test_of_a_batch_the_refused_alone_is_set_aside_however_often_it_is_handed_on(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    receiver, lost = Together(), [True]
+    receiver.refuses = {"e.n0", "e.n2"}
+
+    async def lose_one(type: str, *rest: Any, **more: Any) -> None:  # noqa: A002 - see Publish
+        if type == "e.n3" and lost.pop():
+            lost.append(False)
+            raise Unavailable("Away for a moment.")
+        await receiver(type, *rest, **more)
+
+    await outbox.write(written(4))
+    dispatcher = OutboxDispatcher(outbox, lose_one, publish_all=receiver.all)
+    await dispatcher.start()
+    await until_left(outbox, "e.n0", "e.n2")
+    await dispatcher.stop()
+    assert receiver.accepted == ["e.n1", "e.n1", "e.n3"], "the whole row is handed on again, by the same ids"
+    assert len(set(receiver.keys)) == 2
+    assert await outbox.read(count_waiting) == 0
+    rows = await outbox.read(lambda session: session.execute(select(OUTBOX.c.data, OUTBOX.c.refused)).all())
+    assert [tuple(row) for row in rows] == [({"n": 0}, "403 Forbidden"), ({"n": 2}, "403 Forbidden")]

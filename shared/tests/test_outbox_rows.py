@@ -61,22 +61,25 @@ async def test_one_that_is_too_large_says_so_and_takes_the_others_of_its_change_
 async def test_what_is_just_fit_waits_and_is_handed_on_as_it_was_said(outbox: Database) -> None:
     data = {"text": "x" * (MAX_EVENT_BYTES - 1000), "none": None}
     await outbox.write(lambda session: enqueue(session, "a.b", "", data, recipient="two-factor"))
-    (entry,) = await outbox.read(lambda session: first_waiting(session, 10))
-    event = entry.as_event()
-    assert event == {"id": entry.id, "type": "a.b", "data": data, "recipient": "two-factor"}
+    ((entry,), _) = await outbox.read(first_waiting)
+    (event,) = entry.events
+    assert event == {"id": event["id"], "type": "a.b", "data": data, "recipient": "two-factor"}
     assert len(orjson.dumps(event)) < MAX_EVENT_BYTES
 
 
 async def test_what_was_set_aside_long_ago_goes_and_what_waits_stays(outbox: Database) -> None:
-    events = [("old.bad", None, None), ("old.good", None, None), ("new.bad", None, None)]
-    await outbox.write(lambda session: enqueue_all(session, events))
+    for name in ("old.bad", "old.good", "new.bad"):
+        await outbox.write(lambda session, name=name: enqueue(session, name))
     old = datetime.now(UTC) - timedelta(days=SET_ASIDE_DAYS + 1)
     await outbox.write(
         lambda session: session.execute(
             update(OUTBOX).where(OUTBOX.c.type.startswith("old")).values(created_at=old)
         )
     )
-    for position in (1, 3):
-        await outbox.write(lambda session, position=position: set_aside(session, position, "403 Forbidden"))
+    entries, _ = await outbox.read(first_waiting)
+    for entry in (entries[0], entries[2]):
+        await outbox.write(
+            lambda session, entry=entry: set_aside(session, entry, entry.events[0], "403 Forbidden")
+        )
     left = await outbox.read(lambda session: session.execute(select(OUTBOX.c.type, OUTBOX.c.refused)).all())
     assert [tuple(row) for row in left] == [("old.good", None), ("new.bad", "403 Forbidden")]

@@ -42,7 +42,7 @@ async def test_an_event_goes_with_its_key_and_the_stored_one_comes_back(status: 
 
 async def test_events_that_go_together_are_one_list_in_their_order() -> None:
     ours, peers = publisher(201, {"items": []})
-    await ours.publish_all([EVENT, {**EVENT, "id": "e2"}])
+    await ours.publish_all(orjson.dumps([EVENT, {**EVENT, "id": "e2"}]))
     [(service, path, headers, sent)] = peers.asked
     assert (service, path) == ("notification", "/notifications/batch")
     assert headers == {"Content-Type": "application/json"}
@@ -58,14 +58,14 @@ async def test_a_refusal_says_why(status: int, kind: type[Problem]) -> None:
     with pytest.raises(kind, match="for this reason"):
         await ours.publish(EVENT, "k")
     with pytest.raises(kind, match="for this reason"):
-        await ours.publish_all([EVENT])
+        await ours.publish_all(orjson.dumps([EVENT]))
 
 
 @pytest.mark.parametrize("status", [404, 405])
 async def test_an_older_service_is_asked_one_by_one(status: int) -> None:
     ours, _ = publisher(status, {"detail": "not found"})
     with pytest.raises(BadRequest, match="one event at a time"):
-        await ours.publish_all([EVENT])
+        await ours.publish_all(orjson.dumps([EVENT]))
 
 
 @pytest.mark.parametrize("answer", [["no", "event"], None, "text"])

@@ -1,7 +1,7 @@
 """The notification service as its own client: it publishes and listens without leaving the process."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -39,10 +39,10 @@ class LocalPublisher:
         answer: dict[str, Any] = orjson.loads(stored.body)
         return answer
 
-    async def publish_all(self, events: Sequence[Mapping[str, Any]]) -> None:
+    async def publish_all(self, events: bytes) -> None:
         """Store events in their order."""
-        for event in events:
-            await self.publish(dict(event), event["id"])
+        for event in orjson.loads(events):
+            await self.publish(event, event["id"])
 
 
 class LocalFeed:

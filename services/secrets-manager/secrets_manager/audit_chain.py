@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from secrets_manager.keyed_hash import KeyedHash
+
 GENESIS: Final = bytes(32)
 _MAC_BYTES: Final = 16
-_BLOCK_BYTES: Final = 64
 
 
 class Entry(NamedTuple):
@@ -64,10 +65,7 @@ class ChainKey:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        # HMAC with what is the same for each record gone in already: the key, and what kind of code it is.
-        block = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + b"record")
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._of_record = KeyedHash(key, b"record")
 
     def append(self, head: Head, entries: Iterable[Entry]) -> tuple[list[tuple[Any, ...]], Head]:
         """Make the rows of the records that follow this head, and answer them with the head behind them.
@@ -87,10 +85,7 @@ class ChainKey:
 
     def mac(self, digest: bytes) -> bytes:
         """Return the code of a record's hash: HMAC-SHA-256 of `record` and the hash, its first 16 bytes."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(digest)
-        outer.update(inner.digest())
-        return outer.digest()[:_MAC_BYTES]
+        return self._of_record(digest)[:_MAC_BYTES]
 
     def made(self, record: Record) -> bool:
         """Tell whether the record's hash was made here, whatever its content is now."""

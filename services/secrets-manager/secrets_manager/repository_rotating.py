@@ -3,7 +3,7 @@
 Past the ORM, by statements that are made once: they are most of what a rotation costs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
@@ -72,34 +72,47 @@ class Standing:
     holders: list[Holder] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A rotation that begins: its version, sealed, and every step that is due with it."""
+class Begun(NamedTuple):
+    """A rotation that begins: its version, sealed, and what every step that is due with it comes to.
+
+    Attributes:
+        rotation: the new one, as the last step leaves it.
+        sealed: the values of its version.
+        others: the rotations before it that a step changed, as the last step leaves them.
+        states: of the versions that a step changed.
+        events: that tell of the steps, each of type, subject and data.
+        holders: who holds the secret.
+        by: who asked.
+    """
 
     rotation: Rotation
-    sealed: bytes = field(repr=False)
-    changes: Sequence[Change]
+    sealed: bytes
+    others: Sequence[Rotation]
+    states: Mapping[int, VersionState]
+    events: Sequence[tuple[str, str, dict[str, object]]]
     holders: Sequence[Holder]
     by: str
 
     @property
     def state(self) -> VersionState:
-        """The state that the new version is in behind these steps."""
-        return self._states().get(self.rotation.version, VersionState.STAGED)
+        """The state that the new version is in."""
+        return self.states.get(self.rotation.version, VersionState.STAGED)
 
-    def last(self) -> dict[str, Rotation]:
-        """Return each rotation as the last step leaves it, by its id; the new one is there."""
-        return {
-            self.rotation.rotation_id: self.rotation,
-            **{change.rotation.rotation_id: change.rotation for change in self.changes},
-        }
+    def __repr__(self) -> str:
+        return f"<Begun {self.rotation!r}>"
 
-    def other_states(self) -> dict[int, VersionState]:
-        """Return the states of the versions before, where a step changed them."""
-        return {number: state for number, state in self._states().items() if number != self.rotation.version}
 
-    def _states(self) -> dict[int, VersionState]:
-        return dict(state for change in self.changes for state in change.versions)
+def begun(
+    rotation: Rotation, sealed: bytes, changes: Sequence[Change], holders: Sequence[Holder], by: str
+) -> Begun:
+    """Sum up the steps with which a rotation begins. Pure."""
+    last: dict[str, Rotation] = {rotation.rotation_id: rotation}
+    states: dict[int, VersionState] = {}
+    for changed, versions, _ in changes:
+        last[changed.rotation_id] = changed
+        states.update(versions)
+    newest = last.pop(rotation.rotation_id)
+    return Begun(newest, sealed, list(last.values()), states, transitions.events_of(changes), holders, by)
 
 
 def standing_of(session: Session, names: Iterable[str]) -> dict[str, Standing]:
@@ -124,38 +137,35 @@ def standing_of(session: Session, names: Iterable[str]) -> dict[str, Standing]:
     return found
 
 
-def write(session: Session, begun: Sequence[Begun], now: float) -> None:
+def write(session: Session, rotations_begun: Sequence[Begun], now: float) -> None:
     """Store rotations of different secrets with their versions, all steps that are due, and the events."""
-    if not begun:
+    if not rotations_begun:
         return
     connection = session.connection()
-    _ADD_VERSION.run(connection, [_version(one, now) for one in begun])
-    rotations.add_all(session, [(one.last()[one.rotation.rotation_id], one.by, one.holders) for one in begun])
-    others = [
-        (rotation, one.holders)
-        for one in begun
-        for rotation_id, rotation in one.last().items()
-        if rotation_id != one.rotation.rotation_id
-    ]
-    rotations.save_all(session, others)
+    _ADD_VERSION.run_rows(connection, [_version(one, now) for one in rotations_begun])
+    rotations.add_all(session, [(one.rotation, one.by, one.holders) for one in rotations_begun])
+    rotations.save_all(session, [(other, one.holders) for one in rotations_begun for other in one.others])
     states = [
         (one.rotation.service_name, number, state)
-        for one in begun
-        for number, state in one.other_states().items()
+        for one in rotations_begun
+        for number, state in one.states.items()
+        if number != one.rotation.version
     ]
     secrets.set_states(session, states, now)
     # Each of these secrets gets one version more.
-    _COUNT_UP.run(connection, [one.rotation.service_name for one in begun], at=now)
-    enqueue_all(session, transitions.events_of(change for one in begun for change in one.changes))
+    _COUNT_UP.run(connection, [one.rotation.service_name for one in rotations_begun], at=now)
+    enqueue_all(session, [event for one in rotations_begun for event in one.events])
 
 
-def _version(one: Begun, now: float) -> dict[str, Any]:
-    return {
-        "service_name": one.rotation.service_name,
-        "version": one.rotation.version,
-        "state": str(one.state),
-        "sealed": one.sealed,
-        "created_at": now,
-        "created_by": one.by,
-        "changed_at": now,
-    }
+def _version(one: Begun, now: float) -> tuple[Any, ...]:
+    """Return the columns of a version in the table's order, as SQLite's driver takes them."""
+    rotation = one.rotation
+    return (
+        rotation.service_name,
+        rotation.version,
+        one.state.value,
+        bytearray(one.sealed),
+        now,
+        one.by,
+        now,
+    )

@@ -1,7 +1,6 @@
 """Queries over rotations and holders, and their way between rows and the rules."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import Any, Final, cast
 
 import orjson
@@ -14,8 +13,9 @@ from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
 
 _ROTATIONS: Final = cast("Table", RotationRow.__table__)
 _HOLDERS: Final = cast("Table", HolderRow.__table__).c
-_FIELDS: Final = [field.name for field in fields(Rotation)]
-_ADD: Final = Prepared(insert(_ROTATIONS), (*_FIELDS, "last_holders", "requested_by"))
+_FIELDS: Final = Rotation._fields
+#: In the order of the table's columns.
+_ADD: Final = Prepared(insert(_ROTATIONS), (*_FIELDS, "requested_by", "last_holders"))
 _SAVE: Final = Prepared(
     update(_ROTATIONS)
     .where(_ROTATIONS.c.rotation_id == bindparam("id"))
@@ -62,16 +62,21 @@ def to_holder(row: HolderRow) -> Holder:
 
 def add_all(session: Session, added: Sequence[tuple[Rotation, str, Sequence[Holder]]]) -> None:
     """Insert new rotations, each with who asked for it and who holds the secret."""
-    rows = [{**_columns(one, holders), "requested_by": by} for one, by, holders in added]
-    if rows:
-        _ADD.run(session.connection(), rows)
+    rows = [(*_stored(one), by, _last_holders(one, holders)) for one, by, holders in added]
+    _ADD.run_rows(session.connection(), rows)
 
 
 def save_all(session: Session, changed: Sequence[tuple[Rotation, Sequence[Holder]]]) -> None:
     """Write what steps changed; who held the secret goes with a rotation that has ended."""
-    rows = [{**_columns(one, holders), "id": one.rotation_id} for one, holders in changed]
-    if rows:
-        _SAVE.run(session.connection(), rows)
+    rows = [
+        {
+            **dict(zip(_FIELDS, _stored(one), strict=True)),
+            "last_holders": _last_holders(one, holders),
+            "id": one.rotation_id,
+        }
+        for one, holders in changed
+    ]
+    _SAVE.run(session.connection(), rows)
 
 
 def find(session: Session, rotation_id: str) -> RotationRow | None:
@@ -156,7 +161,13 @@ def remove_holder(session: Session, service_name: str, identity: str, instance_i
     )
 
 
-def _columns(rotation: Rotation, holders: Sequence[Holder]) -> dict[str, object]:
-    ended = None if rotation.is_open else orjson.dumps([asdict(holder) for holder in holders]).decode()
-    columns = {name: getattr(rotation, name) for name in _FIELDS}
-    return {**columns, "state": str(rotation.state), "last_holders": ended}
+def _stored(rotation: Rotation) -> tuple[Any, ...]:
+    """Return the columns of a rotation as SQLite's driver takes them with the least ado."""
+    by_id, service_name, version, previous, state, overdue, *others = rotation
+    return (by_id, service_name, version, previous, state.value, int(overdue), *others)
+
+
+def _last_holders(rotation: Rotation, holders: Sequence[Holder]) -> str | None:
+    if rotation.is_open:
+        return None
+    return orjson.dumps([holder._asdict() for holder in holders]).decode() if holders else "[]"

@@ -20,7 +20,7 @@ from secrets_manager.changes import Changes
 from secrets_manager.idempotency import Done
 from secrets_manager.intents import Intent, Wish
 from secrets_manager.preconditions import strongly_matches
-from secrets_manager.repository_rotating import Begun, Standing
+from secrets_manager.repository_rotating import Begun, Standing, begun
 from secrets_manager.rotation import Rotation, RotationState, VersionState
 from secrets_manager.values import Values
 from secrets_manager.vault import Vault
@@ -70,7 +70,7 @@ class Rotating:
         standing = repository_rotating.standing_of(session, [wish.service_name for wish in fresh])
         wants_epoch = any(wish.intent.if_match is not None for wish in fresh)
         epoch = repository_facts.epoch(session) if wants_epoch else ""
-        begun: list[Begun] = []
+        beginning: list[Begun] = []
         records: list[dict[str, object]] = []
         outcomes: list[Granted | Exception] = []
         for wish, known in zip(wishes, before, strict=True):
@@ -83,11 +83,12 @@ class Rotating:
             except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
                 outcomes.append(error)
                 continue
-            begun.append(one)
+            beginning.append(one)
             records.append(wish.record.of(**self._described(wish.intent, one.rotation, made)))
             outcomes.append(_granted(one, made, found))
-            idempotency.remember(session, wish.intent.key, wish.service_name, _done(one), now)
-        repository_rotating.write(session, begun, now)
+            if wish.intent.key is not None:
+                idempotency.remember(session, wish.intent.key, wish.service_name, _done(one), now)
+        repository_rotating.write(session, beginning, now)
         self.audit.record_all(session, records)
         return outcomes
 
@@ -117,7 +118,7 @@ class Rotating:
         )
         changes = transitions.begin(rotation, found.open_ones, found.holders, immediate=intent.immediate)
         sealed = self.vault.seal(wish.service_name, rotation.version, made)
-        return Begun(rotation, sealed, changes, found.holders, intent.by), made
+        return begun(rotation, sealed, changes, found.holders, intent.by), made
 
     def _described(self, intent: Intent, rotation: Rotation, made: Values) -> dict[str, object]:
         return {
@@ -168,8 +169,10 @@ def _recalled(session: Session, intent: Intent, now: float) -> Granted | Excepti
 
 
 def _granted(one: Begun, made: Values, found: Standing | None) -> Granted:
-    open_ones = found.open_ones if found is not None else ()
-    due = transitions.earliest(transitions.after(open_ones, [one.rotation], one.changes), one.holders)
+    open_ones = found.open_ones if found is not None else []
+    changed = {other.rotation_id: other for other in one.others}
+    after = [changed.get(other.rotation_id, other) for other in open_ones]
+    due = transitions.earliest([*after, one.rotation], one.holders)
     return Granted(_done(one), one.state, made, due)
 
 

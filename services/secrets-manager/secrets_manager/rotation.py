@@ -18,9 +18,8 @@ may be past `staged` at a time, one at most is staged.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class VersionState(StrEnum):
@@ -72,8 +71,7 @@ class NotPossibleError(Exception):
     """The rotation is in a state that does not allow the step; the message says which and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """An instance that holds the secret: the newest version that it accepts, and the newest that it uses."""
 
     instance_id: str
@@ -86,11 +84,10 @@ class Holder:
         accepted.
         """
         accepts = max(self.accepts, version)
-        return replace(self, accepts=accepts, uses=max(self.uses, version) if uses else self.uses)
+        return self._replace(accepts=accepts, uses=max(self.uses, version) if uses else self.uses)
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(NamedTuple):
     """A change from `previous_version` to `version`; moments are seconds since 1970."""
 
     rotation_id: str
@@ -125,8 +122,7 @@ class Rotation:
         return self.is_open and holder.uses < self.version
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A rotation after a step, the versions whose state the step changed, and the event that tells of it."""
 
     rotation: Rotation
@@ -208,7 +204,7 @@ def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change |
     if rotation.draining_since is None or rotation.draining_since > now:
         # A holder that was late made things with the previous version until now: they live on for the
         # whole overlap.
-        return Change(replace(rotation, state=RotationState.DRAINING, overdue=False, draining_since=now))
+        return Change(rotation._replace(state=RotationState.DRAINING, overdue=False, draining_since=now))
     if now >= rotation.draining_since + rotation.overlap_seconds:
         return _retire(rotation, now)
     return None
@@ -216,18 +212,17 @@ def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change |
 
 def _wait(rotation: Rotation, now: float) -> Change | None:
     if not rotation.overdue and now >= rotation.deadline_at:
-        return Change(replace(rotation, overdue=True), event=RotationEvent.OVERDUE)
+        return Change(rotation._replace(overdue=True), event=RotationEvent.OVERDUE)
     if not rotation.overdue and rotation.deadline_at > now + rotation.deadline_seconds + _ROUNDING:
-        return Change(replace(rotation, deadline_at=now + rotation.deadline_seconds))
+        return Change(rotation._replace(deadline_at=now + rotation.deadline_seconds))
     if rotation.draining_since is not None:
         # An instance that was away came back and still uses the previous version.
-        return Change(replace(rotation, state=RotationState.ACTIVE, draining_since=None))
+        return Change(rotation._replace(state=RotationState.ACTIVE, draining_since=None))
     return None
 
 
 def _activate(rotation: Rotation, now: float) -> Change:
-    active = replace(
-        rotation,
+    active = rotation._replace(
         state=RotationState.ACTIVE,
         overdue=False,
         activated_at=now,
@@ -238,12 +233,12 @@ def _activate(rotation: Rotation, now: float) -> Change:
 
 
 def _retire(rotation: Rotation, now: float) -> Change:
-    retired = replace(rotation, state=RotationState.RETIRED, overdue=False, retired_at=now)
+    retired = rotation._replace(state=RotationState.RETIRED, overdue=False, retired_at=now)
     return Change(retired, ((rotation.previous_version, VersionState.RETIRED),), RotationEvent.RETIRED)
 
 
 def _give_up(
     rotation: Rotation, now: float, state: RotationState, version: VersionState, event: RotationEvent | None
 ) -> Change:
-    ended = replace(rotation, state=state, overdue=False, retired_at=now)
+    ended = rotation._replace(state=state, overdue=False, retired_at=now)
     return Change(ended, ((rotation.version, version),), event)

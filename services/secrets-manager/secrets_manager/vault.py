@@ -1,11 +1,10 @@
 """Seals the values of a version for the database and opens them again."""
 
-import hashlib
-import hmac
 from typing import Final
 
 import orjson
 
+from secrets_manager.keyed_hash import KeyedHash
 from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import SealedColumn
 from secrets_manager.models_secrets import SecretVersionRow
@@ -31,6 +30,7 @@ class Vault:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+        self._digest = KeyedHash(keyring.derive("digest"))
 
     def seal(self, service_name: str, version: int, values: Values) -> bytes:
         """Encrypt the values of one version."""
@@ -48,7 +48,4 @@ class Vault:
 
     def digest(self, *parts: object) -> bytes:
         """Return a keyed hash of JSON-able parts: two are compared by it, nothing is learnt from it."""
-        key = self._keyring.derive("digest")
-        return hmac.digest(key, orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), hashlib.sha256)[
-            :_DIGEST_BYTES
-        ]
+        return self._digest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))[:_DIGEST_BYTES]

@@ -1,7 +1,5 @@
 """Whatever holders, operators and the clock do, in whatever order: what is always true of a secret."""
 
-from dataclasses import replace
-
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -206,7 +204,7 @@ class Secret(RuleBasedStateMachine):
         if not hasattr(self, "rotations"):
             return
         for instance in self.holders:
-            self.holders[instance] = replace(self.holders[instance], accepts=10**6, uses=10**6)
+            self.holders[instance] = self.holders[instance]._replace(accepts=10**6, uses=10**6)
         for _ in range(2):
             self.advance()
             self.now += OVERLAP
