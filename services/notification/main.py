@@ -20,7 +20,7 @@ from notification.routes_streams import STREAM_PATH
 from notification.routes_streams import router as streams_router
 from notification.routes_subscriptions import router as subscriptions_router
 from notification.settings import Settings
-from notification.shortcut_publish import PUBLISH
+from notification.shortcut_publish import PUBLISH, PUBLISH_BATCH
 
 TITLE = "Notification"
 VERSION = "1.0.0"
@@ -68,6 +68,6 @@ app = create_service(
     lifespan=lifespan,
     platform=platform,
     stream_paths=[STREAM_PATH],
-    shortcuts=[PUBLISH],
+    shortcuts=[PUBLISH, PUBLISH_BATCH],
 )
 app.state.board = board

@@ -2,10 +2,9 @@
 copied.
 """
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 from fountain_common.event import MAX_EVENT_BYTES
@@ -23,8 +22,7 @@ def timestamp(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An event that was accepted and has no position yet.
 
     Attributes:
@@ -88,23 +86,23 @@ class Draft:
         fingerprint = blake2b(said, digest_size=16).digest()
         return cls(id, source, type, subject, recipient, expires_at, key, fingerprint, head, made_id)
 
-    def at(self, position: int, now: float) -> "Stored":
+    def at(self, position: int, now: float, accepted: float = 0.0) -> "Stored":
         """Give it its place in the log."""
         return Stored(
-            position=position,
-            id=self.id,
-            source=self.source,
-            type=self.type,
-            subject=self.subject,
-            recipient=self.recipient,
-            stored_at=now,
-            expires_at=self.expires_at,
-            body=self.head + b',"position":%d}' % position,
+            position,
+            self.id,
+            self.source,
+            self.type,
+            self.subject,
+            self.recipient,
+            now,
+            self.expires_at,
+            b'%b,"position":%d}' % (self.head, position),
+            accepted,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An event of the log.
 
     Attributes:
@@ -130,7 +128,7 @@ class Stored:
 
     def at_time(self, now: float) -> "Stored":
         """Answer it as it may be shown now: without its data once it has expired."""
-        return replace(self, body=erased(self.body)) if self.expired(now) else self
+        return self._replace(body=erased(self.body)) if self.expired(now) else self
 
 
 def erased(body: bytes) -> bytes:

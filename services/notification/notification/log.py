@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from fountain_common.db import Database
@@ -21,6 +21,7 @@ from notification.event import Draft, Stored
 from notification.filters import Filter
 from notification.mark import Mark, MarkFile, contradicts
 from notification.repository import (
+    Batch,
     Clash,
     Outcome,
     begin_epoch,
@@ -182,7 +183,7 @@ class EventLog:
         return group
 
     async def _append_group(self, group: list[_Waiting]) -> None:
-        batches = [entry.drafts for entry in group]
+        batches = [Batch(entry.drafts, entry.since) for entry in group]
         try:
             found = await self._database.write_rows(partial(store, batches=batches, now=self._clock()))
         except BaseException as error:
@@ -197,10 +198,10 @@ class EventLog:
         # Readers first: whoever published may ask for the event at once. What is behind `latest` is new to
         # them though it was stored before: by a commit of which no word came back, or by another writer.
         fresh: dict[int, Stored] = {}
-        for entry, outcomes in zip(group, found, strict=True):
+        for outcomes in found:
             for event, _ in () if isinstance(outcomes, Clash) else outcomes:
                 if event.position > self.latest:
-                    fresh.setdefault(event.position, replace(event, accepted=entry.since))
+                    fresh.setdefault(event.position, event)
         self._tell([fresh[position] for position in sorted(fresh)])
         for entry, outcomes in zip(group, found, strict=True):
             if not entry.future.done():

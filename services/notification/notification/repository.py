@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from fountain_common.statements import Prepared
-from sqlalchemy import Column, ColumnElement, Connection, func, insert, or_, select, update
+from fountain_common.statements import Listed, Prepared
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from notification.event import Draft, Stored
@@ -27,6 +38,18 @@ COLUMNS = (
     events.c.expires_at,
     events.c.body,
 )
+_EACH: BindParameter[Any] = bindparam("each", expanding=True)
+
+
+def _stored_under(column: Column[Any]) -> Listed:
+    return Listed(
+        select(*COLUMNS, events.c.fingerprint, events.c.key).where(
+            events.c.source == bindparam("source"), column.in_(_EACH)
+        )
+    )
+
+
+_UNDER_ID, _UNDER_KEY = _stored_under(events.c.id), _stored_under(events.c.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +71,18 @@ class Outcome(NamedTuple):
 
     event: Stored
     replayed: bool = False
+
+
+class Batch(NamedTuple):
+    """What is stored whole or not at all.
+
+    Attributes:
+        drafts: in their order.
+        accepted: monotonic seconds at which they came in.
+    """
+
+    drafts: Sequence[Draft]
+    accepted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,103 +113,85 @@ def begin_epoch(session: Session) -> str:
     return epoch
 
 
-def store(
-    connection: Connection, batches: Sequence[Sequence[Draft]], now: float
-) -> list[list[Outcome] | Clash]:
+def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[list[Outcome] | Clash]:
     """Store batches of drafts at the next positions, each draft once and each batch in its order or not at
     all; answer what became of each.
 
     Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
     filled later, which a reader would have skipped.
     """
-    known = _known(connection, [draft for batch in batches for draft in batch])
+    known = _known(connection, [draft for batch in batches for draft in batch.drafts])
     outcomes: list[list[Outcome] | Clash] = []
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     last = connection.execute(select(log_state.c.last_position).with_for_update()).scalar_one()
     for batch in batches:
         placed = _place(batch, known, last + len(rows) + 1, now)
         if isinstance(placed, Clash):
             outcomes.append(placed)
             continue
-        for (event, replayed), draft in zip(placed, batch, strict=True):
-            if not replayed:
-                rows.append(_row(event, draft))
-                known.update(_names(event, draft))
-        outcomes.append(placed)
+        found, fresh = placed
+        rows += [
+            _row(event, draft)
+            for (event, replayed), draft in zip(found, batch.drafts, strict=True)
+            if not replayed
+        ]
+        # What comes behind it may meet these.
+        known.update(fresh)
+        outcomes.append(found)
     if rows:
-        _ADD.run(connection, rows)
+        _ADD.run_rows(connection, rows)
         connection.execute(update(log_state).values(last_position=last + len(rows)))
     return outcomes
 
 
 def _place(
-    batch: Sequence[Draft], known: Mapping[tuple[str, ...], _Known], position: int, now: float
-) -> list[Outcome] | Clash:
-    """Answer what becomes of a batch whose first new event comes at a position."""
+    batch: Batch, known: Mapping[tuple[str, ...], _Known], position: int, now: float
+) -> tuple[list[Outcome], dict[tuple[str, ...], _Known]] | Clash:
+    """Answer what becomes of a batch whose first new event comes at a position, and the new by their names."""
     placed: list[Outcome] = []
-    # Only what comes later in the same batch may meet these, unless all of it is stored.
+    # Until all of it is stored, only what comes later in the same batch may meet these.
     mine: dict[tuple[str, ...], _Known] = {}
-    for number, draft in enumerate(batch):
+    for number, draft in enumerate(batch.drafts):
         name, key = (draft.id, draft.source), _key(draft) if draft.key else None
         before = known.get(name) or mine.get(name)
         if before is None and key is not None:
             before = known.get(key) or mine.get(key)
         if before is None:
-            event = draft.at(position, now)
+            event = draft.at(position, now, batch.accepted)
             position += 1
             placed.append(Outcome(event))
-            if len(batch) > 1:
-                mine.update(_names(event, draft))
+            mine[name] = entry = (event, draft.fingerprint)
+            if key is not None:
+                mine[key] = entry
         elif before[1] == draft.fingerprint:
             placed.append(Outcome(before[0], replayed=True))
         else:
             return Clash(number)
-    return placed
-
-
-def _names(event: Stored, draft: Draft) -> dict[tuple[str, ...], _Known]:
-    entry = (event, draft.fingerprint)
-    names: dict[tuple[str, ...], _Known] = {(draft.id, draft.source): entry}
-    if draft.key:
-        names[_key(draft)] = entry
-    return names
+    return placed, mine
 
 
 def _key(draft: Draft) -> tuple[str, str, str]:
     return (draft.source, "key", draft.key or "")
 
 
-def _row(event: Stored, draft: Draft) -> dict[str, Any]:
-    return {
-        "position": event.position,
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "subject": event.subject,
-        "recipient": event.recipient,
-        "stored_at": event.stored_at,
-        "expires_at": event.expires_at,
-        "key": draft.key,
-        "fingerprint": draft.fingerprint,
-        "body": event.body,
-    }
+def _row(event: Stored, draft: Draft) -> tuple[Any, ...]:
+    """Answer the columns of an event in the table's order, as SQLite's driver takes them."""
+    *columns, body, _ = event
+    return (*columns, draft.key, bytearray(draft.fingerprint), bytearray(body))
 
 
 def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], _Known]:
     """Answer what is stored already under the ids and keys of drafts, with its fingerprint."""
-    asked: dict[tuple[str, Column[Any]], list[str]] = {}
+    asked: dict[tuple[str, Listed], list[str]] = {}
     for draft in drafts:
         if not draft.made_id:
-            asked.setdefault((draft.source, events.c.id), []).append(draft.id)
+            asked.setdefault((draft.source, _UNDER_ID), []).append(draft.id)
         if draft.key:
-            asked.setdefault((draft.source, events.c.key), []).append(draft.key)
+            asked.setdefault((draft.source, _UNDER_KEY), []).append(draft.key)
     found: dict[tuple[str, ...], _Known] = {}
     # Publisher by publisher: for a list of pairs SQLite would read all events instead of an index.
-    for (source, column), values in asked.items():
-        query = select(*COLUMNS, events.c.fingerprint, events.c.key).where(
-            events.c.source == source, column.in_(values)
-        )
-        for row in connection.execute(query):
+    for (source, under), values in asked.items():
+        for row in under.rows(connection, values, source=source):
             entry = (stored(row), row.fingerprint)
             found[row.id, row.source] = entry
             if row.key:

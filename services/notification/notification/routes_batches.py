@@ -1,13 +1,17 @@
 """Publishing several events in one request: what an outbox does that has many to hand on."""
 
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Body, Request
 from fountain_common.errors import Problem, problem_responses
-from pydantic import BaseModel, Field
+from fountain_common.tokens import Caller
+from pydantic import BaseModel, Field, TypeAdapter
 
 from notification.deps import PublishingCaller, board_of
+from notification.event import Draft
 from notification.payloads import CloudEventIn, Text, draft
 
 MAX_EVENTS = 250
@@ -19,6 +23,10 @@ class NamedEventIn(CloudEventIn):
     """A CloudEvent 1.0 with an id of its publisher's own, by which it is known when it is sent again."""
 
     id: Text
+
+
+Batch = Annotated[list[NamedEventIn], Field(min_length=1, max_length=MAX_EVENTS)]
+_BATCH: TypeAdapter[list[NamedEventIn]] = TypeAdapter(Batch)
 
 
 class Place(BaseModel):
@@ -42,7 +50,7 @@ class BatchOut(BaseModel):
     responses=problem_responses(409, 503),
 )
 async def publish_notification_batch(
-    events: Annotated[list[NamedEventIn], Body(min_length=1, max_length=MAX_EVENTS)],
+    events: Annotated[Batch, Body()],
     caller: PublishingCaller,
     request: Request,
 ) -> BatchOut:
@@ -50,7 +58,18 @@ async def publish_notification_batch(
     not be published, or its id is another event's already, none is stored. Sent again, each is stored once.
     """
     board = board_of(request)
-    now = time.time()
+    outcomes = await board.log.append_batch(batch_drafts(events, caller, time.time()))
+    board.metrics.published.inc(sum(not replayed for _, replayed in outcomes))
+    return BatchOut(items=[Place(id=event.id, position=event.position) for event, _ in outcomes])
+
+
+def read_batch(raw: bytes) -> list[NamedEventIn]:
+    """Answer the events of a request's body; ValueError if these are none."""
+    return _BATCH.validate_python(orjson.loads(raw))
+
+
+def batch_drafts(events: Sequence[NamedEventIn], caller: Caller, now: float) -> list[Draft]:
+    """Answer what these events mean. Raises as `draft`, and says which of them it is about."""
     drafts = []
     for number, event in enumerate(events):
         try:
@@ -58,6 +77,4 @@ async def publish_notification_batch(
         except Problem as problem:
             problem.detail = f"Event {number} of the batch: {problem.detail}"
             raise
-    outcomes = await board.log.append_batch(drafts)
-    board.metrics.published.inc(sum(not replayed for _, replayed in outcomes))
-    return BatchOut(items=[Place(id=event.id, position=event.position) for event, _ in outcomes])
+    return drafts
