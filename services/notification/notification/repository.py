@@ -147,7 +147,9 @@ def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[
 def _place(
     batch: Batch, known: Mapping[tuple[str, ...], _Known], position: int, now: float
 ) -> tuple[list[Outcome], dict[tuple[str, ...], _Known]] | Clash:
-    """Answer what becomes of a batch whose first new event comes at a position, and the new by their names."""
+    """Answer what becomes of a batch whose first new event comes at a position, and what is new in it, by
+    its names.
+    """
     placed: list[Outcome] = []
     # Until all of it is stored, only what comes later in the same batch may meet these.
     mine: dict[tuple[str, ...], _Known] = {}
