@@ -8,7 +8,7 @@ Those that wait together are handed on in one request, as a busy service writes 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.db import Database
-from fountain_common.errors import Problem
+from fountain_common.errors import Problem, Unavailable
 from fountain_common.logging import get_logger
 from fountain_common.outbox_rows import (
     OUTBOX,
@@ -38,6 +38,10 @@ FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 PACE_SECONDS = 0.005
 """The first event goes at once; what comes so soon behind it goes in one request, which is the dear part."""
+REMOVAL_SECONDS = 0.05
+"""What was accepted stays so long in the table and goes with what is accepted meanwhile: a commit for each
+would stand in the way of the changes that are written next.
+"""
 # The whole table is read to count it.
 _COUNT_SECONDS = 1.0
 SOONEST_SECONDS = 1.0
@@ -88,9 +92,10 @@ def wait_seconds(failures: int, jitter: float) -> float:
 class OutboxDispatcher:
     """Hands events on, in order, until each is accepted; then removes it.
 
-    It wakes when a transaction with an event is committed. An event that the receiver will never take (a 400,
-    403, 409, 413 or 422) is set aside with the reason, logged and counted, so that it does not hold up the
-    others; its row stays for 30 days.
+    It wakes when a transaction with an event is committed. What was accepted goes from the table a moment
+    later; where the process is killed before that, it is handed on again, and known by its id. An event that
+    the receiver will never take (a 400, 403, 409, 413 or 422) is set aside with the reason, logged and
+    counted, so that it does not hold up the others; its row stays for 30 days.
 
     Args:
         db: where the outbox is.
@@ -111,6 +116,9 @@ class OutboxDispatcher:
         self._counted_at = float("-inf")
         self._wake, self._hurry = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # Accepted, and still in the table. Where this process is killed, they are handed on once more.
+        self._accepted: set[int] = set()
+        self._removal: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._waiting = Gauge(
             "fountain_outbox_waiting", "Events that wait to be accepted.", registry=registry
@@ -136,6 +144,14 @@ class OutboxDispatcher:
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        if self._removal is not None:
+            self._removal.cancel()
+            await asyncio.gather(self._removal, return_exceptions=True)
+        # Or the receivers would be handed everything again at the next start.
+        try:
+            await self._remove()
+        except Unavailable as error:
+            get_logger().warning("outbox_not_cleared", exc_info=error)
 
     def wake(self) -> None:
         """Try at once, such as when the receiver is known to be back."""
@@ -144,7 +160,7 @@ class OutboxDispatcher:
 
     async def waiting(self) -> int:
         """Answer how many events wait."""
-        return await self._db.read(count_waiting)
+        return await self._db.read(partial(count_waiting, without=frozenset(self._accepted)))
 
     async def _run(self) -> None:
         failures = 0
@@ -176,7 +192,7 @@ class OutboxDispatcher:
 
     async def _hand_on_all(self) -> None:
         self._wake.clear()
-        while (waiting := await self._db.read(first_waiting)).entries:
+        while (waiting := await self._first_waiting()).entries:
             await self._count(waiting)
             next_at = time.monotonic() + PACE_SECONDS
             if not await self._hand_on_together(waiting):
@@ -184,6 +200,9 @@ class OutboxDispatcher:
             if not waiting.more:
                 await asyncio.sleep(max(0.0, next_at - time.monotonic()))
         self._waiting.set(0)
+
+    async def _first_waiting(self) -> Waiting:
+        return await self._db.read(partial(first_waiting, without=frozenset(self._accepted)))
 
     async def _count(self, waiting: Waiting) -> None:
         if not waiting.more:
@@ -203,19 +222,13 @@ class OutboxDispatcher:
                 raise
             return False
         self._sent.inc(waiting.count)
-        await self._remove([entry.position for entry in waiting.entries])
+        self._accept(entry.position for entry in waiting.entries)
         return True
 
     async def _hand_on_one_by_one(self, entries: list[Entry]) -> None:
-        # What was accepted is removed with one commit. Killed before that, it is handed on again, and known
-        # by its id.
-        done: list[int] = []
-        try:
-            for entry in entries:
-                done += [entry.position] if await self._hand_on_each(entry) else []
-        finally:
-            if done:
-                await self._remove(done)
+        for entry in entries:
+            if await self._hand_on_each(entry):
+                self._accept([entry.position])
 
     async def _hand_on_each(self, entry: Entry) -> bool:
         """Hand on a row's events; tell whether it can go: one that was set aside by itself stays."""
@@ -226,14 +239,28 @@ class OutboxDispatcher:
                 await self._db.write(partial(set_aside, entry=entry, event=event, reason=reason))
         return entry.is_batch or not aside
 
-    async def _remove(self, accepted: list[int]) -> None:
-        removal = asyncio.ensure_future(self._db.write_rows(partial(remove, positions=accepted)))
-        try:
-            await asyncio.shield(removal)
-        except asyncio.CancelledError:
-            # Stopping waits for it, or the receivers would be handed everything again at the next start.
-            await removal
-            raise
+    def _accept(self, positions: Iterable[int]) -> None:
+        self._accepted.update(positions)
+        if self._removal is None:
+            self._removal = asyncio.create_task(self._remove_soon(), name="outbox removal")
+
+    async def _remove_soon(self) -> None:
+        failures = 0
+        while self._accepted:
+            await asyncio.sleep(wait_seconds(failures, 1.0) if failures else REMOVAL_SECONDS)
+            try:
+                await asyncio.shield(self._remove())
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - they are known here, and not handed on again
+                failures += 1
+                get_logger().warning("outbox_not_cleared", failures=failures, exc_info=error)
+        self._removal = None
+
+    async def _remove(self) -> None:
+        positions = sorted(self._accepted)
+        if positions:
+            await self._db.write_rows(partial(remove, positions=positions))
+            self._accepted.difference_update(positions)
 
     async def _hand_on(self, event: Mapping[str, Any]) -> str | None:
         """Hand one on; answer why it is to be set aside, if it is."""

@@ -4,7 +4,7 @@ A row is one event, or a batch: several that were written together, as JSON, in 
 handed on. A batch of a hundred costs the database what one event does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -217,12 +217,14 @@ def _row(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def first_waiting(session: Session) -> Waiting:
-    """Answer the oldest rows that wait."""
+def first_waiting(session: Session, without: Collection[int] = ()) -> Waiting:
+    """Answer the oldest rows that wait, but for those at the positions `without`."""
     entries: list[Entry] = []
     count = size = 0
-    with session.connection().execute(_FIRST, {"most": MOST_EVENTS}) as found:
+    with session.connection().execute(_FIRST, {"most": MOST_EVENTS + len(without)}) as found:
         for row in found:
+            if row[0] in without:
+                continue
             entry = _entry(*row)
             count += entry.count
             size += len(entry.encoded.encode()) + 1
@@ -262,7 +264,8 @@ def remove(connection: Connection, positions: list[int]) -> None:
     connection.execute(_REMOVE, {"positions": positions})
 
 
-def count_waiting(session: Session) -> int:
-    """Answer how many events wait."""
+def count_waiting(session: Session, without: Collection[int] = ()) -> int:
+    """Answer how many events wait, but for those in the rows at the positions `without`."""
     events = case((OUTBOX.c.type == BATCH, cast(OUTBOX.c.subject, Integer)), else_=1)
-    return session.scalar(select(func.sum(events)).where(OUTBOX.c.refused.is_(None))) or 0
+    query = select(func.sum(events)).where(OUTBOX.c.refused.is_(None), OUTBOX.c.position.not_in(without))
+    return session.scalar(query) or 0

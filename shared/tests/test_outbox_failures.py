@@ -100,26 +100,81 @@ async def test_one_whose_id_stands_for_something_else_is_set_aside_too(outbox: D
     assert receiver.accepted == ["b"]
 
 
+class Flaky:
+    """A database of which some reads or writes fail at first."""
+
+    def __init__(self, db: Database, *, reads: int = 0, writes: int = 0) -> None:
+        self._db, self.reads, self.writes = db, reads, writes
+        self.listen = db.listen
+
+    async def read(self, fn: Any) -> Any:
+        if self.reads:
+            self.reads -= 1
+            raise Unavailable("Locked.")
+        return await self._db.read(fn)
+
+    async def write_rows(self, fn: Any) -> Any:
+        if self.writes:
+            self.writes -= 1
+            raise Unavailable("Locked.")
+        return await self._db.write_rows(fn)
+
+
 async def test_a_failing_database_does_not_end_the_dispatcher(outbox: Database, monkeypatch) -> None:
     monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
-    receiver, broken = Receiver(), [True]
-
-    class Flaky:
-        listen = outbox.listen
-        read = outbox.read
-
-        async def write_rows(self, fn: Any) -> Any:
-            if broken[0]:
-                broken[0] = False
-                raise Unavailable("Locked.")
-            return await outbox.write_rows(fn)
-
-    dispatcher = OutboxDispatcher(Flaky(), receiver)  # type: ignore[arg-type]
+    receiver, flaky = Receiver(), Flaky(outbox, reads=2)
+    dispatcher = OutboxDispatcher(flaky, receiver)  # type: ignore[arg-type]
     await outbox.write(telling("a"))
     await dispatcher.start()
     await until_left(outbox)
     await dispatcher.stop()
-    assert receiver.accepted == ["a", "a"], "handed on again, with the same id"
+    assert (receiver.accepted, flaky.reads) == (["a"], 0)
+
+
+async def test_what_was_accepted_and_cannot_be_removed_is_not_handed_on_again(
+    outbox: Database, monkeypatch, log
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    receiver, flaky = Receiver(), Flaky(outbox, writes=3)
+    dispatcher = OutboxDispatcher(flaky, receiver)  # type: ignore[arg-type]
+    await outbox.write(telling("a"))
+    await dispatcher.start()
+    await receiver.until(lambda: receiver.accepted)
+    await outbox.write(telling("b"))
+    await receiver.until(lambda: len(receiver.accepted) == 2)
+    assert await dispatcher.waiting() == 0
+    await until_left(outbox)
+    await dispatcher.stop()
+    assert receiver.accepted == ["a", "b"]
+    assert any(line["event"] == "outbox_not_cleared" for line in log())
+
+
+async def test_what_was_accepted_is_gone_once_the_dispatcher_has_stopped(
+    outbox: Database, monkeypatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.REMOVAL_SECONDS", 3600.0)
+    receiver = Receiver()
+    dispatcher = OutboxDispatcher(outbox, receiver)
+    await outbox.write(telling("a", "b"))
+    await dispatcher.start()
+    await receiver.until(lambda: len(receiver.accepted) == 2)
+    assert await left(outbox) == ["a", "b"]
+    await dispatcher.stop()
+    assert await left(outbox) == []
+
+
+async def test_one_who_is_killed_before_it_removed_hands_on_again_under_the_same_id(
+    outbox: Database, monkeypatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.REMOVAL_SECONDS", 3600.0)
+    receiver = Receiver()
+    await outbox.write(telling("a"))
+    for turn in (1, 2):
+        # The first is never stopped, as one that was killed.
+        dispatcher = OutboxDispatcher(outbox, receiver)
+        await dispatcher.start()
+        await receiver.until(lambda turn=turn: len(receiver.accepted) == turn)
+    await dispatcher.stop()
     assert len(set(receiver.keys)) == 1
 
 
