@@ -7,7 +7,7 @@ from functools import partial
 
 from fountain_common.db import Database
 from notification.event import Draft
-from notification.repository import store
+from notification.repository import Batch, store
 
 _AT_ONCE = 10_000
 _TYPES = 20
@@ -30,7 +30,7 @@ async def fill(path: str, count: int) -> None:
             )
             for number in range(start, min(start + _AT_ONCE, count))
         ]
-        await database.write_rows(partial(store, batches=[drafts], now=now))
+        await database.write_rows(partial(store, batches=[Batch(drafts)], now=now))
     await database.close()
 
 

@@ -10,10 +10,9 @@ from notification import repository, repository_deliveries, repository_replay, r
 from notification.board import MIGRATIONS
 from notification.event import Draft
 from notification.filters import Filter
-from notification.models import events, log_state
 from notification.repository_search import NEAR_POSITIONS, events_after
 from notification.retention import Cut
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 TYPES = [f"order.t{number}" for number in range(5)]
@@ -28,7 +27,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
     def fill(session: Session) -> None:
         repository.load_state(session)
-        rows = []
+        drafts = []
         for position in range(1, LAST + 1):
             rare = position > LAST - 20
             draft = Draft.of(
@@ -36,9 +35,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
                 type=f"rare.t{position % 2}" if rare else TYPES[position % 5], subject=f"s{position % 7}",
                 recipient="alice" if position % 3 == 0 else "",
             )  # fmt: skip
-            rows.append(repository._row(draft.at(position, position), draft))
-        session.execute(insert(events), rows)
-        session.execute(log_state.update().values(last_position=LAST))
+            drafts.append(draft)
+        batches = [repository.Batch(drafts[start : start + 500]) for start in range(0, LAST, 500)]
+        for batch in batches:
+            repository.store(session.connection(), [batch], time.time())
 
     with Session(made.engine) as session, session.begin():
         fill(session)
