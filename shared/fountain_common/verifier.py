@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -76,7 +75,7 @@ class TokenVerifier:
         self._key_ids: frozenset[tuple[str, bytes]] = frozenset()
         self._revocations: Revocations | None = None
         self._fetching_keys = asyncio.Lock()
-        self._keys_tried_at = float("-inf")
+        self._keys_tried_at = self._revocations_tried_at = float("-inf")
         self._revocations_current = self._keys_current = False
         self._revocation_tickets = self._revocations_seen = 0
         self._fetching_revocations = asyncio.Lock()
@@ -178,16 +177,18 @@ class TokenVerifier:
 
     async def _refetch_for_unknown_key(self) -> None:
         asked_at = self._monotonic()
+        # Whoever waits here while another fetches has what that one brings.
         async with self._fetching_keys:
-            # Whoever waited here while another fetched has what that one brought.
-            if (
-                self._keys_tried_at >= asked_at
-                or self._monotonic() - self._keys_tried_at < UNKNOWN_KEY_SECONDS
-            ):
-                return
-            await self._fetch_keys()
-        if self._revocations is None:
-            await self.refresh_revocations()
+            if self._is_due(self._keys_tried_at, asked_at):
+                await self._fetch_keys()
+        if self._revocations is not None:
+            return
+        async with self._fetching_revocations:
+            if self._revocations is None and self._is_due(self._revocations_tried_at, asked_at):
+                await self._fetch_revocations()
+
+    def _is_due(self, tried_at: float, asked_at: float) -> bool:
+        return tried_at < asked_at and self._monotonic() - tried_at >= UNKNOWN_KEY_SECONDS
 
     async def refresh_keys(self) -> None:
         """Fetch the signing keys; what is held stays if that fails."""
@@ -222,34 +223,40 @@ class TokenVerifier:
             if self._revocations_seen >= ticket:
                 return
             covers = self._revocation_tickets
-            try:
-                fetched = Revocations.read(await self._source.revocations())
-            except Exception as error:  # noqa: BLE001 - whatever the source raises, the held ones stay
-                if self._revocations_current or self._revocations is None:
-                    get_logger().warning("revocations_not_fetched", error=type(error).__name__)
-                self._revocations_current = False
-                return
-            self._revocations_seen = covers
-            self._revocations_current = True
-            changed = fetched != self._revocations
-            self._revocations = fetched
-            self._became_able.set()
+            if await self._fetch_revocations():
+                self._revocations_seen = covers
+
+    async def _fetch_revocations(self) -> bool:
+        self._revocations_tried_at = self._monotonic()
+        try:
+            fetched = Revocations.read(await self._source.revocations())
+        except Exception as error:  # noqa: BLE001 - whatever the source raises, the held ones stay
+            if self._revocations_current or self._revocations is None:
+                get_logger().warning("revocations_not_fetched", error=type(error).__name__)
+            self._revocations_current = False
+            return False
+        self._revocations_current = True
+        changed = fetched != self._revocations
+        self._revocations = fetched
+        self._became_able.set()
         if changed:
             self._honour_less()
+        return True
 
     async def start(self, wait_seconds: float = START_SECONDS) -> None:
         """Fetch both, waiting at most so long, and go on fetching in the background."""
         self._fetching_keys, self._fetching_revocations = asyncio.Lock(), asyncio.Lock()
         self._became_able = asyncio.Event()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_seconds):
-                await asyncio.gather(self.refresh_keys(), self.refresh_revocations())
+        first = [asyncio.create_task(self.refresh_keys()), asyncio.create_task(self.refresh_revocations())]
         self._tasks = [
+            *first,
             asyncio.create_task(self._repeat(self.refresh_keys, KEYS_SECONDS, lambda: self._keys is None)),
             asyncio.create_task(
                 self._repeat(self.refresh_revocations, REVOCATIONS_SECONDS, lambda: self._revocations is None)
             ),
         ]
+        # One that takes longer is not cut off: whoever needs it waits for that one.
+        await asyncio.wait(first, timeout=wait_seconds)
 
     async def _repeat(self, fetch: Callable[[], Any], seconds: float, urgent: Callable[[], bool]) -> None:
         while True:

@@ -18,6 +18,8 @@ class Source:
         self.entries: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.down = False
+        self.slow = asyncio.Event()
+        self.slow.set()
 
     async def jwks(self) -> dict[str, Any]:
         self.asked.append("jwks")
@@ -29,6 +31,7 @@ class Source:
     async def revocations(self) -> dict[str, Any]:
         self.asked.append("revocations")
         await asyncio.sleep(0)
+        await self.slow.wait()
         if self.down:
             raise ConnectionError
         return {"issued_at": 0, "revocations": self.entries}
@@ -165,6 +168,33 @@ async def test_before_the_issuer_was_reached_nothing_is_judged(
     clock.advance(1.1)
     assert await verifier.verify(maker.token("bob", [], "orders"))
     assert "revocations" in source.asked
+
+
+async def test_who_comes_while_the_first_revocations_are_on_their_way_waits_for_these(
+    source: Source, maker: TokenMaker, clock: FakeClock
+) -> None:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+    source.slow.clear()
+    # A start waits for neither for long, and cuts neither off.
+    await verifier.start(wait_seconds=0.01)
+    assert not verifier.able
+    callers = [asyncio.create_task(verifier.verify(maker.token("bob", [], "orders"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    source.slow.set()
+    assert [caller.subject for caller in await asyncio.gather(*callers)] == ["bob"] * 3
+    assert source.asked == ["jwks", "revocations"]
+    await verifier.stop()
+
+
+async def test_an_issuer_that_is_away_is_asked_once_a_second_however_many_tokens_come(
+    source: Source, maker: TokenMaker, clock: FakeClock
+) -> None:
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+    source.down = True
+    for _ in range(50):
+        with pytest.raises(Unavailable):
+            await verifier.verify(maker.token("bob", [], "orders"))
+    assert sorted(source.asked) == ["jwks", "revocations"]
 
 
 async def test_many_who_ask_for_revocations_at_once_are_served_by_two_fetches(
