@@ -22,9 +22,16 @@ class Caller:
         headers = {**self.client.bearer(self.subject, self.roles), **options.pop("headers", {})}
         return self.client.request(method, path, headers=headers, **options)
 
-    def register(
+    def register(self, name: str, port: int, *rest: str, **said: object):
+        """Register, or renew; what a test builds on is there."""
+        answer = self.try_to_register(name, port, *rest, **said)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def try_to_register(
         self, name: str, port: int, instance_id: str = INSTANCE, secret: str | None = None, **body: object
     ):
+        """Answer what comes of it."""
         headers = {"X-Fountain-Lease": secret} if secret else {}
         path = f"/registry/{name}/instances/{instance_id}"
         return self("PUT", path, json={"port": port, "version": "1.0.0", **body}, headers=headers)
