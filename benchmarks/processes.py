@@ -1,7 +1,6 @@
 """Child processes of a benchmark: started on free ports, waited for, and ended by pid."""
 
 import contextlib
-import socket
 import ssl
 import subprocess
 import time
@@ -13,13 +12,6 @@ from pathlib import Path
 
 class NotRun(Exception):
     """A row that this machine cannot measure, with the reason. It is reported, never guessed."""
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(check: Callable[[], bool], what: str, seconds: float = 30.0) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx2
 from fountain_cli.stack import ComposeStack, Stack
 from fountain_cli.stack.layout import repository
-from fountain_cli.stack.ports import free_ports
+from fountain_common.ports import free_port
 from polling import poll_until
 
 NAME = "guest-book"
@@ -68,7 +68,7 @@ class _Process:
 
 
 def _as_process(stack: Stack, folder: Path) -> tuple[Guest, Callable[[], str]]:
-    [port] = free_ports(1)
+    port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")},
         "PYTHONPATH": str(repository() / "shared"),

@@ -64,7 +64,7 @@ def typed(copy: Path, tmp_path: Path) -> dict[str, str]:
         "FOUNTAIN_HTTPS_PORT": str(ports.https),
         **{
             f"FOUNTAIN_PORT_{name.upper().replace('-', '_')}": str(port)
-            for name, port in Ports.free(services(copy)).services.items()
+            for name, port in ports.services.items()
         },
     }
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from fountain_cli.stack.layout import repository
 from fountain_cli.stack.layout import services as services_of
-from fountain_cli.stack.ports import free_ports
+from fountain_common.ports import free_port
 from polling import poll_until
 from steward import CONSUMER, REPLICAS, Steward
 
@@ -30,7 +30,7 @@ class Prometheus:
     """A process beside the platform: the repository's configuration, this stack's addresses."""
 
     def __init__(self, steward: Steward, folder: Path) -> None:
-        [port] = free_ports(1)
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with suppress(AssertionError):  # a test before this one made it
             steward.manager(

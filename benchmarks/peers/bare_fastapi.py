@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.processes import answers, child, free_port, wait_until
+from fountain_common.ports import free_port
+
+from benchmarks.processes import answers, child, wait_until
 
 _APPLICATION = """
 from fastapi import FastAPI

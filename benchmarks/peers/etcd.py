@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import NotRun, answers, child, free_port, wait_until
+from fountain_common.ports import free_port
+
+from benchmarks.processes import NotRun, answers, child, wait_until
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import NotRun, child, free_port, wait_until
+from fountain_common.ports import free_port
+
+from benchmarks.processes import NotRun, child, wait_until
 
 _CONFIG = """
 listen: 127.0.0.1:{port}

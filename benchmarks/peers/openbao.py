@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fountain_common.ports import free_port
+
 from benchmarks.certificates import self_signed
-from benchmarks.processes import NotRun, answers, child, free_port, wait_until
+from benchmarks.processes import NotRun, answers, child, wait_until
 
 _CONFIG = """
 ui = false

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from fountain_common.ports import free_port
 from fountain_common.testing import TokenMaker
 
 from benchmarks.measure import Budget, Result, ratio
 from benchmarks.peers.bare_fastapi import bare_fastapi
-from benchmarks.processes import answers, child, free_port, wait_until
+from benchmarks.processes import answers, child, wait_until
 from benchmarks.rows import Row, Run
 from benchmarks.wrk import load
 

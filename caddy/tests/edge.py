@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from fountain_common.ports import free_port
 
 CADDY_FOLDER = Path(__file__).parent.parent
 CADDY = shutil.which("caddy", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
@@ -34,12 +35,6 @@ SITES = {
     f"shop.{DOMAIN}": "shop",
 }
 """Each name that leads somewhere, and the stub that it leads to."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:

@@ -3,7 +3,8 @@
 import httpx2
 import pytest
 from conftest import World
-from edge import DOMAIN, SITES, free_port, until
+from edge import DOMAIN, SITES, until
+from fountain_common.ports import free_port
 
 
 def test_the_redirect_to_https_names_the_port_that_clients_use(world: World) -> None:

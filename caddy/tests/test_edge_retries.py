@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import World
-from edge import DOMAIN, Dying, Stub, free_port
+from edge import DOMAIN, Dying, Stub
+from fountain_common.ports import free_port
 
 
 def test_when_one_of_two_instances_is_dead_requests_go_to_the_other(world: World) -> None:

@@ -12,7 +12,8 @@ import httpx2
 import orjson
 import pytest
 import yaml
-from edge import Stub, free_port, make_authority, until
+from edge import Stub, make_authority, until
+from fountain_common.ports import free_port
 from fountain_common.testing import token_for
 from neighbourhood import DOMAIN, Neighbourhood
 

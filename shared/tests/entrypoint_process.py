@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from fountain_common.ports import free_port
 
 SHARED = Path(__file__).parents[1]
 SETTINGS = """
@@ -70,12 +71,6 @@ async def forever() -> StreamingResponse:
             await asyncio.sleep(0.1)
     return StreamingResponse(tick())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

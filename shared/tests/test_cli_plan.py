@@ -8,7 +8,7 @@ from fountain_cli.stack import environment
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.layout import KNOWN, Service
 from fountain_cli.stack.plan import Place, Plan, service_programs
-from fountain_cli.stack.ports import Ports, free_ports, is_free
+from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program, configuration, program_section, socket_path
 
@@ -26,12 +26,6 @@ def test_ports_come_from_the_environment() -> None:
 def test_what_is_no_port_is_refused_by_its_name(raw: str) -> None:
     with pytest.raises(StackError, match="FOUNTAIN_HTTP_PORT"):
         Ports.from_environment({"FOUNTAIN_HTTP_PORT": raw})
-
-
-def test_free_ports_are_free_and_all_different() -> None:
-    ports = free_ports(20)
-    assert len(set(ports)) == 20
-    assert all(is_free(port) for port in ports)
 
 
 def test_replicas_keep_their_ports_when_others_join_and_leave() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import httpx2
 import orjson
 import uvicorn
-from edge import Edge, Seen, Stub, free_port, make_authority, until
+from edge import Edge, Seen, Stub, make_authority, until
+from fountain_common.ports import free_port
 from fountain_common.testing import ServiceClient, World, instance, token_for
 
 FOLDER = Path(__file__).parent.parent

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from calling import INSTANCE
-from edge import Stub, free_port
+from edge import Stub
 from fountain_common.connections import Connections
+from fountain_common.ports import free_port
 from gateway_lookup.fetch import Fetcher
 from gateway_lookup.leases import Claim
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import orjson
 import pytest
 from calling import Caller, Gateways
-from edge import Stub, free_port
+from edge import Stub
+from fountain_common.ports import free_port
 from fountain_common.testing import ServiceClient, wait_until
 from neighbourhood import OpenWorld
 

@@ -7,7 +7,6 @@ go, `kill -9`.
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+from fountain_common.ports import free_port
 from fountain_common.testing import wait_until
 
 HERE = Path(__file__).parent
@@ -54,9 +54,7 @@ class Process:
     """The service, which can be killed and started again on the same port and data."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "service.log"
         shared = HERE.parents[2] / "shared"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,15 +11,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fountain_common.ports import free_port
 
 SERVICE = Path(__file__).parents[1]
 PATHS = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Process:

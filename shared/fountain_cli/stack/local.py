@@ -13,13 +13,14 @@ from pathlib import Path
 
 import httpx2
 from dotenv import dotenv_values
+from fountain_common.ports import free_port
 
 from fountain_cli.stack import edge, environment
 from fountain_cli.stack.face import Errand, StackError
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
-from fountain_cli.stack.ports import Ports, free_ports, is_free
+from fountain_cli.stack.ports import Ports, is_free
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
 from fountain_cli.stack.waiting import wait_until
@@ -65,7 +66,7 @@ class LocalStack:
         self.ports = ports or Ports.from_environment(self._environment)
         remembered = self.state.remembered(self.runtime)
         health = remembered.get("health_port")
-        self._health_port = health if isinstance(health, int) else free_ports(1)[0]
+        self._health_port = health if isinstance(health, int) else free_port()
         self._plan = Plan(self.services, self.ports, remembered.get("processes"))
         for service, count in (replicas or {}).items():
             self._plan.scale(service, count)

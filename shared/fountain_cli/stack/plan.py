@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fountain_common.ports import free_ports
+
 from fountain_cli.stack import environment
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.layout import EDGE, Service
-from fountain_cli.stack.ports import Ports, free_ports
+from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program
 

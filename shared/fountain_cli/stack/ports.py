@@ -4,6 +4,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fountain_common.ports import free_ports
+
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.layout import Service
 
@@ -64,18 +66,6 @@ class Ports:
         names = [service.name for service in services]
         http, https, *others = free_ports(2 + len(names))
         return cls(http, https, dict(zip(names, others, strict=True)))
-
-
-def free_ports(count: int) -> list[int]:
-    """Answer ports that were free on loopback, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def is_free(port: int) -> bool:

