@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,10 @@ _KINDS = ("unit", "local", "containers")
 _BROWSING = ", in a browser"
 _interrupted = threading.Event()
 _IN_A_BROWSER = "tests/test_*browser*.py"
+_APART = tuple(
+    f"tests/test_{name}.py" for name in ("backup", "new_service", "repository", "measuring", "repeating")
+)
+"""Journeys with a platform of their own, and what needs none: they need not wait for those that share one."""
 _NO_TESTS = 5
 _AGAIN = "the same again: "
 _SUMMARY = re.compile(r"\b\d+ (passed|failed|errors?)\b.* in ")
@@ -38,6 +42,25 @@ class Suite:
 
     name: str
     arguments: tuple[str, ...]
+
+    @property
+    def command(self) -> list[str]:
+        """What is run."""
+        options = ("-p", "no:cacheprovider", "--no-header", "-o", "addopts=--import-mode=importlib")
+        return [sys.executable, "-m", "pytest", *options, *self.arguments]
+
+
+class Program(Suite):
+    """One call of a program of ours."""
+
+    @property
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, *self.arguments]
+
+
+IMAGES = Program("images", ("tests/stacks.py",))
+"""Makes those of the journeys in containers while nobody waits for them yet."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +103,12 @@ def run(suite: Suite) -> Result:
     _LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _LOGS / f"{suite.name.replace('/', '-').replace(' ', '-')}.log"
     began = time.monotonic()
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--no-header",
-        "-o",
-        "addopts=--import-mode=importlib",
-        *suite.arguments,
-    ]
     # A suite decides for itself where the platform runs; what the person has set is not meant for it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")}
     with log.open("w") as file:
-        done = subprocess.run(command, cwd=_ROOT, env=environment, check=False, stdout=file, stderr=file)
+        done = subprocess.run(
+            suite.command, cwd=_ROOT, env=environment, check=False, stdout=file, stderr=file
+        )
     text = log.read_text(errors="replace")
     outcome = "ok" if done.returncode == 0 else "no tests" if done.returncode == _NO_TESTS else "FAIL"
     if outcome == "FAIL":
@@ -116,9 +130,8 @@ def to_repeat(text: str) -> list[str]:
 def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False) -> list[Result]:
     """Run the suites of these kinds; of one service alone if it is named.
 
-    The journeys wait a lot and go one runtime after the other, so that beside them there is room for the
-    others. By the time that the containers are started, those in a browser are through: to a browser the
-    machine's network changes with each container, and it gives up what it was loading.
+    The journeys that share a platform wait a lot and go one runtime after the other: they are what all is
+    waited for, and beside them there is room for the others.
     """
     wanted: list[Suite] = []
     if "unit" in kinds:
@@ -127,15 +140,19 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
         if not wanted:
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
+    ends = list(kinds) if service is None else []
+    containers = "containers" in ends and engine_answers()
     with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:
         try:
             # Taken up in this order.
-            browsing = [pool.submit(run, one) for one in wanted if one.name.endswith(_BROWSING)]
-            journeys = None
-            if service is None:
-                journeys = pool.submit(run_journeys, kinds, thorough=thorough, after=browsing)
-            others = [pool.submit(run, one) for one in wanted if not one.name.endswith(_BROWSING)]
-            results = [future.result() for future in (*browsing, *others)]
+            before = [one for one in wanted if one.name.endswith(_BROWSING)]
+            prepared = pool.submit(prepare, [*before, *([IMAGES] if containers else [])])
+            journeys = pool.submit(run_journeys, ends, thorough=thorough, after=prepared) if ends else None
+            others = [pool.submit(run, one) for one in wanted if one not in before]
+            apart = [
+                pool.submit(run_apart, one, prepared) for one in suites_apart(ends, containers, thorough)
+            ]
+            results = [*prepared.result(), *(future.result() for future in (*apart, *others))]
             return results + (journeys.result() if journeys is not None else [])
         except BaseException:
             # Who interrupts it does not want to wait for what has not begun.
@@ -144,8 +161,32 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             raise
 
 
+def prepare(suites: Iterable[Suite]) -> list[Result]:
+    """Run what has to have ended before a container is started: to a browser the machine's network changes
+    with each, and it gives up what it was loading. Last, make what containers are started from.
+    """
+    return [run(one) for one in suites if not _interrupted.is_set()]
+
+
+def suites_apart(kinds: Iterable[str], containers: bool, thorough: bool) -> list[Suite]:
+    """Answer the suite of those in `_APART`, in every runtime where they are wanted."""
+    runtimes = ["local"] if "local" in kinds else []
+    if containers and (thorough or not runtimes):
+        runtimes.append("compose")
+    more = ("--thorough",) if thorough or not containers else ()
+    named = tuple(f"--runtime={runtime}" for runtime in runtimes)
+    return [Suite("end to end, apart", (*_APART, *named, *more))] if runtimes else []
+
+
+def run_apart(suite: Suite, after: Future[list[Result]]) -> Result:
+    """Run it; if it starts containers, then after what has to have ended by then."""
+    if "--runtime=compose" in suite.arguments:
+        wait([after])
+    return run(suite)
+
+
 def run_journeys(
-    kinds: Iterable[str], *, thorough: bool, after: Sequence[Future[Result]] = ()
+    kinds: Iterable[str], *, thorough: bool, after: Future[list[Result]] | None = None
 ) -> list[Result]:
     """Run the journeys over the running platform, in one runtime after the other.
 
@@ -159,11 +200,12 @@ def run_journeys(
     """
     results: list[Result] = []
     containers = engine_answers()
-    more = ("--thorough",) if thorough or not containers else ()
+    more: tuple[str, ...] = ("--thorough",) if thorough or not containers else ()
+    more += tuple(f"--ignore={file}" for file in _APART)
     for kind, runtime, possible in (("local", "local", True), ("containers", "compose", containers)):
         name = f"end to end, {kind}"
-        if kind == "containers":
-            wait(after)
+        if kind == "containers" and after is not None:
+            wait([after])
         if kind in kinds and possible and not _interrupted.is_set():
             results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more))))
         else:

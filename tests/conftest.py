@@ -4,21 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 import repeating
-from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
+import stacks
+from fountain_cli.stack import Ports, Stack
 from fountain_cli.stack.layout import repository, services
-from steward import CONSUMER, REPLICAS, Replica, Steward
+from steward import CONSUMER, Replica, Steward
 
 _WHERE = ("stack", "machine")
 """The fixtures that are a platform in one of the runtimes."""
-
-SETTINGS = {
-    # Short enough to wait for where no events come, and too long to be of help where they should.
-    "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
-    # A rotation waits so long for an instance that was killed.
-    "FOUNTAIN_HOLDER_SECONDS": "15",
-    # Those who receive webhooks are on this machine.
-    "FOUNTAIN_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,17 +74,9 @@ def stack(
     """The platform, gone afterwards with all that it held."""
     stack: Stack
     if request.param == "local":
-        stack = LocalStack(tmp_path_factory.mktemp("state"), ports, {CONSUMER: REPLICAS}, settings=SETTINGS)
+        stack = stacks.local(tmp_path_factory.mktemp("state"), ports)
     else:
-        stack = ComposeStack(
-            "fountain-e2e",
-            http_port=ports.http,
-            https_port=ports.https,
-            network="fountain-e2e",
-            replicas={CONSUMER: REPLICAS},
-            files=("compose.yaml", "tests/compose.yaml"),
-            settings=SETTINGS,
-        )
+        stack = stacks.compose(ports)
     try:
         stack.start()
         yield stack

@@ -20,10 +20,12 @@ def covered(suite: suites.Suite) -> set[Path]:
     return found - ignored
 
 
-def test_every_test_file_is_in_one_suite() -> None:
-    everywhere = [covered(suite) for suite in [*suites.unit_suites(), suites.Suite("journeys", ("tests",))]]
-    journeys = everywhere[-1] - {path for path in everywhere[-1] if "fuzz" in path.parts}
-    counted = [path for one in (*everywhere[:-1], journeys) for path in one]
+def test_every_test_file_is_in_one_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    [shared, *_] = journeys(monkeypatch, engine=False)
+    [apart] = suites.suites_apart(["local"], containers=False, thorough=False)
+    together = {path for path in covered(shared) if "fuzz" not in path.parts}
+    others = [covered(suite) for suite in [*suites.unit_suites(), apart]]
+    counted = [path for one in (*others, together) for path in one]
     assert len(counted) == len(set(counted))
     own = {"tests"}
     files = {
@@ -59,7 +61,7 @@ def test_where_no_engine_answers_the_local_journeys_leave_nothing_to_the_contain
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [local] = journeys(monkeypatch, engine=False)
-    assert local.arguments == ("tests", "--runtime=local", "--thorough")
+    assert local.arguments[:3] == ("tests", "--runtime=local", "--thorough")
 
 
 @pytest.mark.parametrize("thorough", [False, True])
@@ -69,6 +71,44 @@ def test_with_an_engine_each_long_journey_is_run_once_unless_both_are_asked_for(
     both = journeys(monkeypatch, engine=True, thorough=thorough)
     assert [one.arguments[1] for one in both] == ["--runtime=local", "--runtime=compose"]
     assert ["--thorough" in one.arguments for one in both] == [thorough] * 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "containers", "thorough", "wanted"),
+    [
+        (["unit"], False, False, None),
+        (["local"], False, False, ["--runtime=local", "--thorough"]),
+        (["local", "containers"], True, False, ["--runtime=local"]),
+        (["local", "containers"], True, True, ["--runtime=local", "--runtime=compose", "--thorough"]),
+        (["containers"], True, False, ["--runtime=compose"]),
+    ],
+)
+def test_those_with_a_platform_of_their_own_are_run_where_the_others_are(
+    kinds: list[str], containers: bool, thorough: bool, wanted: list[str] | None
+) -> None:
+    found = suites.suites_apart(kinds, containers, thorough)
+    options = [[word for word in one.arguments if word.startswith("--")] for one in found]
+    assert options == ([] if wanted is None else [wanted])
+
+
+def test_no_container_is_started_before_those_in_a_browser_are_through_and_the_images_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[str] = []
+
+    def note(suite: suites.Suite) -> suites.Result:
+        ended.append(suite.name)
+        return suites.Result(suite.name, "ok", 0)
+
+    monkeypatch.setattr(suites, "engine_answers", lambda: True)
+    monkeypatch.setattr(suites, "run", note)
+    suites.run_all(["unit", "local", "containers"], None)
+    before = ended[: ended.index("end to end, containers")]
+    assert [one.name for one in suites.unit_suites() if one.name.endswith("browser")] == [
+        name for name in before if name.endswith("browser")
+    ]
+    assert "images" in before
+    assert len(ended) == len(suites.unit_suites()) + 4
 
 
 def test_how_to_run_with_the_same_seed_is_said_although_the_suite_is_well(
