@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fountain_common.testing import ServiceClient, World, instance
+from fountain_common.testing import ServiceClient, World, instance, wait_until
 
 FOLDER = Path(__file__).parent.parent
 INSTANCE = "a" * 32
@@ -64,7 +64,16 @@ class Gateways:
         # Instances register under the address that they connect from, and the world's names are not
         # addresses.
         client.app.state.gateway.registry.pinned["notification"] = "http://notification:8000"
-        return self._stack.enter_context(client)
+        self._stack.enter_context(client)
+        self._await(client)
+        return client
+
+    def _await(self, client: ServiceClient) -> None:
+        """Wait until it is on its own map, and can tell who calls: it serves before both."""
+        state = client.app.state
+        wait_until(lambda: state.gateway.registry.live("gateway-lookup"), "it has registered itself")
+        if not self.world.secrets_manager.down:
+            wait_until(lambda: state.platform.verifier.able, "it can verify tokens")
 
 
 As = Callable[..., Caller]

@@ -164,6 +164,7 @@ class Neighbourhood:
         thread = threading.Thread(target=self._server.run, daemon=True)
         thread.start()
         until(lambda: self._server.started, "the gateway serves")
+        until(lambda: self.app.state.platform.verifier.able, "the gateway can verify tokens")
         self._stack.callback(thread.join, 10)
         self._stack.callback(setattr, self._server, "should_exit", True)
 

@@ -6,6 +6,7 @@ from fountain_common.testing import ServiceClient
 from gateway_lookup.catalog import MOST_DESCRIBED, MOST_SHOWN
 from gateway_lookup.descriptions import Description
 from gateway_lookup.leases import Claim, Lease
+from gateway_lookup.registry import Registry
 
 NAMES = [f"service-{number:04d}" for number in range(5000)]
 
@@ -14,13 +15,18 @@ NAMES = [f"service-{number:04d}" for number in range(5000)]
 def client(gateways: Gateways) -> ServiceClient:
     gateways.settings(SWEEP_SECONDS="600", PROBE_SECONDS="600", DESCRIBE_SECONDS="600")
     client = gateways.start()
-    registry = client.app.state.gateway.registry  # type: ignore[attr-defined]
+    assert client.portal is not None
+    # In the loop whose the registry is.
+    client.portal.call(fill, client.app.state.gateway.registry)  # type: ignore[attr-defined]
+    return client
+
+
+def fill(registry: Registry) -> None:
     for number, name in enumerate(NAMES):
         for port in (1, 2):
             place = f"10.0.{number // 250}.{number % 250}"
             claim = Claim(name, f"{number * 2 + port:032x}", name, place, 8000 + port, hosts=(f"h{number}",))
             registry.put(Lease(claim, b"", expires_at=float("inf")))
-    return client
 
 
 def test_each_is_found_by_its_name_and_by_its_subdomains(as_: As, client: ServiceClient) -> None:
