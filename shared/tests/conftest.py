@@ -14,6 +14,12 @@ from fountain_common.platform import Platform, create_platform
 from fountain_common.secrets import Secrets
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# On a busy machine an example takes as long as it takes.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,12 @@ import pytest
 import uvicorn
 from fountain_common.connection import BreakableProtocol
 from fountain_common.testing import World, instance, wait_until
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# On a busy machine an example takes as long as it takes.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 SERVICE = Path(__file__).parents[1]
 

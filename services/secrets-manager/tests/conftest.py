@@ -18,8 +18,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from fountain_common.connections import Connections
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from secrets_manager import admin
 from secrets_manager.settings import Settings
+
+# On a busy machine an example takes as long as it takes.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 PASSPHRASE = "correct horse battery staple"
 

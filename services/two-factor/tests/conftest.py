@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 import time_machine
 from fountain_common.testing import ServiceClient, instance
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from people import NOW, SERVICE, SOMEBODY
+
+# On a busy machine an example takes as long as it takes.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture
