@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from fastapi import FastAPI
+from fountain_common import testing
 from fountain_common.app import create_service
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import FakeClock, ServiceClient, World, service_client, wait_until
@@ -74,6 +75,13 @@ def test_nobody_else_is_there() -> None:
 def test_waiting_says_what_was_waited_for() -> None:
     with pytest.raises(AssertionError, match="the end of time"):
         wait_until(lambda: False, "the end of time", 0.01)
+
+
+@pytest.mark.parametrize(("took", "counted"), [(0.005, 0.005), (0.05, 0.05), (0.15, 0.05), (4.0, 1.0)])
+def test_while_the_machine_is_busy_with_others_waiting_takes_longer_and_not_for_ever(
+    took: float, counted: float
+) -> None:
+    assert testing._counted(took) == counted
 
 
 def test_a_clock_stands_still_until_it_is_moved() -> None:
