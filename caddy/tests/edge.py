@@ -37,6 +37,9 @@ SITES = {
 """Each name that leads somewhere, and the stub that it leads to."""
 
 
+_LISTEN = "0A"  # as /proc writes the state of a socket
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -238,6 +241,19 @@ class Edge:
         if self.process is not None:
             self.process.terminate()
             self.process.wait(15)
+
+    def listening(self) -> set[int]:
+        """Every TCP port at which it listens."""
+        assert self.process is not None
+        process = Path(f"/proc/{self.process.pid}")
+        own = {file.readlink().name for file in (process / "fd").iterdir() if file.is_symlink()}
+        found = set()
+        for table in ("tcp", "tcp6"):
+            for line in (process / "net" / table).read_text().splitlines()[1:]:
+                _, local, _, state, *_, inode = line.split()[:10]
+                if state == _LISTEN and f"socket:[{inode}]" in own:
+                    found.add(int(local.rpartition(":")[2], 16))
+        return found
 
     @property
     def authority(self) -> Path:
