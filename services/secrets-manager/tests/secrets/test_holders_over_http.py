@@ -11,10 +11,10 @@ pytestmark = pytest.mark.anyio
 
 async def rotate(sm: World, *, patient: bool = False, **body: object) -> str:
     """Begin a rotation and return its id; a patient caller waits for the answer."""
+    before = {item["rotation_id"] for item in (await sm.admin.get("/rotations")).json()["items"]}
     begun = asyncio.create_task(sm.admin.post(f"/secrets/{SERVICE}/rotate", json=body))
     if patient:
         return (await begun).json()["rotation_id"]
-    before = {item["rotation_id"] for item in (await sm.admin.get("/rotations")).json()["items"]}
     async with asyncio.timeout(5):
         while True:
             items = (await sm.admin.get("/rotations")).json()["items"]
