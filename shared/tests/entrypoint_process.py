@@ -55,9 +55,10 @@ app = create_service(
 )
 
 
-@app.get("/slow", summary="Take a second")
+@app.get("/slow", summary="Take a second more than the service")
 async def slow() -> dict[str, str]:
-    "Take a second."
+    "Take a second more than the service has been told to stop."
+    await platform.stopping.wait()
     await asyncio.sleep(1)
     return {"instance": settings.instance_id}
 
@@ -115,11 +116,11 @@ class Process:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
 
-    def get(self, path: str, timeout: float = 5) -> bytes:
+    def get(self, path: str, timeout: float = 20) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
             return bytes(answer.read())
 
-    def until(self, true: Callable[[], object], seconds: float = 20) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, self.output
@@ -134,7 +135,7 @@ class Process:
 
         self.until(healthy)
 
-    def ended(self, seconds: float = 15) -> int:
+    def ended(self, seconds: float = 60) -> int:
         code = self.process.wait(seconds)
         self._reader.join(5)
         return code

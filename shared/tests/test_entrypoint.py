@@ -42,7 +42,7 @@ def test_a_request_that_is_being_answered_is_answered_before_the_end(start: Star
         )
     )
     service.process.send_signal(signal.SIGTERM)
-    client.join(10)
+    client.join(20)
     assert json.loads(answers[0])["instance"] == service.lines[0]["instance"]
     assert service.ended() == 0
 

@@ -55,7 +55,7 @@ def test_a_signal_during_the_fetch_ends_it_with_0_and_leaves_no_holder_behind(
 
 def test_a_fetch_without_an_answer_leaves_no_holder_behind(start: Start, manager: SecretsManager) -> None:
     manager.answer.clear()
-    service = start(FOUNTAIN_GATEWAY_URL=manager.gateway_url, FOUNTAIN_BOOT_DEADLINE_SECONDS="2")
+    service = start(FOUNTAIN_GATEWAY_URL=manager.gateway_url, FOUNTAIN_BOOT_DEADLINE_SECONDS="5")
     assert service.ended() == 69
     assert manager.asked
     assert manager.holders == set()

@@ -78,7 +78,7 @@ class Process:
                 [sys.executable, str(HERE / "serve.py"), str(self.port)],
                 env=self._environment, cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(self._is_well, "the service is well", 30)
+        wait_until(self._is_well, "the service is well", 60)
 
     def _is_well(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()[-3000:]

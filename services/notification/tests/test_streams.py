@@ -146,7 +146,8 @@ def test_an_event_for_one_identity_is_on_no_other_stream(start: Any, listen: Any
 def test_a_reader_that_takes_nothing_is_disconnected_and_holds_up_nobody(
     start: Any, listen: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running = start(stream_stall_seconds=0.5)
+    # Longer than a busy machine keeps the other from reading.
+    running = start(stream_stall_seconds=2)
     address = running.url.removeprefix("http://").split(":")
     with socket.create_connection((address[0], int(address[1]))) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

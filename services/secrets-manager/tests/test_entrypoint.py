@@ -36,15 +36,15 @@ class Process:
                 [sys.executable, "entrypoint.py"], cwd=SERVICE, env=environment, stdout=file, stderr=file
             )
 
-    def get(self, path, name="secrets-manager"):
+    def get(self, path, name="secrets-manager", timeout=20):
         context = ssl.create_default_context(cafile=self.settings.trust_dir / "ca.pem")
-        with httpx2.Client(verify=context, trust_env=False, timeout=2) as client:
+        with httpx2.Client(verify=context, trust_env=False, timeout=timeout) as client:
             url = f"https://127.0.0.1:{self.port}{path}"
             return client.get(url, extensions={"sni_hostname": name})
 
     def is_ready(self):
         with suppress(httpx2.TransportError, OSError):
-            return self.get("/health").status_code == 200
+            return self.get("/health", timeout=2).status_code == 200
         return False
 
     def end(self, number=signal.SIGTERM):
@@ -114,5 +114,5 @@ def test_with_another_key_it_says_so_and_does_not_start(launch, settings, tmp_pa
     first.end()
     settings.kek_file.unlink()
     second = launch()
-    assert second.process.wait(20) != 0
+    assert second.process.wait(60) != 0
     assert "is missing, and the database cannot be opened without it" in (tmp_path / "log").read_text()
