@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from xmlrpc.client import Fault
 
 import pytest
 from fountain_cli import trust
@@ -11,7 +13,9 @@ from fountain_cli.main import app
 from fountain_cli.stack import choice, layout
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.leftovers import end_leftovers, leftovers
+from fountain_cli.stack.supervisor import Supervisor
 from fountain_cli.stack.waiting import wait_until
+from supervisor.xmlrpc import Faults
 from typer.testing import CliRunner
 
 
@@ -57,14 +61,27 @@ def test_processes_that_outlived_their_manager_are_ended_and_others_are_not(tmp_
 
     ours, other = started(tmp_path / "ours"), started(tmp_path / "other")
     try:
-        assert wait_until(lambda: leftovers(tmp_path / "ours") == [ours.pid], 5)
+        assert wait_until(lambda: leftovers(tmp_path / "ours") == [ours.pid], 30)
         end_leftovers(tmp_path / "ours", timeout=0)
-        assert ours.wait(timeout=5) < 0
+        assert ours.wait(timeout=30) < 0
         assert other.poll() is None
     finally:
         for process in (ours, other):
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize(("code", "refused"), [(Faults.NOT_RUNNING, False), (Faults.BAD_NAME, True)])
+def test_a_process_that_has_ended_by_itself_meanwhile_need_not_be_stopped(
+    tmp_path: Path, code: int, refused: bool
+) -> None:
+    class Ended(Supervisor):
+        def call(self, method: str, *arguments: object) -> None:
+            raise Fault(code, str(arguments))
+
+    manager = Ended(tmp_path / "socket")
+    with pytest.raises(Fault) if refused else nullcontext():
+        manager.tell_to_stop("caddy")
 
 
 def test_the_ways_to_trust_a_ca_are_known_or_said_to_be_unknown(tmp_path: Path) -> None:

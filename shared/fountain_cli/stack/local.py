@@ -166,7 +166,7 @@ class LocalStack:
         processes = self._supervisor.processes()
         ending = {name for name in names if processes[name]["statename"] not in _ENDED}
         for name in ending:
-            self._supervisor.call("stopProcess", name, False)
+            self._supervisor.tell_to_stop(name)
 
         def ended() -> bool:
             now = self._supervisor.processes()

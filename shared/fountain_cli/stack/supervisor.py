@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+from supervisor.xmlrpc import Faults, SupervisorTransport  # type: ignore[import-untyped]
 
 _LONGEST_SOCKET_PATH = 100
 CONFIGURATION_REFUSED = 78
@@ -116,6 +116,14 @@ class Supervisor:
             return getattr(self._proxy.supervisor, method)(*arguments)
         finally:
             self._transport.close()
+
+    def tell_to_stop(self, process: str) -> None:
+        """Tell a process to end, and do not wait; one that has ended since it was last looked at has."""
+        try:
+            self.call("stopProcess", process, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != Faults.NOT_RUNNING:
+                raise
 
     def answers(self) -> bool:
         """Say whether a manager is there."""
