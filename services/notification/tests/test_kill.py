@@ -70,7 +70,6 @@ class Process:
         }
         self._folder = folder
         self.tokens = _serve_module().same_world().tokens
-        self.start()
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -98,8 +97,11 @@ class Process:
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
     made = Process(tmp_path)
-    yield made
-    made.kill()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
 
 
 @dataclass
