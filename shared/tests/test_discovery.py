@@ -47,7 +47,7 @@ def discovery(directory: Directory, clock: FakeClock) -> Discovery:
 
 
 async def settled(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not true():
             await asyncio.sleep(0)
 
