@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Program(Suite):
         return [sys.executable, *self.arguments]
 
 
+APART = Suite("end to end, apart", (*_APART, "--runtime=local"))
 IMAGES = Program("images", ("tests/stacks.py",))
 """Makes those of the journeys in containers while nobody waits for them yet."""
 
@@ -141,22 +142,23 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             names = ", ".join(one.name for one in suites)
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
     ends = list(kinds) if service is None else []
-    containers = "containers" in ends and engine_answers()
+    containers, ready = engine_answers(), threading.Event()
     with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:
         try:
-            # Taken up in this order.
+            # Taken up in this order: the second platform is started while the journeys measure nothing yet.
             before = [one for one in wanted if one.name.endswith(_BROWSING)]
-            prepared = pool.submit(prepare, [*before, *([IMAGES] if containers else [])])
-            journeys = pool.submit(run_journeys, ends, thorough=thorough, after=prepared) if ends else None
-            others = [pool.submit(run, one) for one in wanted if one not in before]
-            apart = [
-                pool.submit(run_apart, one, prepared) for one in suites_apart(ends, containers, thorough)
-            ]
-            results = [*prepared.result(), *(future.result() for future in (*apart, *others))]
+            images = [IMAGES] if containers and "containers" in ends else []
+            others = [pool.submit(run, APART)] if "local" in ends else []
+            journeys = pool.submit(run_journeys, ends, thorough=thorough, after=ready) if ends else None
+            prepared = pool.submit(prepare, [*before, *images])
+            prepared.add_done_callback(lambda _: ready.set())
+            others += [pool.submit(run, one) for one in wanted if one not in before]
+            results = [*prepared.result(), *(future.result() for future in others)]
             return results + (journeys.result() if journeys is not None else [])
         except BaseException:
             # Who interrupts it does not want to wait for what has not begun.
             _interrupted.set()
+            ready.set()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -168,25 +170,8 @@ def prepare(suites: Iterable[Suite]) -> list[Result]:
     return [run(one) for one in suites if not _interrupted.is_set()]
 
 
-def suites_apart(kinds: Iterable[str], containers: bool, thorough: bool) -> list[Suite]:
-    """Answer the suite of those in `_APART`, in every runtime where they are wanted."""
-    runtimes = ["local"] if "local" in kinds else []
-    if containers and (thorough or not runtimes):
-        runtimes.append("compose")
-    more = ("--thorough",) if thorough or not containers else ()
-    named = tuple(f"--runtime={runtime}" for runtime in runtimes)
-    return [Suite("end to end, apart", (*_APART, *named, *more))] if runtimes else []
-
-
-def run_apart(suite: Suite, after: Future[list[Result]]) -> Result:
-    """Run it; if it starts containers, then after what has to have ended by then."""
-    if "--runtime=compose" in suite.arguments:
-        wait([after])
-    return run(suite)
-
-
 def run_journeys(
-    kinds: Iterable[str], *, thorough: bool, after: Future[list[Result]] | None = None
+    kinds: Iterable[str], *, thorough: bool, after: threading.Event | None = None
 ) -> list[Result]:
     """Run the journeys over the running platform, in one runtime after the other.
 
@@ -196,18 +181,19 @@ def run_journeys(
     Args:
         kinds: which runtimes.
         thorough: the long journeys in each.
-        after: what has to have ended before a container is started.
+        after: is set when a container may be started.
     """
     results: list[Result] = []
     containers = engine_answers()
-    more: tuple[str, ...] = ("--thorough",) if thorough or not containers else ()
-    more += tuple(f"--ignore={file}" for file in _APART)
+    more = ("--thorough",) if thorough or not containers else ()
+    apart = tuple(f"--ignore={file}" for file in _APART)
     for kind, runtime, possible in (("local", "local", True), ("containers", "compose", containers)):
         name = f"end to end, {kind}"
         if kind == "containers" and after is not None:
-            wait([after])
+            after.wait()
         if kind in kinds and possible and not _interrupted.is_set():
-            results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more))))
+            ignored = () if kind == "containers" and (thorough or "local" not in kinds) else apart
+            results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more, *ignored))))
         else:
             why = "not asked for" if kind not in kinds else "no Docker engine answers"
             results.append(Result(name, f"not run: {why}", 0))

@@ -1,5 +1,6 @@
 """Every test of the repository is in one suite of `make test`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,8 @@ def covered(suite: suites.Suite) -> set[Path]:
 
 def test_every_test_file_is_in_one_suite(monkeypatch: pytest.MonkeyPatch) -> None:
     [shared, *_] = journeys(monkeypatch, engine=False)
-    [apart] = suites.suites_apart(["local"], containers=False, thorough=False)
     together = {path for path in covered(shared) if "fuzz" not in path.parts}
-    others = [covered(suite) for suite in [*suites.unit_suites(), apart]]
+    others = [covered(suite) for suite in [*suites.unit_suites(), suites.APART]]
     counted = [path for one in (*others, together) for path in one]
     assert len(counted) == len(set(counted))
     own = {"tests"}
@@ -43,7 +43,13 @@ def test_those_in_a_browser_come_first() -> None:
     assert in_a_browser == sorted(in_a_browser, reverse=True)
 
 
-def journeys(monkeypatch: pytest.MonkeyPatch, *, engine: bool, thorough: bool = False) -> list[suites.Suite]:
+def journeys(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    engine: bool,
+    thorough: bool = False,
+    kinds: Sequence[str] = ("local", "containers"),
+) -> list[suites.Suite]:
     """What is handed to pytest on a machine with an engine, or without."""
     ran: list[suites.Suite] = []
 
@@ -53,7 +59,7 @@ def journeys(monkeypatch: pytest.MonkeyPatch, *, engine: bool, thorough: bool = 
 
     monkeypatch.setattr(suites, "engine_answers", lambda: engine)
     monkeypatch.setattr(suites, "run", note)
-    suites.run_journeys(["local", "containers"], thorough=thorough)
+    suites.run_journeys(kinds, thorough=thorough)
     return ran
 
 
@@ -74,21 +80,18 @@ def test_with_an_engine_each_long_journey_is_run_once_unless_both_are_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("kinds", "containers", "thorough", "wanted"),
+    ("kinds", "thorough", "apart"),
     [
-        (["unit"], False, False, None),
-        (["local"], False, False, ["--runtime=local", "--thorough"]),
-        (["local", "containers"], True, False, ["--runtime=local"]),
-        (["local", "containers"], True, True, ["--runtime=local", "--runtime=compose", "--thorough"]),
-        (["containers"], True, False, ["--runtime=compose"]),
+        (["local", "containers"], False, [True, True]),
+        (["local", "containers"], True, [True, False]),
+        (["containers"], False, [False]),
     ],
 )
-def test_those_with_a_platform_of_their_own_are_run_where_the_others_are(
-    kinds: list[str], containers: bool, thorough: bool, wanted: list[str] | None
+def test_what_is_run_apart_is_run_with_the_others_in_a_runtime_where_it_is_wanted_as_well(
+    monkeypatch: pytest.MonkeyPatch, kinds: list[str], thorough: bool, apart: list[bool]
 ) -> None:
-    found = suites.suites_apart(kinds, containers, thorough)
-    options = [[word for word in one.arguments if word.startswith("--")] for one in found]
-    assert options == ([] if wanted is None else [wanted])
+    ran = journeys(monkeypatch, engine=True, thorough=thorough, kinds=kinds)
+    assert ["--ignore=tests/test_backup.py" in one.arguments for one in ran] == apart
 
 
 def test_no_container_is_started_before_those_in_a_browser_are_through_and_the_images_are_made(
