@@ -70,10 +70,10 @@ class Gateways:
 
     def _await(self, client: ServiceClient) -> None:
         """Wait until it is on its own map, and can tell who calls: it serves before both."""
-        state = client.app.state
-        wait_until(lambda: state.gateway.registry.live("gateway-lookup"), "it has registered itself")
+        platform = client.app.state.platform
+        wait_until(lambda: platform.registrar.registered, "it has registered itself")
         if not self.world.secrets_manager.down:
-            wait_until(lambda: state.platform.verifier.able, "it can verify tokens")
+            wait_until(lambda: platform.verifier.able, "it can verify tokens")
 
 
 As = Callable[..., Caller]
