@@ -6,6 +6,7 @@ import os
 import pty
 import resource
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,8 @@ def test_a_passphrase_is_asked_for_twice_without_being_shown_and_ctrl_c_ends_it(
     command = [sys.executable, "-m", "fountain_cli", "backup", "--to", str(tmp_path / "b")]
     pid, terminal = pty.fork()
     if not pid:
+        # Who runs this in the background has it ignore what a person types.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(command[0], command, environment)
     shown = b""
 
