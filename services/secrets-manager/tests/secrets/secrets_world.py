@@ -37,13 +37,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.offset = self.set_ahead = 0.0
+        self._began, self._began_monotonic = time.time(), time.monotonic()
         self.steady = SteadyClock(self, self.monotonic)
 
     def __call__(self) -> float:
-        return time.time() + self.offset + self.set_ahead
+        return self._began + self.offset + self.set_ahead
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.offset
+        return self._began_monotonic + self.offset
 
     def advance(self, seconds: float) -> None:
         self.offset += seconds
