@@ -11,7 +11,7 @@ from fountain_common.db import Database
 from fountain_common.errors import Unavailable
 from fountain_common.sealing import Sealer
 from fountain_common.testing import ServiceClient, World, instance
-from people import NOW, SERVICE, SOMEBODY, confirmed, enrolled, verified
+from people import NOW, SERVICE, SOMEBODY, confirmed, enrolled, sent_code, verified
 from two_factor.service import Factors
 
 
@@ -20,8 +20,7 @@ def test_seeds_are_sealed_and_follow_a_rotation_of_the_data_key(
 ) -> None:
     authenticator, _ = confirmed(client)
     waiting = enrolled(client, "grace")
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
-    code = client.world.notification.log[-1]["data"]["code"]
+    code = sent_code(client)
 
     def sealed() -> list[bytes]:
         with sqlite3.connect(tmp_path / "two_factor.db") as db:
@@ -119,8 +118,7 @@ def test_under_a_lost_key_wrong_codes_lock_as_ever_and_a_sent_code_still_works(
 ) -> None:
     confirmed(client)
     lose_the_key(tmp_path, "seed")
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
-    code = client.world.notification.log[-1]["data"]["code"]
+    code = sent_code(client)
     assert verified(client, code) is True
     wrong = {"username": "ada", "otp_code": "000000"}
     statuses = [client.post("/auth/verify", json=wrong).status_code for _ in range(6)]

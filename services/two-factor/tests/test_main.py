@@ -11,7 +11,7 @@ import pytest
 from fountain_common.db import Database
 from fountain_common.migrations import differences
 from fountain_common.testing import ServiceClient
-from people import NOW, SERVICE, confirmed, enrolled, verified
+from people import NOW, SERVICE, confirmed, enrolled, sent_code, verified
 from two_factor.codes import RECOVERY_CODES
 from two_factor.models import Base
 from two_factor.service import ENROLMENT_LIFE
@@ -96,8 +96,7 @@ def test_a_factor_in_use_changes_only_with_its_code_or_by_an_admin(client: Servi
 
 def test_a_sent_code_changes_no_factor_and_a_recovery_code_does(client: ServiceClient, clock: Any) -> None:
     _, recovery = confirmed(client)
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
-    code = client.world.notification.log[-1]["data"]["code"]
+    code = sent_code(client)
     for method, path, body in (("POST", "/factors", {"username": "ada"}), ("DELETE", "/factors/ada", {})):
         refused = client.request(method, path, json={**body, "otp_code": code})
         assert refused.status_code == 403
@@ -138,14 +137,13 @@ def test_a_sent_code_reaches_the_recipient_and_never_the_caller(client: ServiceC
 
 
 def test_a_sent_code_ends(client: ServiceClient, clock: Any) -> None:
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
-    code = client.world.notification.log[-1]["data"]["code"]
+    code = sent_code(client)
     clock.shift(301)
     assert verified(client, code) is False
 
 
 def test_a_blank_code_is_no_code(client: ServiceClient, clock: Any, tmp_path: Path) -> None:
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
+    sent_code(client)
     with sqlite3.connect(tmp_path / "two_factor.db") as db:
         db.execute("UPDATE one_time_codes SET code = x'00'")  # as if its key were lost
     for blank in (" " * 6, "-" * 6, " - - - "):
@@ -165,9 +163,9 @@ def test_a_code_may_be_typed_with_spaces_and_hyphens(client: ServiceClient, cloc
 
 def test_removing_a_factor_voids_the_code_on_its_way(client: ServiceClient, clock: Any) -> None:
     confirmed(client)
-    client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
-    code = client.world.notification.log[-1]["data"]["code"]
-    client.request("DELETE", "/factors/ada", headers=client.bearer("root", ["admin"]))
+    code = sent_code(client)
+    removed = client.request("DELETE", "/factors/ada", headers=client.bearer("root", ["admin"]))
+    assert removed.status_code == 204
     assert verified(client, code) is False
 
 
