@@ -181,9 +181,12 @@ def test_out_of_file_descriptors_a_service_serves_who_is_there_and_then_everybod
     with httpx2.Client(base_url=url, timeout=10) as present:
         assert present.get(path, headers=ca).status_code == 200
         with few_files(steward.stack, service, SPARE):  # type: ignore[arg-type]
-            with connections(url, IDLE):
+            with ExitStack() as held:
+                held.enter_context(connections(url, IDLE))
 
                 def turned_away() -> bool:
+                    # What the service had open in passing when it was limited is free by now.
+                    held.enter_context(connections(url, 1))
                     with httpx2.Client(base_url=url, timeout=5) as newcomer:
                         try:
                             return newcomer.get("/health").status_code == 0
