@@ -61,7 +61,7 @@ def read_retry_after(header: str | None, now: float) -> float:
         return float(header[:9])
     try:
         moment = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -40,6 +40,28 @@ def test_retry_after_is_read_in_both_forms() -> None:
     assert read_retry_after("soon", 0) == read_retry_after(None, 0) == read_retry_after("-5", 0) == 0
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Mon, 1 Jan 99999999999 00:00:00 GMT",
+        "Mon, 1 Jan 2030 00:00:00 +99999999999999999999",
+        "Mon, 1 Jan 2030 99:99:99 GMT",
+        "9" * 400,
+        "²",
+        "1e9",
+        ", ,",
+        "\udcff",
+    ],
+)
+def test_a_retry_after_that_no_calendar_knows_puts_nothing_off_for_ever(header: str) -> None:
+    assert 0 <= read_retry_after(header, 1e9) < 1e9
+
+
+@given(header=st.text(max_size=80))
+def test_whatever_a_receiver_writes_there_can_be_read(header: str) -> None:
+    assert read_retry_after(header, 1e9) >= 0
+
+
 @pytest.mark.parametrize("raw", ["", ",", "5x", "-1", "1e3"])
 def test_what_is_no_schedule_is_refused(raw: str) -> None:
     with pytest.raises(ValueError, match=r"."):
