@@ -6,6 +6,7 @@ would let it reach into places that only the gateway and Caddy can see.
 """
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from fountain_common.errors import Conflict, Forbidden, Unprocessable
@@ -14,6 +15,7 @@ from fountain_common.requests import plain_address
 
 EDGE_NAMES = ("caddy", "www", "localhost")
 """Labels that are no service's to take."""
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII)
 
 
 def instance_host(peer: str, port: int, *, local: bool, reserved_ports: frozenset[int]) -> str:
@@ -55,26 +57,31 @@ def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(label for label in labels if label != service)
 
 
-def static_place(url: str, *, edge_host: str, local: bool) -> None:
-    """Refuse a URL where no service can be.
+def static_place(url: str, *, edge_host: str, local: bool) -> str:
+    """Answer the one spelling of a URL where a service can be: `http(s)://host` or `http(s)://host:port`.
 
     Raises:
         Unprocessable, Forbidden: what is wrong with it.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port, host = parts.port, (parts.hostname or "").rstrip(".")
     except ValueError:
         raise Unprocessable("The url cannot be read; it looks like http://host:port.") from None
-    bare = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-    if not bare or parts.query or parts.fragment or parts.username or parts.password:
+    bare = parts.scheme in ("http", "https") and host and port != 0 and parts.path in ("", "/")
+    # The parser leaves out line breaks and tabs in silence.
+    spelt = url.isascii() and url.isprintable() and " " not in url
+    if not bare or not spelt or parts.query or parts.fragment or parts.username or parts.password:
         raise Unprocessable("The url is http(s)://host:port, without path, query or credentials.")
     # The dot at the end is the root's and changes nothing; names below localhost are loopback (RFC 6761).
-    host = (parts.hostname or "").rstrip(".")
     if not local and (host in (edge_host, "caddy") or f".{host}".endswith(".localhost")):
         raise Forbidden("The edge and loopback cannot be a static entry.")
     # What ends in a number is an address, however short or in whatever base (WHATWG URL, section 3.5).
     last = host.rpartition(".")[2]
     if last.isdigit() or last.startswith("0x") or ":" in host:
-        reserved = frozenset({2019})
-        instance_host(host, port if parts.port else 0, local=local, reserved_ports=reserved)
+        host = instance_host(host, port or 0, local=local, reserved_ports=frozenset({2019}))
+    elif not _HOST.fullmatch(host):
+        # The edge is told this host, and would read braces as a placeholder of its own.
+        raise Unprocessable("The host is a name of letters, digits, hyphens and dots, or an address.")
+    place = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{place}" + (f":{port}" if port else "")

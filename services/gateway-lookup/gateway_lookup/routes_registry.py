@@ -88,7 +88,7 @@ async def create_registry_entry(
     refused.
     """
     name = service_name(body.service_name)
-    await gateway.put_static(StaticEntry(name, body.url.rstrip("/"), tuple(body.hosts)), create=True)
+    await gateway.put_static(StaticEntry(name, body.url, tuple(body.hosts)), create=True)
     return _entry(gateway.registry, name, gateway.monotonic())
 
 
@@ -103,7 +103,7 @@ async def update_registry_entry(
     _: Admin, name: ServiceName, body: StaticRegistration, gateway: GatewayDep
 ) -> RegistryEntry:
     """Put a static entry in the place of the one that there is, if any."""
-    await gateway.put_static(StaticEntry(name, body.url.rstrip("/"), tuple(body.hosts)), create=False)
+    await gateway.put_static(StaticEntry(name, body.url, tuple(body.hosts)), create=False)
     return _entry(gateway.registry, name, gateway.monotonic())
 
 

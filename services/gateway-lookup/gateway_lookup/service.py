@@ -206,7 +206,8 @@ class Gateway:
         name = entry.service_name
         if name in PLATFORM:
             raise Conflict(f"{name} is a service of the platform; its address is never an entry.")
-        static_place(entry.url, edge_host=self.settings.edge_host, local=self.settings.runtime == "local")
+        local = self.settings.runtime == "local"
+        entry = replace(entry, url=static_place(entry.url, edge_host=self.settings.edge_host, local=local))
         async with self._changing:
             if create and name in self.registry.statics:
                 raise Conflict(f"There is an entry for {name}; change it with PUT /registry/{name}.")

@@ -206,12 +206,43 @@ def test_a_name_of_the_platform_is_never_a_static_entry(as_: As, name: str) -> N
         "http://0x7f000001",
         "http://0x7f.1",
         "http://h:99999",
+        "http://h:0",
+        "http://a b",
+        "http://h\n",
+        "http://h\t:80",
+        "http://exämple.com",
+        "http://a..b",
+        "http://-h",
+        "http://h%6f",
+        "http://{http.request.header.Authorization}",
+        "http://" + "a" * 64,
+        "http://h:80:90",
+        "http://[::ffff:169.254.169.254]",
+        "",
     ],
 )
 def test_a_static_url_that_is_no_service_is_refused(as_: As, url: str) -> None:
     answer = as_("root", "admin")("POST", "/registry", json={"service_name": "legacy", "url": url})
     assert answer.status_code in (403, 422)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("HTTP://Legacy.Example.COM:7000/", "http://legacy.example.com:7000"),
+        ("http://legacy_1.:80", "http://legacy_1:80"),
+        ("http://[2001:DB8:0::5]:80", "http://[2001:db8::5]:80"),
+        ("http://xn--exmple-cua.com", "http://xn--exmple-cua.com"),
+    ],
+)
+def test_a_static_url_is_kept_in_the_spelling_that_the_edge_reads(
+    as_: As, client: ServiceClient, written: str, kept: str
+) -> None:
+    answer = as_("root", "admin")("PUT", "/registry/legacy", json={"url": written})
+    assert answer.json()["static"]["url"] == kept
+    told = client.get("/internal/route", params={"host": "legacy.fountain.localhost"})
+    assert told.headers["x-fountain-upstream"] in (kept.removeprefix("http://"), kept[7:] + ":80")
 
 
 def test_a_subdomain_that_is_somebody_elses_is_refused(as_: As) -> None:
