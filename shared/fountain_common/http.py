@@ -18,6 +18,7 @@ from fountain_common.errors import Problem, Unavailable
 from fountain_common.identity import TokenSource
 from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.issuer import IssuerClient
+from fountain_common.names import service_name
 from fountain_common.requests import outgoing_headers
 
 ATTEMPTS, MOST_ATTEMPTS, MORE_SECONDS = 3, 10, 2.0
@@ -34,7 +35,7 @@ class PeerUnavailable(Unavailable):
     """A peer that could not be reached, or whose circuit is open; `peer` in the problem names it."""
 
     def __init__(self, peer: str, reason: str) -> None:
-        super().__init__(f"{peer} is not reachable: {reason}.", peer=peer)
+        super().__init__(f"{peer} is not reachable: {reason.removesuffix('.')}.", peer=peer)
 
 
 class Peers:
@@ -97,7 +98,7 @@ class Peers:
 
         Args:
             method: such as "GET".
-            service: the peer's name; also the audience of the token.
+            service: the peer's name, `_` read as `-`; also the audience of the token.
             path: from the root, such as "/lookup/x".
             headers: more headers.
             **options: as httpx2 takes them: `json`, `params`, `data`, `content`, `timeout`.
@@ -106,7 +107,9 @@ class Peers:
             PeerUnavailable: a 503; nobody answers.
             NotFound: there is no such service.
             Unauthenticated, Unavailable: no token for it could be had.
+            InvalidName: a 422; that is no name of a service.
         """
+        service = service_name(service)
         headers = dict(headers or {})
         repeatable = method.upper() in _IDEMPOTENT or any(
             name.lower() == "idempotency-key" for name in headers
@@ -173,7 +176,9 @@ class Peers:
 
         Raises:
             PeerUnavailable: nobody answers.
+            InvalidName: that is no name of a service.
         """
+        service = service_name(service)
         if service == SECRETS_MANAGER:
             raise PeerUnavailable(service, "it is not spoken to but by its own client")
         sent = {**outgoing_headers(), **(headers or {}), **(await self._credentials(service))}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx2
 import pytest
-from fountain_common.errors import NotFound, Unavailable
+from fountain_common.errors import InvalidName, NotFound, Unavailable
 from fountain_common.http import PeerUnavailable
 from fountain_common.platform import Platform, create_platform
 from fountain_common.requests import RequestContext, enter
@@ -69,6 +69,32 @@ async def test_a_call_finds_the_peer_and_carries_a_token_for_it_alone(
 
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["sub"], claims["aud"]) == ("orders", ["stories"])
+
+
+async def test_a_peer_is_the_same_under_both_spellings_of_its_name(
+    platform: Platform, world: World
+) -> None:
+    async def asked(name: str) -> httpx2.Response:
+        return await platform.peers.get(name, "/health")
+
+    world.gateway.add("story-book", "http://book:8000")
+    world.serve("book", lambda request: httpx2.Response(200, json={}))
+    assert (await asked("story_book")).status_code == (await asked("story-book")).status_code == 200
+    # By its own client, which knows its certificate: another would be told our token.
+    assert (await asked("secrets_manager")).status_code == (await asked("secrets-manager")).status_code
+    assert world.secrets_manager.requests.count(("GET", "/health")) == 2
+
+
+@pytest.mark.parametrize("name", ["..", "", "Stories", "stories/../x", "stories.evil.example", "a\0", "ｓ"])
+async def test_what_is_no_name_of_a_service_is_said_to_be_none(
+    platform: Platform, world: World, name: str
+) -> None:
+    with pytest.raises(InvalidName):
+        await platform.peers.get(name, "/x")
+    with pytest.raises(InvalidName):
+        async with platform.peers.stream("GET", name, "/x"):
+            pass
+    assert not world.secrets_manager.requests
 
 
 async def test_a_token_is_asked_for_once(platform: Platform, replicas: Replicas, world: World) -> None:

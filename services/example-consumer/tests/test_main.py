@@ -206,6 +206,11 @@ def test_a_peer_that_nobody_knows_is_not_found(client: ServiceClient) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("name", ["%2e%2e", "%00", "Another", "a%20b"])
+def test_what_is_no_name_of_a_peer_is_refused(client: ServiceClient, name: str) -> None:
+    assert client.get(f"/peers/{name}").status_code == 422
+
+
 def test_a_peer_that_speaks_another_language_is_no_error_of_ours(client: ServiceClient) -> None:
     client.world.serve("another", lambda request: httpx2.Response(200, text="<html>"))
     assert client.get("/peers/another").status_code == 503
