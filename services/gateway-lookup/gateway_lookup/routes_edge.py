@@ -30,10 +30,12 @@ async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
         return Response(headers=dict(zip(UPSTREAMS, itertools.cycle(places), strict=False)))
     near = gateway.registry.near(label) if label else []
     if "text/html" in request.headers.get("accept", ""):
+        # The page is on the host that was asked for; its style and its icon are the portal's.
+        own = site(gateway.settings)
         return HTMLResponse(
             not_found_page(gateway.settings, label or "", near),
             404,
-            headers=page_headers(style_src=site(gateway.settings)),
+            headers=page_headers(style_src=own, img_src=own),
         )
     raise NotFound("No service is reached under this name.", near=near)
 

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from gateway_lookup.pages import apis_page
+from gateway_lookup.settings import GatewaySettings
 from neighbourhood import DOMAIN, Neighbourhood
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -15,6 +17,12 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}</script><script>alert(2)</script>"
+LOADS = """address => new Promise(told => {
+    const picture = new Image();
+    picture.onload = () => told(true);
+    picture.onerror = () => told(false);
+    picture.src = address;
+})"""
 NEIGHBOURS = [
     ("notification", "Notification", "The nervous system: a durable event log, pushed to subscribers."),
     ("example-consumer", "Example consumer", "Signed links, so that the rotation of a secret can be seen."),
@@ -189,3 +197,18 @@ def test_a_name_that_nobody_has_shows_a_page_with_names_like_it(
     playwright.expect(page.get_by_role("heading")).to_have_text("No service is reached here")
     assert page.get_by_role("link", name="action").get_attribute("href").startswith("https://action.")
     page.screenshot(path=tmp_path / "nobody.png")
+    # Without one of its own, the browser would ask for an icon where there is nobody. The policy lets it in.
+    icon = page.locator("link[rel=icon]").get_attribute("href", timeout=1000)
+    assert page.evaluate(LOADS, icon)
+
+
+def test_the_page_of_operations_says_why_it_shows_none(visit: Visit) -> None:
+    said = visit.page.get_by_role("status")
+    visit.page.route("**/swagger-ui-bundle.js", lambda route: route.abort())
+    visit.open("/apis")
+    playwright.expect(said).to_contain_text("could not be loaded")
+    nobody = apis_page(GatewaySettings(), "Gateway", [], 0)
+    visit.page.route("**/apis", lambda route: route.fulfill(body=nobody, content_type="text/html"))
+    visit.open("/apis")
+    playwright.expect(said).to_contain_text("No service has said yet")
+    assert not [said for said in visit.errors if "undefined" in said]

@@ -10,9 +10,18 @@
   dark.addEventListener("change", dim);
   dim();
 
+  function say(text) {
+    const note = document.createElement("p");
+    note.className = "about";
+    note.setAttribute("role", "status");
+    note.textContent = text;
+    sheet.replaceChildren(note);
+  }
+
   function show() {
     const name = chooser.value;
-    if (!name) return;
+    if (!name) return say("No service has said yet what it can do. One that starts is here within seconds: load this page again.");
+    if (!window.SwaggerUIBundle) return say("What shows the operations could not be loaded. Load this page again.");
     // A new page part and a new UI: the token that was typed for the other service goes with the old one.
     const part = document.createElement("div");
     sheet.replaceChildren(part);
