@@ -106,8 +106,9 @@ async def get_retained_notification(
     return _found(event)
 
 
+# An id is whatever its publisher chose, slashes included. The paths above are no ids.
 @router.get(
-    "/notifications/{id}",
+    "/notifications/{id:path}",
     operation_id="getNotification",
     summary="Get an event",
     response_model=EventOut,

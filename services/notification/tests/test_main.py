@@ -79,6 +79,13 @@ def test_a_published_event_is_answered_as_it_is_stored(client: ServiceClient) ->
     assert client.get("/notifications?type=order.*").json() == {"items": [event], "next": None}
 
 
+@pytest.mark.parametrize("id_", ["a/b", "orders/7/placed", "/", "a//b", "../x", "ü b", "50%", "a?b=c#d"])
+def test_every_id_leads_to_its_event(client: ServiceClient, id_: str) -> None:
+    response = publish(client, {"id": id_, "type": "order.placed"})
+    assert response.json()["id"] == id_
+    assert client.get(response.headers["location"]).json() == response.json()
+
+
 def test_a_whole_cloudevent_keeps_its_id_and_time_but_not_its_source(client: ServiceClient) -> None:
     body = {
         "specversion": "1.0", "id": "mine/1", "source": "https://elsewhere.example", "type": "order.placed",
