@@ -66,7 +66,7 @@ class Api:
                 form["resource"] = resource
             answer = self._send(ISSUER, "POST", "/auth/token", data=form)
             if answer.status_code != 200:
-                raise _refused(answer, "The Secrets Manager gave no token")
+                raise refused(answer, "The Secrets Manager gave no token")
             given = _document(answer, ISSUER)
             token = str(given["access_token"])
             ends = asked + float(given.get("expires_in", _UNSAID_SECONDS)) - _EARLY_SECONDS
@@ -86,7 +86,7 @@ class Api:
         """
         answer = self.request(service, method, path, **options)
         if not answer.is_success:
-            raise _refused(answer, f"{service} refused")
+            raise refused(answer, f"{service} refused")
         return _document(answer, service) if answer.content else None
 
     def get(self, service: str, path: str, **params: Any) -> Any:
@@ -127,7 +127,7 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _refused(answer: httpx2.Response, what: str) -> CommandError:
+def refused(answer: httpx2.Response, what: str) -> CommandError:
     """Answer the error for a problem (RFC 9457), an OAuth error (RFC 6749) or any other failure."""
     try:
         body = answer.json()

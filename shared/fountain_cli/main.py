@@ -20,9 +20,9 @@ from fountain_cli.commands import (
     services,
     subscriptions,
 )
-from fountain_cli.exits import FAILED, CommandError
+from fountain_cli.exits import FAILED, NOT_FOUND, REFUSED, CommandError
 from fountain_cli.screen import err
-from fountain_cli.stack import StackError
+from fountain_cli.stack import NoSuchService, NotScalable, StackError
 from fountain_cli.teaching import statuses
 
 
@@ -37,7 +37,8 @@ class _Fountain(typer.Typer):
             sys.exit(error.status)
         except (StackError, FileNotFoundError) as error:  # nothing here, or no such file
             err.print(Text(str(error), style="red"), soft_wrap=True)
-            sys.exit(FAILED)
+            known = {NoSuchService: NOT_FOUND, NotScalable: REFUSED}
+            sys.exit(known.get(type(error), FAILED))
 
 
 app = _Fountain(

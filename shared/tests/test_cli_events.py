@@ -61,6 +61,12 @@ def test_a_platform_that_does_not_answer_at_first_ends_it(monkeypatch: pytest.Mo
     assert (done.exception.status, len(resumed)) == (UNAVAILABLE, 1)
 
 
+def test_a_refusal_says_what_the_platform_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = {"title": "Unprocessable Content", "status": 422, "detail": "A pattern is words with dots."}
+    done, _ = tailed(monkeypatch, httpx2.Response(422, json=problem))
+    assert str(done.exception) == "The stream was refused (422): A pattern is words with dots."
+
+
 def test_a_refusal_ends_it_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     done, resumed = tailed(monkeypatch, stream(1), httpx2.Response(403))
     assert isinstance(done.exception, CommandError)

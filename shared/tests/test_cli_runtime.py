@@ -26,6 +26,45 @@ def test_a_runtime_can_be_forced_and_a_misspelt_one_is_refused() -> None:
         choice.forced({"FOUNTAIN_RUNTIME": "podman"})
 
 
+@pytest.mark.parametrize(
+    ("forced", "containers_alone", "local_runs", "engine", "runtime"),
+    [
+        (None, False, False, True, "docker"),
+        (None, False, False, False, "local"),
+        (None, True, False, False, "docker"),
+        (None, False, True, True, "local"),
+        ("docker", False, True, True, "docker"),
+        ("local", False, False, True, "local"),
+    ],
+)
+def test_up_changes_the_platform_that_runs_and_starts_no_second_one_unasked(
+    forced: str | None, containers_alone: bool, local_runs: bool, engine: bool, runtime: str
+) -> None:
+    found = choice.meant(forced, containers_alone=containers_alone, local_runs=local_runs, engine=engine)
+    assert found == runtime
+
+
+def test_what_containers_alone_have_is_not_started_beside_local_processes() -> None:
+    with pytest.raises(StackError, match="fountain down"):
+        choice.meant(None, containers_alone=True, local_runs=True, engine=True)
+
+
+@pytest.mark.parametrize("runtime", ["docker", "local"])
+@pytest.mark.parametrize(
+    ("scale", "status", "says"), [("nosuch=2", 66, "action"), ("notification=2", 65, "one")]
+)
+def test_what_cannot_be_scaled_is_refused_before_anything_is_started(
+    tmp_path: Path, runtime: str, scale: str, status: int, says: str
+) -> None:
+    environment = {**os.environ, "FOUNTAIN_RUNTIME": runtime, "FOUNTAIN_STATE_DIR": str(tmp_path / "state")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    command = [sys.executable, "-m", "fountain_cli", "up", "--scale", scale]
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, says in done.stderr) == (status, True), done.stderr
+    assert "Starting" not in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
 def test_prometheus_runs_beside_containers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOUNTAIN_RUNTIME", "local")
     with pytest.raises(StackError, match="containers alone"):

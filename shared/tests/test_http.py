@@ -71,9 +71,7 @@ async def test_a_call_finds_the_peer_and_carries_a_token_for_it_alone(
     assert (claims["sub"], claims["aud"]) == ("orders", ["stories"])
 
 
-async def test_a_peer_is_the_same_under_both_spellings_of_its_name(
-    platform: Platform, world: World
-) -> None:
+async def test_a_peer_is_the_same_under_both_spellings_of_its_name(platform: Platform, world: World) -> None:
     async def asked(name: str) -> httpx2.Response:
         return await platform.peers.get(name, "/health")
 

@@ -12,10 +12,10 @@ import typer
 from rich.text import Text
 
 from fountain_cli import moments
-from fountain_cli.api import Api
+from fountain_cli.api import Api, refused
 from fountain_cli.arguments import Subscription
 from fountain_cli.connection import connect
-from fountain_cli.exits import UNAVAILABLE, USAGE, CommandError, of_http
+from fountain_cli.exits import UNAVAILABLE, USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, moment, out, say
 from fountain_cli.teaching import command
 
@@ -42,10 +42,7 @@ def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple
     ) as answer:
         if answer.status_code != 200:
             answer.read()
-            raise CommandError(
-                f"The stream was refused ({answer.status_code}): {answer.text[:300]}",
-                of_http(answer.status_code),
-            )
+            raise refused(answer, "The stream was refused")
         yield "place", {"id": answer.headers.get("last-event-id", ""), "content": {}}
         kind, event_id, data = "event", "", ""
         for line in answer.iter_lines():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fountain_cli.stack.compose import ComposeStack, project_name
 from fountain_cli.stack.face import StackError
 from fountain_cli.stack.images import PROMETHEUS, PUBLIC_PROMETHEUS
-from fountain_cli.stack.layout import repository, services
+from fountain_cli.stack.layout import repository, require_scalable, services
 from fountain_cli.stack.local import LocalStack
 from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.state import State
@@ -42,10 +42,35 @@ def engine_answers() -> bool:
     return True
 
 
+def meant(forced: str | None, *, containers_alone: bool, local_runs: bool, engine: bool) -> str:
+    """Answer the runtime in which `up` starts the platform, or changes the one that runs (pure).
+
+    Args:
+        forced: what `FOUNTAIN_RUNTIME` says.
+        containers_alone: something is asked for that local processes do not have.
+        local_runs: local processes run here already.
+        engine: a Docker engine answers.
+
+    Raises:
+        StackError: it would be a second platform beside the one that runs.
+    """
+    if forced is not None:
+        return forced
+    if not local_runs:
+        return "docker" if engine or containers_alone else "local"
+    if containers_alone:
+        raise StackError(
+            "The platform runs here as local processes, and this is for containers alone. Stop it first with "
+            "fountain down, or start a second one beside it with FOUNTAIN_RUNTIME=docker."
+        )
+    return "local"
+
+
 def to_start(
     replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False
 ) -> ComposeStack | LocalStack:
-    """Answer the stack that `up` starts: containers where an engine answers, else local processes.
+    """Answer the stack that `up` starts: the one that runs here already; else containers where an engine
+    answers, else local processes.
 
     Args:
         replicas: how many of a service, where that is not one.
@@ -53,14 +78,23 @@ def to_start(
         observe: with Prometheus; in containers alone.
 
     Raises:
-        StackError: containers are asked for and no engine answers.
+        StackError: containers are asked for and no engine answers, or they would be a second platform.
+        NoSuchService, NotScalable: of a service so many cannot run.
     """
+    known = services(repository())
+    for name, count in replicas.items():
+        require_scalable(known, name, count)
     engine = engine_answers()
-    runtime = forced(os.environ) or ("docker" if engine or dev or observe else "local")
+    runtime = meant(
+        forced(os.environ),
+        containers_alone=dev or observe,
+        local_runs=_remembered_local().running(),
+        engine=engine,
+    )
     if runtime == "local" and observe:
         raise StackError("Prometheus runs beside containers alone: docs/deploy.md says how to run your own.")
     if runtime == "local":
-        single = {service.name: 1 for service in services(repository())}
+        single = {service.name: 1 for service in known}
         return LocalStack(replicas={**single, **replicas})
     if not engine:
         raise StackError("No Docker engine with Compose answers. Start it, or use FOUNTAIN_RUNTIME=local.")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from fountain_cli.stack import edge
-from fountain_cli.stack.face import Errand, StackError
+from fountain_cli.stack.face import Errand, NoSuchService, StackError
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
 from fountain_cli.stack.state import State
@@ -336,6 +336,10 @@ class ComposeStack:
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""
+        known = self._configuration()["services"] if services else {}
+        for name in services:
+            if name not in known:
+                raise NoSuchService(name, known)
         self._run("logs", "--follow", "--tail", "20", *services, quiet=False)
         return 0
 

@@ -1,7 +1,7 @@
 """What a running platform can do, whichever runtime it has: tests and commands know this alone."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,20 @@ import httpx2
 
 class StackError(Exception):
     """The stack cannot do this; the message says why and what to do."""
+
+
+class NoSuchService(StackError):
+    """There is no service of that name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no service {name!r} here; there are {', '.join(known)}.")
+
+
+class NotScalable(StackError):
+    """A service that runs as one process is to run as several."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} runs as one process: it is the one writer of its database.")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from fountain_cli.stack.face import NoSuchService, NotScalable
 
 EDGE = "caddy"
 DEFAULT_DOMAIN = "fountain.localhost"
@@ -57,6 +60,20 @@ def services(root: Path) -> list[Service]:
         key=lambda one: (one.port, one.name),
     )
     return [known[name] for name in known if root / "services" / name in folders] + others
+
+
+def require_scalable(found: Iterable[Service], name: str, count: int) -> None:
+    """Return if so many processes of a service may run.
+
+    Raises:
+        NoSuchService: there is none of that name.
+        NotScalable: it takes one process alone.
+    """
+    known = {service.name: service for service in found}
+    if name not in known:
+        raise NoSuchService(name, known)
+    if count > 1 and not known[name].replicable:
+        raise NotScalable(name)
 
 
 def next_port(root: Path) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from fountain_common.ports import free_ports
 
 from fountain_cli.stack import environment
-from fountain_cli.stack.face import StackError
-from fountain_cli.stack.layout import EDGE, Service
+from fountain_cli.stack.face import NoSuchService, StackError
+from fountain_cli.stack.layout import EDGE, Service, require_scalable
 from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program
@@ -36,21 +36,19 @@ class Plan:
         """Answer a service by its name.
 
         Raises:
-            StackError: there is none of that name.
+            NoSuchService: there is none of that name.
         """
         if name not in self._services:
-            raise StackError(f"There is no service {name!r} here; there are {', '.join(self._services)}.")
+            raise NoSuchService(name, self._services)
         return self._services[name]
 
     def scale(self, name: str, count: int) -> None:
         """Plan so many processes of a service; those that there are keep their ports.
 
         Raises:
-            StackError: the service takes one process alone.
+            NoSuchService, NotScalable: see `require_scalable`.
         """
-        service = self.service(name)
-        if count > 1 and not service.replicable:
-            raise StackError(f"{name} runs as one process: it is the one writer of its database.")
+        require_scalable(self._services.values(), name, count)
         now = self.processes[name]
         self.processes[name] = [*now, *free_ports(max(0, count - len(now)))][:count]
 
