@@ -214,6 +214,9 @@ class Courier:
             outcome = str(reason)
         except SealBroken:
             outcome = "The signing secret does not open any more; rotate it."
+        except Exception as error:  # noqa: BLE001 - or it were tried for ever, and nobody told
+            get_logger().error("delivery_not_sent", subscription=self.subscription.name, exc_info=error)
+            outcome = f"It could not be sent: {type(error).__name__}."
         latency, now = time.monotonic() - began, self._clock()
         verdict = judge(outcome, head.attempts + 1, now, self._rng, self._terms.schedule)
         answer = outcome if isinstance(outcome, Answer) else Answer(0)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fountain_common.breaker import FAILURES
 from fountain_common.db import Database
@@ -37,11 +38,14 @@ class Receiver:
         self.signatures: list[str] = []
         self.arrived = asyncio.Event()
         self.status = 200
+        self.error: Exception | None = None
 
     async def send(self, headers: Mapping[str, str], _body: bytes) -> Answer:
         self.ids.append(headers["webhook-id"])
         self.signatures.append(headers["webhook-signature"])
         self.arrived.set()
+        if self.error is not None:
+            raise self.error
         return Answer(self.status)
 
     async def until(self, true: Callable[[], object]) -> None:
@@ -68,6 +72,7 @@ def _deliver(
     use: Callable[[Receiver, asyncio.Event], Awaitable[None]],
     *,
     status: int = 200,
+    error: Exception | None = None,
     clock: Callable[[], float] = time.time,
     hook: Subscription = HOOK,
 ) -> None:
@@ -84,7 +89,7 @@ def _deliver(
         due = [queue.Due(position, f"s{position}") for position in range(1, 26)]
         await database.write(lambda session: queue.enqueue(session, "hook", due, 0))
         receiver, room = Receiver(), asyncio.Event()
-        receiver.status = status
+        receiver.status, receiver.error = status, error
         courier = Courier(
             hook, receiver, Terms((0,), 2, 60), database,
             open_secret=opened, epoch=log.epoch, metrics=DeliveryMetrics.of(CollectorRegistry()),
@@ -162,3 +167,28 @@ def test_what_was_removed_before_it_could_be_delivered_is_counted_and_noted(tmp_
             await database.close()
 
     assert asyncio.run(live()) == (1, 7)
+
+
+def test_a_way_to_the_receiver_that_breaks_is_an_attempt_like_any_other(tmp_path: Path) -> None:
+    async def use(receiver: Receiver, _room: asyncio.Event) -> None:
+        # Behind these the circuit is open, as after any other failure.
+        await receiver.until(lambda: len(set(receiver.ids)) >= FAILURES)
+
+    _deliver(tmp_path, use, error=RuntimeError("nobody thought of this"))
+    database = Database(f"sqlite:///{tmp_path / 'log.db'}")
+
+    async def tried() -> list[dict[str, Any]]:
+        try:
+            return await database.read(
+                lambda session: queue.list_deliveries(session, "hook", "dead", None, 50)
+            )
+        finally:
+            await database.close()
+
+    dead = asyncio.run(tried())
+    # Those that the end broke off are tried again.
+    assert len(dead) >= FAILURES - 2
+    assert {attempt.error for row in dead for attempt in row["tried"]} == {
+        "It could not be sent: RuntimeError."
+    }
+    assert all(len(row["tried"]) == 1 for row in dead)
