@@ -1,7 +1,7 @@
 """The audit: its records, and whether they are all there as they were written."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from fastapi import APIRouter, Query, Request
@@ -92,7 +92,7 @@ async def list_audit_records(
         str | None,
         Query(max_length=_TEXT, description="On what, with all below it, as `secrets/notification`."),
     ] = None,
-    outcome: Annotated[str | None, Query(max_length=_TEXT, description="`allowed` or `denied`.")] = None,
+    outcome: Annotated[Literal["allowed", "denied"] | None, Query(description="How it ended.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Not before this moment.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Before this moment.")] = None,
     limit: Limit = 50,

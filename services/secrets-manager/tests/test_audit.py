@@ -86,6 +86,12 @@ def test_filters_hold_together_and_moments_from_the_first_to_before_the_last(run
         assert all(_is_wanted(record, **wanted) for record in found), wanted
 
 
+def test_an_outcome_that_no_record_can_have_is_refused(running):
+    answer = running.client.get("/audit", params={"outcome": "maybe"}, headers=running.as_("admin"))
+    assert answer.status_code == 422
+    assert [item["loc"] for item in answer.json()["errors"]] == [["query", "outcome"]]
+
+
 def _is_wanted(record, *, since="2000-01-01", until="2999-01-01", target=None, **same):
     since, at, until = (datetime.fromisoformat(one).timestamp() for one in (since, record["at"], until))
     below = target is None or f"{record['target']}/".startswith(f"{target}/")
