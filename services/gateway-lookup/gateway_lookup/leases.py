@@ -188,6 +188,7 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
     """Answer the older instances at the claimed address, or refuse the claim because of who is there.
 
     Two processes cannot listen at one address: of one service, the later generation is the one that lives.
+    Generation 0 is that of a claim which names none.
     A lease that has expired, or that nobody has renewed since our restart, keeps no other service out: the
     address is the caller's own, as its connection shows.
     """
@@ -202,8 +203,9 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
                 continue
             raise AddressLeasedError(other.key)
         newer = other.generation > claim.generation
-        # Of two of one generation, the one that lives stays: which is the ghost, nobody can tell.
-        gone = lease.unproven or lease.state is State.DOWN
+        # Of two of one generation, the one that lives stays: which is the ghost, nobody can tell. Who says
+        # none may be any of those before, and takes the place of nobody whose lease has not run out.
+        gone = claim.generation > 0 and (lease.unproven or lease.state is State.DOWN)
         if not lease.expired and (newer or (other.generation == claim.generation and not gone)):
             raise Conflict(
                 "Another instance of this service is registered at this address. "

@@ -22,7 +22,9 @@ class InstanceRegistration(StrictModel):
         default=0,
         ge=0,
         le=2**62,
-        description="Grows with every start, so that an older process cannot come back.",
+        description="Grows with every start (milliseconds since 1970 will do), so that an older process "
+        "cannot come back. Without it, an instance takes the place of no other at its address before the "
+        "lease of that one has run out.",
     )
     scheme: Literal["http", "https"] = Field(
         default="http", description="https is the Secrets Manager's alone."

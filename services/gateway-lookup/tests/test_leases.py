@@ -1,5 +1,6 @@
 """The rules of leases, on a clock of numbers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -171,6 +172,28 @@ def test_a_draining_instance_says_so_and_an_ipv6_address_is_bracketed() -> None:
     [lease] = many(1, 30.0)
     assert replace(lease, claim=replace(lease.claim, draining=True)).state is State.DRAINING
     assert replace(CLAIM, host="fd00::1").url == "http://[fd00::1]:8000"
+
+
+@pytest.mark.parametrize(
+    "weakened", [leases.lost, leases.misplaced, lambda lease: leases.restored(lease, 1.0)]
+)
+def test_a_ghost_that_names_no_generation_displaces_no_successor_before_that_ones_lease_has_run_out(
+    weakened: Callable[[Lease], Lease],
+) -> None:
+    """Neither one that is down, nor after a restart of the gateway, nor by renewing late what it had."""
+    nameless = replace(CLAIM, generation=0)
+    found, told = held(nameless)
+    ghost = found.pop(CLAIM.key)
+    successor = replace(nameless, instance="b" * 32)
+    granted = register(found, successor, None, 2.0)
+    found[successor.key] = weakened(granted.lease)
+    with pytest.raises(Conflict):
+        register(found, nameless, None, 3.0)
+    with pytest.raises(Conflict):
+        register({**found, CLAIM.key: replace(ghost, expired=True)}, nameless, told[CLAIM.key], 3.0)
+    assert register(found, successor, granted.secret, 4.0).secret is None
+    found[successor.key] = replace(granted.lease, expired=True)
+    assert register(found, nameless, None, 40.0).displaced == (successor.key,)
 
 
 def test_of_two_of_one_generation_a_ghost_does_not_displace_its_successor() -> None:
