@@ -14,6 +14,8 @@ from gateway_lookup.leases import Claim
 
 SECONDS = 2.0
 LIMIT = 1024 * 1024
+_QUESTION = "GET /health HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+_FEW_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,26 @@ class Fetcher:
                     return Fetched(response.status_code, bytes(body))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, TimeoutError):
             return None
+
+    async def answers(self, claim: Claim) -> bool:
+        """Tell whether an instance is there at all: any answer will do, and its beginning.
+
+        It costs a tenth of what `get` does, and waits for no place among a client's connections: a thousand
+        may be asked at once.
+        """
+        if claim.scheme == "https":
+            return await self.get(claim, "/health") is not None
+        writer = None
+        try:
+            async with asyncio.timeout(SECONDS):
+                reader, writer = await asyncio.open_connection(claim.host, claim.port, limit=_FEW_BYTES)
+                writer.write(_QUESTION.format(host=claim.host, port=claim.port).encode())
+                return bool(await reader.read(1))
+        except (OSError, ValueError, TimeoutError):
+            return False
+        finally:
+            if writer is not None:
+                writer.transport.abort()
 
     async def is_elsewhere(self, claim: Claim) -> bool:
         """Tell whether it is certain that an instance is not at its address: nobody listens there, or

@@ -6,19 +6,17 @@ connection says nothing for certain, so that it is only the reason to knock: who
 
 import asyncio
 import contextlib
-import resource
 from collections.abc import Awaitable, Callable
 
 from fountain_common.logging import get_logger
 
+from gateway_lookup import files
 from gateway_lookup.leases import Claim, Key, Lease
 from gateway_lookup.service import Gateway
 
 KNOCK_SECONDS = 1.0
 """Inside one network an answer to a knock takes less than a millisecond."""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 10.0
-_MOST = 1000
-_SHARE_OF_FILES = 4
 
 
 class _Line(asyncio.Protocol):
@@ -54,8 +52,7 @@ class Vigil:
 
     def __init__(self, gateway: Gateway, ask: Callable[[Lease], Awaitable[None]]) -> None:
         self._gateway, self._ask = gateway, ask
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._most = _MOST if files == resource.RLIM_INFINITY else min(_MOST, files // _SHARE_OF_FILES)
+        self._most = files.many()
         self._watched: dict[tuple[Key, str, int], asyncio.Task[None]] = {}
 
     async def follow(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from fountain_common.logging import get_logger
 
+from gateway_lookup import files
 from gateway_lookup.catalog import site
 from gateway_lookup.fetch import Fetcher
 from gateway_lookup.leases import Key, Lease
@@ -16,10 +17,6 @@ from gateway_lookup.service import Gateway
 from gateway_lookup.vigil import Vigil
 
 AT_ONCE = 32
-CONFIRMED_AT_ONCE = 160
-"""Those that are silent take two seconds each; together with probes, no more than a client's connections: who
-waited for one would be taken for silent.
-"""
 PROBES_PER_SECOND = 200
 """With more than a thousand instances a round takes longer, so that asking never crowds out answering."""
 
@@ -38,10 +35,12 @@ class Watcher:
     """
 
     def __init__(self, gateway: Gateway, fetcher: Fetcher, seen: Observations) -> None:
+        files.raise_limit()
         self._gateway, self._fetcher, self._seen = gateway, fetcher, seen
         self._vigil = Vigil(gateway, self._probe)
         self._gate = asyncio.Semaphore(AT_ONCE)
-        self._confirming = asyncio.Semaphore(CONFIRMED_AT_ONCE)
+        # Those that are silent take two seconds each: few at a time, the last would be found for long.
+        self._confirming = asyncio.Semaphore(files.many())
         self._tasks: list[asyncio.Task[None]] = []
         self._met: set[tuple[str, str]] = set()
 
@@ -74,7 +73,7 @@ class Watcher:
     async def answers(self, lease: Lease) -> bool:
         """Tell whether an instance is there at all: any answer will do."""
         async with self._confirming:
-            return await self._fetcher.get(lease.claim, "/health") is not None
+            return await self._fetcher.answers(lease.claim)
 
     async def look_again(self, key: Key) -> None:
         """Ask an instance at whose address another says that it is: an address may have been dealt anew."""

@@ -1,4 +1,4 @@
-"""When it is certain that an instance is not where its lease says."""
+"""When it is certain that an instance is not where its lease says, and whether anybody is there at all."""
 
 import socket
 import ssl
@@ -64,3 +64,18 @@ async def test_silence_is_not_certain(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not await Fetcher(Connections(), _trusted).is_elsewhere(
             claim(silent.getsockname()[1], "https")
         )
+
+
+async def test_whatever_is_answered_somebody_is_there(stub: Stub) -> None:
+    for status in (200, 404, 503):
+        stub.answer = lambda seen, status=status: (status, {}, b"x" * 4096)
+        assert await Fetcher(Connections(), _trusted).answers(claim(stub.port))
+    assert {seen.path for seen in stub.seen} == {"/health"}
+
+
+async def test_where_nobody_listens_or_says_a_word_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_lookup.fetch.SECONDS", 0.1)
+    assert not await Fetcher(Connections(), _trusted).answers(claim(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not await Fetcher(Connections(), _trusted).answers(claim(silent.getsockname()[1]))
+    assert not await Fetcher(Connections(), _no_ca_yet).answers(claim(free_port(), "https"))
