@@ -2,7 +2,8 @@
 
 The lock is held by the operating system for the life of the process, so that a killed writer leaves none
 behind. PostgreSQL holds it for the life of a connection instead: a process that loses this connection may
-not be the writer any more, while all that it keeps in memory says so. It ends at once, and starts anew.
+not be the writer any more, while all that it keeps in memory says so. It ends at once, and starts anew; what
+it would still write is refused (writer_fence.py).
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from fountain_common.logging import get_logger
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from secrets_manager.writer_fence import Fence, LockLostError
+
 _POLL_SECONDS: Final = 0.5
 _ADVISORY: Final = 0x666F756E74
 _FILE: Final = "writer.lock"
@@ -30,10 +33,6 @@ _HELD: Final = text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted "
     "AND (classid::bigint << 32 | objid::bigint) = :name AND objsubid = 1"
 )
-
-
-class LockLostError(Exception):
-    """This process is not the writer any more."""
 
 
 def end_process() -> None:
@@ -55,6 +54,7 @@ class WriterLock:
         self._db, self._path = db, folder / _FILE
         self._descriptor: int | None = None
         self._connection: Connection | None = None
+        self._fence: Fence | None = None
         self._asking = threading.Lock()
 
     async def acquire(self) -> None:
@@ -65,8 +65,11 @@ class WriterLock:
                 waiting = True
                 get_logger().info("waiting_for_the_other_writer")
             await asyncio.sleep(_POLL_SECONDS)
-        if waiting and not self._db.is_sqlite:
-            await asyncio.sleep(_NOTICE_SECONDS)
+        if self._connection is not None:
+            self._fence = Fence(self._db.engine)
+            await self._fence.put_up(self._connection)
+            if waiting:
+                await asyncio.sleep(_NOTICE_SECONDS)
 
     async def check(self) -> None:
         """Raise if the lock was lost, which only a lost connection to PostgreSQL can do; a health check."""
@@ -90,6 +93,9 @@ class WriterLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        if self._fence is not None:
+            self._fence.take_down()
+            self._fence = None
         if self._connection is not None:
             with suppress(SQLAlchemyError):
                 self._connection.close()

@@ -1,12 +1,15 @@
 """The whole application on PostgreSQL; a real server, from a wheel."""
 
+import asyncio
 import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from fountain_common.db import Database
+from fountain_common.errors import Unavailable
 from secrets_manager.writer_lock import WriterLock
 from sqlalchemy import text
 
@@ -65,3 +68,103 @@ def test_a_writer_that_loses_its_lock_ends_before_another_writes(server, start, 
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert ended == [os.EX_UNAVAILABLE]
+
+
+END_WRITERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'"
+)
+ADD = text("INSERT INTO written VALUES (:by)")
+
+
+class Candidate:
+    """A process that writes once it is the writer."""
+
+    def __init__(self, server, folder, name):
+        self.db, self.name = Database(server), name
+        self.lock = WriterLock(self.db, folder)
+
+    async def begin(self):
+        await self.lock.acquire()
+        await self.db.write(
+            lambda session: session.execute(text("CREATE TABLE IF NOT EXISTS written (by TEXT)"))
+        )
+        return self
+
+    async def add(self, pause=lambda: None):
+        def write(session):
+            session.execute(ADD, {"by": self.name})
+            pause()
+
+        await self.db.write(write)
+
+    async def end(self):
+        self.lock.release()
+        await self.db.close()
+
+
+async def written(database):
+    return await database.read(lambda session: list(session.scalars(text("SELECT by FROM written"))))
+
+
+def lose_lock(server):
+    """What a network does that is cut between a writer and PostgreSQL: its connections there are ended."""
+    engine = Database(server).engine
+    with engine.connect() as connection:
+        connection.execute(END_WRITERS)
+    engine.dispose()
+
+
+def test_a_writer_that_lost_its_lock_writes_nothing_more(server, tmp_path):
+    async def story():
+        first = await Candidate(server, tmp_path, "first").begin()
+        await first.add()
+        lose_lock(server)
+        for _ in range(3):  # nobody has taken over yet
+            with pytest.raises(Unavailable):
+                await first.add()
+        second = await Candidate(server, tmp_path, "second").begin()
+        with pytest.raises(Unavailable):
+            await first.add()
+        await second.add()
+        assert await written(second.db) == ["first", "second"]
+        await second.end()
+        await first.end()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["goes on", "hangs"])
+def test_a_write_under_way_when_the_lock_is_lost_is_committed_before_another_is_the_writer_or_never(
+    server, tmp_path, hangs
+):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause():
+        inside.set()
+        go_on.wait(30)
+
+    async def story():
+        first = await Candidate(server, tmp_path, "first").begin()
+        writing = asyncio.create_task(first.add(pause))
+        await asyncio.to_thread(inside.wait, 30)
+        lose_lock(server)
+        second = Candidate(server, tmp_path, "second")
+        taking_over = asyncio.create_task(second.begin())
+        await asyncio.wait([taking_over], timeout=0.3)
+        assert not taking_over.done(), "the other is inside still"
+        if not hangs:
+            go_on.set()
+            await writing
+        await asyncio.wait_for(taking_over, 30)
+        seen = await written(second.db)
+        assert seen == ([] if hangs else ["first"])
+        go_on.set()
+        if hangs:
+            with pytest.raises(Unavailable):
+                await writing
+        assert await written(second.db) == seen, "nothing is committed behind the back of the writer"
+        await second.add()
+        await second.end()
+        await first.end()
+
+    asyncio.run(story())
