@@ -12,6 +12,11 @@ from pydantic import BaseModel, Field
 
 Item = TypeVar("Item")
 
+NUMBERS = 2**31 - 1
+"""The largest number of a version, a rotation or a segment: PostgreSQL's INTEGER refuses to compare more."""
+POSITIONS = 2**63 - 1
+"""The largest position of an audit record."""
+
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items at most.")]
 Cursor = Annotated[
     str | None, Query(max_length=512, description="Where to go on: `next` of the page before.")
@@ -38,10 +43,12 @@ def text_position(cursor: str | None) -> str:
     return position
 
 
-def number_position(cursor: str | None) -> int | None:
-    """Return the position of a cursor in a list that is sorted by number; None if there is none."""
+def number_position(cursor: str | None, most: int = NUMBERS) -> int | None:
+    """Return the position of a cursor in a list that is sorted by number, `most` at most; None if there is
+    none.
+    """
     position = None if cursor is None else _decode(cursor)
-    if position is not None and not (isinstance(position, int) and abs(position) < 2**63):
+    if position is not None and not (isinstance(position, int) and abs(position) <= most):
         raise _not_ours()
     return position
 

@@ -14,21 +14,20 @@ from pydantic import BaseModel, Field
 from secrets_manager.audit_segments import line_of
 from secrets_manager.deps import AuditReader, AuditWriter, TheCore
 from secrets_manager.models_audit import AuditSegmentRow
-from secrets_manager.paging import Cursor, Limit, Page, encode, has_more, number_position
+from secrets_manager.paging import NUMBERS, POSITIONS, Cursor, Limit, Page, encode, has_more, number_position
 
 router = APIRouter(tags=["audit"])
 
-_MOST = 2**63 - 1
 """What a column of whole numbers holds."""
 
-Number = Annotated[int, Path(ge=1, le=_MOST, description="The segment's number.")]
+Number = Annotated[int, Path(ge=1, le=NUMBERS, description="The segment's number.")]
 
 
 class SealRequest(StrictModel):
     """How far to seal."""
 
     through: int | None = Field(
-        default=None, ge=1, le=_MOST, description="The last record's position; null for all."
+        default=None, ge=1, le=POSITIONS, description="The last record's position; null for all."
     )
 
 

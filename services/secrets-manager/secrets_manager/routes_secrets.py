@@ -12,7 +12,7 @@ from secrets_manager.deps_secrets import IdempotencyHeader, InstanceHeader, Part
 from secrets_manager.idempotency import IdempotencyKey
 from secrets_manager.idempotency import check as checked_key
 from secrets_manager.intents import Intent
-from secrets_manager.paging import Cursor, Limit, Page, encode, text_position
+from secrets_manager.paging import NUMBERS, Cursor, Limit, Page, encode, text_position
 from secrets_manager.parts import SecretsParts
 from secrets_manager.schemas_secrets import (
     Created,
@@ -81,7 +81,7 @@ async def get_secrets_for_service(
     service_name: SecretName,
     parts: Parts,
     version: Annotated[
-        int | None, Query(ge=1, le=2**31, description="One version alone, whatever its state.")
+        int | None, Query(ge=1, le=NUMBERS, description="One version alone, whatever its state.")
     ] = None,
     instance_id: InstanceHeader = None,
     if_none_match: IfNoneMatch = None,

@@ -8,14 +8,13 @@ from fountain_common.errors import problem_responses
 from fountain_common.roles import Permission
 
 from secrets_manager.deps_secrets import Parts, SecretName
-from secrets_manager.paging import Cursor, Limit, Page, encode, number_position
+from secrets_manager.paging import NUMBERS, Cursor, Limit, Page, encode, number_position
 from secrets_manager.schemas_secrets import VersionMetadata
 
 router = APIRouter(tags=["Secrets"])
 
-_NEWEST = 2**63 - 1
 
-Version = Annotated[int, Path(ge=1, le=2**31, description="The number of the version.")]
+Version = Annotated[int, Path(ge=1, le=NUMBERS, description="The number of the version.")]
 
 
 @router.get("/secrets/{serviceName}/versions", summary="List versions", responses=problem_responses(404))
@@ -28,7 +27,7 @@ async def list_secret_versions(
 ) -> Page[VersionMetadata]:
     """List the versions of a secret and their states, the newest first. No values."""
     parts.access.require_sight(caller, service_name)
-    before = number_position(cursor) or _NEWEST
+    before = number_position(cursor) or NUMBERS
     found = await parts.listing.versions(caller, service_name, before, limit + 1)
     items = [VersionMetadata.model_validate(row, from_attributes=True) for row in found[:limit]]
     return Page(items=items, next=encode(items[-1].version) if len(found) > limit else None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import Unavailable
+from secrets_manager.paging import encode
 from secrets_manager.writer_lock import WriterLock
 from sqlalchemy import text
 
@@ -51,6 +52,34 @@ def test_identities_tokens_and_the_audit_work_on_postgresql_and_outlive_a_restar
     assert second.client.delete("/identities/ada", headers=admin).status_code == 204
     assert second.ask_token(key).status_code == 401
     assert second.client.get("/health").status_code == 200
+
+
+def test_every_list_and_the_largest_numbers_are_answered_on_postgresql(server, start, settings):
+    running = start(settings.model_copy(update={"database_url": server}))
+    admin, get = running.as_("admin"), running.client.get
+    assert running.client.post("/secrets/shop", json={"COLOUR": "blue"}, headers=admin).status_code == 201
+    assert running.client.post("/secrets/shop/rotate", json={}, headers=admin).status_code == 200
+    for path in (
+        "/secrets", "/secrets/shop/versions", "/secrets/shop/grants", "/rotations", "/audit",
+        "/audit/segments", "/identities", "/identities/admin/keys",
+    ):  # fmt: skip
+        page = get(f"{path}?limit=1", headers=admin)
+        assert page.status_code == 200, page.text
+        if page.json().get("next"):
+            following = get(f"{path}?limit=1&cursor={page.json()['next']}", headers=admin)
+            assert following.status_code == 200, following.text
+        for number in (2**31 - 1, 2**31, 2**63 - 1, 2**63):
+            answer = get(f"{path}?cursor={encode(number)}", headers=admin)
+            assert answer.status_code in (200, 422), answer.text
+    for number in (2**31 - 1, 2**31, 2**63 - 1, 2**63):
+        for path in (
+            f"/secrets/shop?version={number}", f"/audit/segments/{number}", f"/audit/verify?after={number}",
+            f"/audit/verify?limit={number}",
+        ):  # fmt: skip
+            answer = get(path, headers=admin)
+            assert answer.status_code in (200, 404, 422), answer.text
+        gone = running.client.delete(f"/secrets/shop/versions/{number}", headers=admin)
+        assert gone.status_code in (404, 422), gone.text
 
 
 def test_a_writer_that_loses_its_lock_ends_before_another_writes(server, start, settings, monkeypatch):
