@@ -14,9 +14,9 @@ from typer.main import get_command
 
 #: They do something and say so; there is nothing in it for a program but the exit status.
 SILENT = {
-    "up", "down", "logs", "trust", "demo", "login", "logout", "recover-admin", "rekey",
+    "up", "down", "logs", "trust", "demo", "login", "logout", "recover-admin", "rekey", "begin-epoch",
     "subscriptions remove", "identities revoke", "identities revoke-key", "identities enable-key",
-    "identities disable-key", "audit accept-head",
+    "identities disable-key", "audit accept-head", "audit accept-rows",
 }  # fmt: skip
 
 

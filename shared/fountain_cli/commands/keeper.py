@@ -1,4 +1,7 @@
-"""`fountain backup`, `restore`, `recover-admin`, `rekey`: what is done beside databases and key volume."""
+"""`fountain backup`, `restore`, `recover-admin`, `rekey`, `begin-epoch`.
+
+What is done beside databases and key volume.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +24,8 @@ def register(app: typer.Typer) -> None:
     command(app, examples=[dated, f"{dated} < passphrase-file"])(backup)
     command(app, examples=["fountain restore --from 2026-01-31.backup"])(restore)
     command(app, "recover-admin", examples=["fountain recover-admin"])(recover_admin)
-    command(app, examples=["fountain rekey"])(rekey)
+    command(app, examples=["fountain rekey", "fountain rekey --from file"])(rekey)
+    command(app, "begin-epoch", examples=["fountain begin-epoch"])(begin_epoch)
 
 
 def backup(
@@ -102,9 +106,25 @@ def recover_admin() -> None:
     raise leave(FAILED if beside().errand("recover-admin").run() else 0)
 
 
-def rekey() -> None:
+def rekey(
+    provider: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PROVIDER", help="file or openbao-transit: who has the key now."),
+    ] = None,
+) -> None:
     """Replace the key-encryption key, while the Secrets Manager is stopped.
 
     Every data key is wrapped anew. While it runs, POST /key-encryption-key/rotate does the same.
+    With --from, the key moves from that provider to the one that the settings name.
     """
-    raise leave(FAILED if beside().errand("rekey").run() else 0)
+    moves = () if provider is None else ("--from", provider)
+    raise leave(FAILED if beside().errand("rekey", *moves).run() else 0)
+
+
+def begin_epoch() -> None:
+    """Go on with an older database that was put back, while the Secrets Manager is stopped.
+
+    As after a restore: every reader reads anew, there are new signing keys, and every API key is disabled
+    until an administrator enables it again; a new one of the administrator is made.
+    """
+    raise leave(FAILED if beside().errand("begin-epoch").run() else 0)
