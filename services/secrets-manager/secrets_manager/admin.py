@@ -7,6 +7,8 @@
     recover-admin       a new admin key into the admin's volume, while everything runs
     rekey [--from PROVIDER]   a new key-encryption key, with the secrets manager stopped; from another
                         provider than the settings name now
+    begin-epoch         go on with an older database that was put back, as after a restore, with the secrets
+                        manager stopped
     accept-audit-head   go on behind an audit head that was altered, which stays on record
     accept-rows         take identities, keys and grants as they are, after older ones were put back
 
@@ -35,6 +37,7 @@ from fountain_common.settings import load
 from sqlalchemy.exc import SQLAlchemyError
 
 from secrets_manager import backup, recovery, restore
+from secrets_manager.beginning import Beginning
 from secrets_manager.core import MIGRATIONS
 from secrets_manager.kek import KeyRefusedError
 from secrets_manager.kek_provider import key_encryption_key
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name)
         command.add_argument(option, dest="file", type=Path, required=True)
         command.add_argument("--store", action="append", default=[], metavar="NAME=PATH", type=_store)
-    for name in ("recover-admin", "accept-audit-head", "accept-rows"):
+    for name in ("recover-admin", "begin-epoch", "accept-audit-head", "accept-rows"):
         commands.add_parser(name)
     providers = ("file", "openbao-transit")
     commands.add_parser("rekey").add_argument("--from", dest="provider", choices=providers)
@@ -73,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "restore": _restore,
         "recover-admin": _recover_admin,
         "rekey": _rekey,
+        "begin-epoch": _begin_epoch,
         "accept-audit-head": _accept_audit_head,
         "accept-rows": _accept_rows,
     }[given.command]
@@ -176,6 +180,16 @@ async def _rekey(settings: Settings, given: argparse.Namespace) -> str:
         return f"The key-encryption key is replaced; {count} values were wrapped anew. Back up the new one."
 
     return await _opened(settings, work, given.provider)
+
+
+async def _begin_epoch(settings: Settings, given: argparse.Namespace) -> str:
+    async def work(database: Database, keyring: Keyring) -> str:
+        async with _alone(database, settings):
+            disabled = await Beginning(database, keyring).begin()
+        return f"Another epoch has begun; {disabled} API keys are disabled."
+
+    said = await _opened(settings, work)
+    return f"{said} {await _recover_admin(settings, given)}"
 
 
 async def _accept_audit_head(settings: Settings, given: argparse.Namespace) -> str:

@@ -104,9 +104,13 @@ def record_hash(seq: int, entry: Entry, previous: bytes) -> bytes:
     return hashlib.sha256(previous + orjson.dumps((seq, *entry))).digest()
 
 
-def anchor_message(head: Head, at: float) -> bytes:
-    """Return what is signed when a head is anchored: JSON, so that it can be checked with any tool."""
-    return orjson.dumps(
-        {"at": at, "hash": head.hash.hex(), "seq": head.seq, "type": "fountain-audit-anchor-1"},
-        option=orjson.OPT_SORT_KEYS,
+def anchor_message(head: Head, at: float, epoch: str = "") -> bytes:
+    """Return what is signed when a head is anchored: JSON, so that it can be checked with any tool.
+
+    In the database, which is of one epoch as a whole, none is named.
+    """
+    said: dict[str, Any] = {"at": at, "hash": head.hash.hex(), "seq": head.seq}
+    said |= (
+        {"epoch": epoch, "type": "fountain-audit-anchor-2"} if epoch else {"type": "fountain-audit-anchor-1"}
     )
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)

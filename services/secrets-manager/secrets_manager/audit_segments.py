@@ -18,6 +18,7 @@ from fountain_common.errors import Conflict, NotFound
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from secrets_manager import repository_facts
 from secrets_manager.audit import Audit
 from secrets_manager.audit_chain import GENESIS, Head, Record
 from secrets_manager.audit_verify import KnownHead
@@ -121,7 +122,11 @@ class Segments:
             if session.scalars(older).first() is not None:
                 raise Conflict("An older segment still has its records. Prune that one first.")
             session.execute(delete(AuditRow).where(AuditRow.seq <= row.last))
-            session.execute(delete(AuditAnchorRow).where(AuditAnchorRow.seq <= row.last))
+            # That one and those behind it stay: with them the anchor in the event log is compared.
+            anchored = repository_facts.anchored_through(session)
+            session.execute(
+                delete(AuditAnchorRow).where(AuditAnchorRow.seq <= row.last, AuditAnchorRow.seq < anchored)
+            )
             row.pruned_at = self._clock()
             row.signature = self._key.sign(_message(row, pruned=True))
             self._record(session, actor, "audit:prune", row, {DETAIL: self._rows.said(session)})

@@ -12,14 +12,17 @@ from fountain_common.db import Database
 from fountain_common.errors import Unavailable
 from fountain_common.events import Events
 from fountain_common.health import Health
+from fountain_common.http import Peers
 from fountain_common.logging import get_logger
 from fountain_common.metrics import Metrics
 from sqlalchemy.orm import Session
 
-from secrets_manager import platform_keys, repository_identities
+from secrets_manager import anchor_log, platform_keys, repository_identities
 from secrets_manager.alarms import Alarms
+from secrets_manager.anchor_log import AnchorLog
+from secrets_manager.anchoring import Anchoring
 from secrets_manager.anchors import Anchors
-from secrets_manager.audit import Audit
+from secrets_manager.audit import Audit, TamperedAuditError
 from secrets_manager.audit_reading import AuditReading
 from secrets_manager.audit_segments import Segments
 from secrets_manager.audit_verify import Report
@@ -65,6 +68,8 @@ class Core:
     audit_reading: AuditReading
     verifying: Verifying
     anchors: Anchors
+    anchor_log: AnchorLog
+    anchoring: Anchoring
     segments: Segments
     authority: Authority
     signing_keys: SigningKeys
@@ -83,19 +88,24 @@ class Core:
         self._stack = AsyncExitStack()
         self._refused: tuple[float, list[str]] = (float("-inf"), [])
 
-    async def open(self, events: Events, health: Health, metrics: Metrics) -> None:
+    async def open(self, events: Events, peers: Peers, health: Health, metrics: Metrics) -> None:
         """Open the store and serve from it.
 
         KeyRefusedError, before anything is written, if its key is not the one.
         """
         async with AsyncExitStack() as stack:
             await self._open_store(stack)
-            await self._open_audit(stack, metrics)
+            await self._open_audit(stack, AnchorLog(peers, events.publish), metrics)
             await self._open_identities()
             await self._open_secrets(stack, events, metrics)
             self._watch(health)
             self._stack = stack.pop_all()
         self._open = True
+
+    async def last_anchor(self) -> None:
+        """Anchor what was written until now, while peers can still be asked."""
+        if self._open:
+            await self.anchoring.finish()
 
     async def close(self) -> None:
         """Write what waits, and let go of the store."""
@@ -143,13 +153,16 @@ class Core:
         self.keyring = keyring or await create_keyring(self.db, self.kek)
         self.macs = RowMacs(self.keyring.derive("row-mac"))
 
-    async def _open_audit(self, stack: AsyncExitStack, metrics: Metrics) -> None:
+    async def _open_audit(self, stack: AsyncExitStack, log: AnchorLog, metrics: Metrics) -> None:
         self.audit = Audit(self.db, self.keyring.derive("audit"), registry=metrics.registry, clock=self.clock)
         stack.push_async_callback(self.audit.close)
+        await self.db.write(anchor_log.drop_waiting)
         key = await self.db.write(
             lambda session: platform_keys.audit_key(session, self.keyring, self.clock())
         )
-        self.anchors = Anchors(self.db, key, self.settings.data_dir, clock=self.clock)
+        self.anchors = Anchors(self.db, key, self.audit.chain, self.settings.data_dir, clock=self.clock)
+        self.anchor_log = log
+        self.anchoring = Anchoring(self.db, self.anchors, log, every=self.settings.anchor_seconds)
         self.row_state = RowState(self.macs, self.audit)
         self.segments = Segments(self.db, self.audit, key, rows=self.row_state, clock=self.clock)
         self.audit_reading = AuditReading(self.db)
@@ -207,15 +220,13 @@ class Core:
         alarms = Alarms(
             self.db,
             writable=self._audit_is_writable,
-            verified=self._scrub.intact,
+            verified=self._audit_verifies,
             registry=metrics.registry,
         )
         tasks = [
             asyncio.create_task(self._repeat(alarms.look, _HOUSEKEEPING_SECONDS), name="alarms"),
             asyncio.create_task(self._repeat(self._keep_house, _HOUSEKEEPING_SECONDS), name="housekeeping"),
-            asyncio.create_task(
-                self._repeat(self.anchors.anchor, self.settings.anchor_seconds), name="anchors"
-            ),
+            asyncio.create_task(self.anchoring.run(), name="anchors"),
         ]
         stack.push_async_callback(self._end, tasks)
 
@@ -223,12 +234,16 @@ class Core:
         health.add("database", self.db.check)
         health.add("writer-lock", self.lock.check)
         health.add("audit", self._audit_is_writable)
+        health.add("audit-anchors", self.anchoring.is_undoubted)
         health.add("identities", self._rows_are_genuine)
         for name, check in self.secrets.health_checks:
             health.add(name, check)
 
     async def _audit_is_writable(self) -> None:
         await self.db.write(self.audit.check)
+
+    async def _audit_verifies(self) -> bool:
+        return await self._scrub.intact() and await self.anchoring.is_undoubted()
 
     async def _look_at_piece(self, after: int | None, count: int) -> Report:
         return await self.verifying.look(after=after, limit=count)
@@ -280,7 +295,8 @@ class Core:
         await _cancel(tasks)
         with suppress(Unavailable):
             await self.authenticator.write_last_used()
-            await self.anchors.anchor()
+            with suppress(TamperedAuditError):  # which health has said
+                await self.anchoring.anchor()
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

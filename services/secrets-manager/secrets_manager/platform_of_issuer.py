@@ -48,7 +48,7 @@ class IssuerPlatform(Platform):
         """Open the store, and then begin as everyone does."""
         assert self.events is not None  # noqa: S101 - for the type checker; a publisher is there
         try:
-            await self.core.open(self.events, self.health, self.metrics)
+            await self.core.open(self.events, self.peers, self.health, self.metrics)
         except KeyRefusedError as error:
             sys.stderr.write(f"This service does not start: {error}\n")
             get_logger().critical("key_refused", reason=str(error))
@@ -57,6 +57,8 @@ class IssuerPlatform(Platform):
 
     async def stop(self) -> None:
         """End, and close the store last."""
+        await self.withdraw()
+        await self.core.last_anchor()
         await super().stop()
         await self.core.close()
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from secrets_manager.models_base import PlatformFact
 
 _EPOCH = "epoch"
+_ANCHORED = "anchored"
 
 
 def epoch(session: Session) -> str:
@@ -22,3 +23,14 @@ def new_epoch(session: Session) -> str:
     value = secrets.token_hex(4)
     session.merge(PlatformFact(name=_EPOCH, value=value))
     return value
+
+
+def anchored_through(session: Session) -> int:
+    """Return the record of the newest anchor that is known to be in the event log; 0 if none is."""
+    row = session.get(PlatformFact, _ANCHORED)
+    return 0 if row is None else int(row.value)
+
+
+def set_anchored_through(session: Session, seq: int) -> None:
+    """Note that the anchor of this record is in the event log."""
+    session.merge(PlatformFact(name=_ANCHORED, value=str(seq)))

@@ -16,20 +16,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from fountain_common.db import Database
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from secrets_manager import backup, repository_facts
-from secrets_manager.audit import Audit
+from secrets_manager import backup
+from secrets_manager.beginning import Beginning
+from secrets_manager.epochs import RESTORED
 from secrets_manager.kek import KeyEncryptionKey
 from secrets_manager.keyring import Keyring
 from secrets_manager.models_base import KeyRingRow
-from secrets_manager.models_identity import ApiKeyRow
-from secrets_manager.models_secrets import HolderRow, IdempotencyRow
-from secrets_manager.models_trust import SigningKeyRow
-from secrets_manager.repository_identities import IdentityRows
-from secrets_manager.row_mac import RowMacs
-from secrets_manager.row_state import DETAIL, RowState
 
 #: What begins a new history in the stores of others, so that whoever resumes from before is told of the gap.
 NEW_EPOCHS: Final = {"notification": "UPDATE log_state SET epoch = lower(hex(randomblob(8)))"}
@@ -93,31 +87,13 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
         if not kek.exists():
             kek.create()
         wrapped, keyring = kek.wrap(unpacked.ring.dump()), Keyring(unpacked.ring)
-        audit = Audit(database, keyring.derive("audit"))
-        rows = IdentityRows(RowMacs(keyring.derive("row-mac")))
-        state = RowState(rows.macs, audit)
+        beginning = Beginning(database, keyring)
 
         def write(session: Session) -> int:
-            state.begin(session)
             ring = session.get_one(KeyRingRow, 1)
             ring.wrapped, ring.updated_at = wrapped, time.time()
-            for model in (SigningKeyRow, HolderRow, IdempotencyRow):
-                session.execute(delete(model))
-            epoch = repository_facts.new_epoch(session)
-            keys = [
-                key for key in session.scalars(select(ApiKeyRow)) if rows.genuine_key(key) and key.enabled
-            ]
-            for key in keys:
-                key.enabled = False
-                rows.sign_key(key)
-            detail = {
-                "epoch": epoch,
-                "disabled_keys": len(keys),
-                "created_at": unpacked.manifest["created_at"],
-                DETAIL: state.said(session),
-            }
-            audit.record(session, caller=None, action="backups:restore", target="backup", detail=detail)
-            return len(keys)
+            detail = {"created_at": unpacked.manifest["created_at"]}
+            return beginning.in_session(session, None, RESTORED, "backup", detail)
 
         return await database.write(write)
     finally:

@@ -1,24 +1,26 @@
 """The audit: its records, and whether they are all there as they were written."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
-from fastapi import APIRouter, Query, Request
-from fountain_common.errors import Problem, problem_responses
+from fastapi import APIRouter, Query
+from fountain_common.errors import problem_responses
 from pydantic import AwareDatetime, BaseModel, Field
 
-from secrets_manager.anchors import EVENT
+from secrets_manager.anchor_log import SOURCE
+from secrets_manager.anchor_standing import Doubt, Remembered
 from secrets_manager.audit_chain import Record
 from secrets_manager.audit_reading import Filter
-from secrets_manager.audit_verify import KnownHead
+from secrets_manager.audit_verify import Finding, Report
+from secrets_manager.core import Core
 from secrets_manager.deps import AuditReader, TheCore
-from secrets_manager.paging import Cursor, Limit, Page, encode, has_more, number_position
+from secrets_manager.paging import POSITIONS, Cursor, Limit, Page, encode, has_more, number_position
 
 router = APIRouter(tags=["audit"])
 
 _TEXT: Final = 200
-_MAX_POSITION: Final = 2**63 - 1
 
 
 class AuditRecord(BaseModel):
@@ -100,7 +102,7 @@ async def list_audit_records(
 ) -> Page[AuditRecord]:
     """List records, newest first. Reading the audit is itself recorded. Needs audit:read."""
     wanted = Filter(caller, action, target, outcome, _seconds(since), _seconds(until))
-    before = number_position(cursor)
+    before = number_position(cursor, POSITIONS)
     records = await core.audit_reading.page(wanted, before, limit + 1)
     await core.audit.append(caller=actor.who, action="audit:read", target="audit", request=actor.request)
     following = encode(records[limit - 1].seq) if has_more(records, limit) else None
@@ -114,22 +116,20 @@ async def list_audit_records(
     responses=problem_responses(429, 503),
 )
 async def verify_audit_chain(
-    request: Request,
     actor: AuditReader,
     core: TheCore,
-    after: Annotated[
-        int | None, Query(ge=0, le=_MAX_POSITION, description="Begin behind this record.")
-    ] = None,
+    after: Annotated[int | None, Query(ge=0, le=POSITIONS, description="Begin behind this record.")] = None,
     limit: Annotated[
-        int | None, Query(ge=1, le=_MAX_POSITION, description="How many records at most; all if not given.")
+        int | None, Query(ge=1, le=POSITIONS, description="How many records at most; all if not given.")
     ] = None,
 ) -> Verification:
     """Go over the whole chain and its anchors, that in the event log too, and name what was changed.
 
     A long one in parts: `next` is the `after` of the next part. One at a time; 429 otherwise.
     """
-    event_log, elsewhere = await _from_event_log(request, core)
+    event_log, elsewhere = await _from_event_log(core)
     report = await core.verifying.verify(elsewhere, after=after, limit=limit)
+    _with_doubts(report, core.anchoring.doubts)
     detail = {"intact": report.intact, "first": report.first, "records": report.records}
     await core.audit.append(
         caller=actor.who, action="audit:verify", target="audit", detail=detail, request=actor.request
@@ -152,19 +152,18 @@ async def verify_audit_chain(
     )
 
 
-async def _from_event_log(request: Request, core: TheCore) -> tuple[str, list[KnownHead]]:
-    """Fetch the newest anchor from the event log, which whoever has this database does not have."""
-    try:
-        response = await request.app.state.platform.peers.get(
-            "notification", "/notifications/retained", params={"type": EVENT}
-        )
-    except Problem:
+async def _from_event_log(core: Core) -> tuple[str, list[Remembered]]:
+    content = await core.anchor_log.newest()
+    if content is None:
         return "unreachable", []
-    if response.status_code == 404:
-        return "empty", []
-    if response.status_code != 200:
-        return "unreachable", []
-    return "checked", core.anchors.remembered("the event log", orjson.dumps(response.json().get("data")))
+    there = core.anchors.remembered(SOURCE, content)
+    return ("empty", []) if there is None else ("checked", [there])
+
+
+def _with_doubts(report: Report, doubts: Sequence[Doubt]) -> None:
+    """Say at the end what contradicts the chain, where its rows do not say it: they may have been pruned."""
+    if report.next is None and report.intact:
+        report.findings.extend(Finding("anchor", one.seq, one.seq, str(one)) for one in doubts)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -35,6 +35,7 @@ ACTIONS: Final = (
     "keys:revoke",
     "grants:write",
     "backups:restore",
+    "epochs:begin",
     "audit:prune",
     ACCEPTED,
 )

@@ -9,6 +9,7 @@ from fountain_common.errors import TooManyRequests
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from secrets_manager.anchor_standing import Remembered
 from secrets_manager.anchors import Anchors
 from secrets_manager.audit_chain import ChainKey, Head, Record
 from secrets_manager.audit_reading import COLUMNS, record_of
@@ -46,7 +47,7 @@ class Verifying:
         self._busy = False
 
     async def verify(
-        self, elsewhere: Sequence[KnownHead] = (), *, after: int | None = None, limit: int | None = None
+        self, elsewhere: Sequence[Remembered] = (), *, after: int | None = None, limit: int | None = None
     ) -> Report:
         """Do what `look` does, for one caller at a time.
 
@@ -62,14 +63,14 @@ class Verifying:
             self._busy = False
 
     async def look(
-        self, elsewhere: Sequence[KnownHead] = (), *, after: int | None = None, limit: int | None = None
+        self, elsewhere: Sequence[Remembered] = (), *, after: int | None = None, limit: int | None = None
     ) -> Report:
         """Go over the chain, off the event loop.
 
         Rows that are written meanwhile are gone over too; if some are pruned meanwhile, it begins anew.
 
         Args:
-            elsewhere: heads that are remembered outside of this machine, in the event log for example.
+            elsewhere: anchors that are remembered outside of this machine, in the event log for example.
             after: the position behind which to begin; None for the beginning of the chain.
             limit: how many rows at most; None for all. The report says where to go on.
         """
@@ -80,7 +81,7 @@ class Verifying:
                 return report
         raise AssertionError  # the last turn answers
 
-    async def _walk(self, elsewhere: Sequence[KnownHead], after: int | None, limit: int | None) -> Report:
+    async def _walk(self, elsewhere: Sequence[Remembered], after: int | None, limit: int | None) -> Report:
         verification, behind = await self._db.read(
             lambda session: self._begin(session, elsewhere, after), long=True
         )
@@ -101,11 +102,14 @@ class Verifying:
         return report
 
     def _begin(
-        self, session: Session, elsewhere: Sequence[KnownHead], after: int | None
+        self, session: Session, elsewhere: Sequence[Remembered], after: int | None
     ) -> tuple[Verification, int | None]:
         """Answer a verification and the position of its first row's predecessor; None: the first there is."""
         start, sealed = self._segments.known(session)
-        known = [*self._anchors.beside(), *self._head(session), *sealed, *elsewhere]
+        outside = [one for one in (self._anchors.beside(), *elsewhere) if one is not None]
+        # One of a history that ended before this one began says nothing of it.
+        ours = [one.known for one in outside if not self._anchors.standing(session, one).past]
+        known = [*ours, *self._head(session), *sealed]
         if after is not None and after > start.seq:
             nearest = select(*COLUMNS).where(AuditRow.seq <= after).order_by(AuditRow.seq.desc()).limit(1)
             row = session.execute(nearest).one_or_none()

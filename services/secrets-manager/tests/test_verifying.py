@@ -32,7 +32,7 @@ class Trail:
         self.db.migrate(MIGRATIONS)
         self.audit = Audit(self.db, b"k" * 32)
         key = Ed25519PrivateKey.generate()
-        self.anchors = Anchors(self.db, key, folder)
+        self.anchors = Anchors(self.db, key, self.audit.chain, folder)
         self.segments = Segments(self.db, self.audit, key, rows=RowState(RowMacs(b"m" * 32), self.audit))
         self.verifying = Verifying(self.db, self.audit.chain, self.anchors, self.segments)
 
