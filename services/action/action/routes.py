@@ -94,6 +94,6 @@ async def delete_action(
 def _position(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not (cursor.isascii() and cursor.isdigit() and int(cursor) < 2**63):
+    if not (cursor.isascii() and cursor.isdigit() and int(cursor) < 2**31):
         raise Unprocessable("cursor is not one that a page gave as `next`; leave it out for the first page.")
     return int(cursor)
