@@ -75,5 +75,9 @@ class Gateways:
         if not self.world.secrets_manager.down:
             wait_until(lambda: platform.verifier.able, "it can verify tokens")
 
+    def stop(self) -> None:
+        """Stop all that were started."""
+        self._stack.close()
+
 
 As = Callable[..., Caller]
