@@ -14,7 +14,7 @@ from conftest import Neighbours, settings_in
 from secrets_manager.identities import Actor
 from sqlalchemy import text
 
-OFTEN = 0.05
+OFTEN = 0.2
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def fast(settings):
     return settings.model_copy(update={"anchor_seconds": OFTEN})
 
 
-def until(true, seconds=8.0):
+def until(true, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
