@@ -13,7 +13,6 @@ from fountain_common.errors import Unavailable
 from fountain_common.events import Events
 from fountain_common.health import Health
 from fountain_common.http import Peers
-from fountain_common.logging import get_logger
 from fountain_common.metrics import Metrics
 from sqlalchemy.orm import Session
 
@@ -27,6 +26,8 @@ from secrets_manager.audit_reading import AuditReading
 from secrets_manager.audit_segments import Segments
 from secrets_manager.audit_verify import Report
 from secrets_manager.authentication import Authenticator
+from secrets_manager.background import cancelled, repeated
+from secrets_manager.genuine_rows import GenuineRows
 from secrets_manager.identities import Identities
 from secrets_manager.issuance import Issuance
 from secrets_manager.kek import KeyEncryptionKey
@@ -50,7 +51,6 @@ from secrets_manager.writer_lock import WriterLock
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _HOUSEKEEPING_SECONDS: Final = 10.0
-_REFUSED_FRESH_SECONDS: Final = 5.0
 _DAY: Final = 86400.0
 
 
@@ -86,7 +86,6 @@ class Core:
         self._leaf: Leaf | None = None
         self._open = False
         self._stack = AsyncExitStack()
-        self._refused: tuple[float, list[str]] = (float("-inf"), [])
 
     async def open(self, events: Events, peers: Peers, health: Health, metrics: Metrics) -> None:
         """Open the store and serve from it.
@@ -146,7 +145,7 @@ class Core:
         await lock.acquire()
         stack.callback(lock.release)
         self.lock = lock
-        stack.push_async_callback(_cancel, [asyncio.create_task(lock.watch(), name="writer-lock")])
+        stack.push_async_callback(cancelled, [asyncio.create_task(lock.watch(), name="writer-lock")])
         self.kek = key_encryption_key(settings)
         keyring = await load_keyring(self.db, self.kek)
         await asyncio.to_thread(self.db.migrate, MIGRATIONS)
@@ -224,8 +223,8 @@ class Core:
             registry=metrics.registry,
         )
         tasks = [
-            asyncio.create_task(self._repeat(alarms.look, _HOUSEKEEPING_SECONDS), name="alarms"),
-            asyncio.create_task(self._repeat(self._keep_house, _HOUSEKEEPING_SECONDS), name="housekeeping"),
+            asyncio.create_task(repeated(alarms.look, _HOUSEKEEPING_SECONDS), name="alarms"),
+            asyncio.create_task(repeated(self._keep_house, _HOUSEKEEPING_SECONDS), name="housekeeping"),
             asyncio.create_task(self.anchoring.run(), name="anchors"),
         ]
         stack.push_async_callback(self._end, tasks)
@@ -235,7 +234,7 @@ class Core:
         health.add("writer-lock", self.lock.check)
         health.add("audit", self._audit_is_writable)
         health.add("audit-anchors", self.anchoring.is_undoubted)
-        health.add("identities", self._rows_are_genuine)
+        health.add("identities", GenuineRows(self.db, self.rows, self.row_state).check)
         for name, check in self.secrets.health_checks:
             health.add(name, check)
 
@@ -247,22 +246,6 @@ class Core:
 
     async def _look_at_piece(self, after: int | None, count: int) -> Report:
         return await self.verifying.look(after=after, limit=count)
-
-    async def _rows_are_genuine(self) -> bool:
-        """Go over all identities and keys now and then: a row put in, or put back, is seen."""
-        looked, refused = self._refused
-        now = time.monotonic()
-        if now - looked >= _REFUSED_FRESH_SECONDS:
-            refused = await self.db.read(self._refused_rows, long=True)
-            self._refused = (now, refused)
-            if refused:
-                get_logger().error("rows_refused", rows=refused[:20])
-        return not refused
-
-    def _refused_rows(self, session: Session) -> list[str]:
-        found = self.row_state.finding(session)
-        older = [] if found is None else [f"older rows than record {found.first} left"]
-        return self.rows.refused(session) + older
 
     def _renew_leaf(self) -> None:
         if self._leaf is None or self._leaf.is_due(self.clock()):
@@ -281,25 +264,9 @@ class Core:
 
         await self.db.write(prune)
 
-    async def _repeat(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - the next turn may succeed, and must come
-                get_logger().error(
-                    "background_work_failed", work=getattr(work, "__name__", ""), exc_info=error
-                )
-
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
-        await _cancel(tasks)
+        await cancelled(tasks)
         with suppress(Unavailable):
             await self.authenticator.write_last_used()
             with suppress(TamperedAuditError):  # which health has said
                 await self.anchoring.anchor()
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

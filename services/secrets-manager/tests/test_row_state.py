@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 from secrets_manager import admin as command
+from secrets_manager.genuine_rows import GenuineRows
 from secrets_manager.row_state import ACCEPTED
 
 
@@ -30,8 +31,7 @@ def findings(running):
 def is_healthy(running):
     """Ask anew: what was seen is remembered for some seconds."""
     core = running.app.state.core
-    core._refused = (float("-inf"), [])
-    return running.client.portal.call(core._rows_are_genuine)
+    return running.client.portal.call(GenuineRows(core.db, core.rows, core.row_state).check)
 
 
 def revoked_key(running):
