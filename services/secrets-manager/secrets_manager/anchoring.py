@@ -72,13 +72,14 @@ class Anchoring:
 
     async def anchor(self) -> None:
         """Anchor the head at this machine."""
-        self._note(BESIDE, await self._anchors.anchor())
+        await self._anchors.anchor()
 
     async def compare(self) -> bool:
-        """Look at the anchor in the event log, and put the newest in its place if it fits.
+        """Look at the anchors that are kept elsewhere, and put the newest into the event log if that fits.
 
         Tells whether the event log answered.
         """
+        self._note(BESIDE, await self._db.read(self._doubt_beside, long=True))
         content = await self._log.newest()
         if content is None:
             return False
@@ -108,6 +109,9 @@ class Anchoring:
             async with asyncio.timeout(_LAST_SECONDS):
                 await self.anchor()
                 await self.compare()
+
+    def _doubt_beside(self, session: Session) -> Doubt | None:
+        return self._anchors.standing(session, self._anchors.beside()).doubt
 
     async def _remember_put(self, anchor: Anchor) -> None:
         seq = anchor.head.seq

@@ -20,11 +20,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from secrets_manager import key_files
-from secrets_manager.anchor_standing import Doubt, Remembered, Standing, standing
+from secrets_manager.anchor_standing import Remembered, Standing, standing
 from secrets_manager.audit import TamperedAuditError
 from secrets_manager.audit_chain import ChainKey, Head, anchor_message
 from secrets_manager.audit_verify import KnownHead
-from secrets_manager.epochs import Epoch, current_epoch
+from secrets_manager.epochs import current_epoch
 from secrets_manager.models_audit import AuditAnchorRow, AuditHeadRow, AuditRow
 
 FILE: Final = "audit-anchor.json"
@@ -97,11 +97,10 @@ class Anchors:
             return False
         return True
 
-    async def anchor(self) -> Doubt | None:
+    async def anchor(self) -> None:
         """Anchor the head in the database, on stdout, and in the file unless that one contradicts it.
 
-        Answers what contradicts it. Where the head is anchored already, this is done again: a stop or a kill
-        may have come in between.
+        Where the head is anchored already, this is done again: a stop or a kill may have come in between.
 
         Raises:
             TamperedAuditError: the head was not written here.
@@ -113,33 +112,33 @@ class Anchors:
             ).one_or_none()
             if head is None:
                 return None
-            if head.mac != self._chain.head_mac(Head(head.seq, head.hash)):
+            anchored = Head(head.seq, head.hash)
+            if head.mac != self._chain.head_mac(anchored):
                 raise TamperedAuditError("the audit's head was altered")
             row = session.get(AuditAnchorRow, head.seq)
             if row is None:
-                made = self.sign(Head(head.seq, head.hash), round(self._clock(), 3))
+                made = self.sign(anchored, round(self._clock(), 3))
                 row = AuditAnchorRow(seq=head.seq, hash=head.hash, at=made.at, signature=made.signature)
                 session.add(row)
-            shown = self._as_shown(row, current_epoch(session, self._chain))
-            return shown, self.standing(session, self.beside())
+            epoch = current_epoch(session, self._chain)
+            return self.sign(anchored, row.at, epoch.name), self.standing(session, self.beside())
 
         made = await self._db.write(write)
         if made is None:
-            return None
+            return
         anchor, beside = made
         if anchor.head.seq != self._shown:
             get_logger().info("audit_anchored", **anchor.document(), public=self.public_key)
             if beside.doubt is None:
                 key_files.write_public(self._path, orjson.dumps(anchor.document()).decode())
             self._shown = anchor.head.seq
-        return beside.doubt
 
     def newest(self, session: Session) -> Anchor | None:
         """Return the newest anchor in the database, as it is shown outside of it."""
         row = session.scalars(select(AuditAnchorRow).order_by(AuditAnchorRow.seq.desc()).limit(1)).first()
         if row is None or not self.genuine(_stored(row)):
             return None
-        return self._as_shown(row, current_epoch(session, self._chain))
+        return self.sign(Head(row.seq, row.hash), row.at, current_epoch(session, self._chain).name)
 
     def known(self, session: Session, after: int, through: int | None) -> list[KnownHead]:
         """Return the anchors in the database of the records behind `after`; None: of all of them."""
@@ -170,7 +169,9 @@ class Anchors:
             return Standing()
         epoch = current_epoch(session, self._chain)
         head = session.scalar(select(AuditHeadRow.seq)) or 0
-        return standing(remembered, epoch, head, self._hash_at(session, remembered.known.head.seq))
+        known = remembered.known
+        found = self._hash_at(session, known.head.seq) if known.genuine else None
+        return standing(remembered, epoch, head, found)
 
     def _hash_at(self, session: Session, seq: int) -> bytes | None:
         """Return the hash of this record; of one that was pruned, as its own anchor remembers it."""
@@ -179,9 +180,6 @@ class Anchors:
             return found
         row = session.get(AuditAnchorRow, seq)
         return row.hash if row is not None and self.genuine(_stored(row)) else None
-
-    def _as_shown(self, row: AuditAnchorRow, epoch: Epoch) -> Anchor:
-        return self.sign(Head(row.seq, row.hash), row.at, epoch.name)
 
 
 def _stored(row: AuditAnchorRow) -> Anchor:

@@ -290,6 +290,9 @@ def test_the_file_beside_the_database_keeps_the_newer_anchor_too(cut, start):
     path.unlink()
     path.write_text(newer)
     cut.event_log.notification_is_away = True
+    first = start(cut.settings.model_copy(update={"anchor_seconds": 3600}), cut.event_log)
+    until(lambda: is_doubted(first))
+    stop(first)
     running = start(cut.settings, cut.event_log)
     turns(running)
     until(lambda: is_doubted(running))
