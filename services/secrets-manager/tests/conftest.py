@@ -112,7 +112,8 @@ class Running:
         """Make a person with these roles, and return a key."""
         admin = self.as_("admin")
         body = {"name": name, "roles": list(roles)}
-        assert self.client.post("/identities", json=body, headers=admin).status_code == 201
+        created = self.client.post("/identities", json=body, headers=admin)
+        assert created.status_code == 201, created.text
         made = self.client.post(f"/identities/{name}/keys", json=key, headers=admin)
         assert made.status_code == 201, made.text
         return made.json()["api_key"]
