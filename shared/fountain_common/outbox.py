@@ -206,14 +206,14 @@ class OutboxDispatcher:
 
     async def _count(self, waiting: Waiting) -> None:
         if not waiting.more:
-            self._waiting.set(waiting.count)
+            self._waiting.set(waiting.event_count)
         elif time.monotonic() >= self._counted_at + _COUNT_SECONDS:
             self._waiting.set(await self.waiting())
             self._counted_at = time.monotonic()
 
     async def _hand_on_together(self, waiting: Waiting) -> bool:
         """Hand all on in one request; False, and none is accepted, if one of them is to be set aside."""
-        if self._publish_all is None or waiting.count == 1:
+        if self._publish_all is None or waiting.event_count == 1:
             return False
         try:
             await self._publish_all(waiting.encoded)
@@ -221,7 +221,7 @@ class OutboxDispatcher:
             if problem.status not in _HOPELESS:
                 raise
             return False
-        self._sent.inc(waiting.count)
+        self._sent.inc(waiting.event_count)
         self._accept(entry.position for entry in waiting.entries)
         return True
 

@@ -114,7 +114,7 @@ class Waiting(NamedTuple):
     more: bool
 
     @property
-    def count(self) -> int:
+    def event_count(self) -> int:
         """How many events these are."""
         return sum(entry.count for entry in self.entries)
 
