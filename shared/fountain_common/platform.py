@@ -46,6 +46,8 @@ class Platform(Assembly):
         self.verifier.on_revocation(self._revoked)
         if self.settings.service_name != SECRETS_MANAGER:
             self.health.add(SECRETS_MANAGER, self._secrets_manager_is_heard, essential=False)
+            # Whose clock is wrong nobody can tell: the one that says so may be right, and can do its job.
+            self.health.add("clock", self._clock_agrees, essential=False)
         if self.registrar is not None:
             self.health.add(GATEWAY, self._is_registered, essential=False)
         if self.events is None:
@@ -62,6 +64,9 @@ class Platform(Assembly):
         if self.secrets is None:
             return self.verifier.current
         return self.secrets.current and self.verifier.able
+
+    async def _clock_agrees(self) -> bool:
+        return self.verifier.clock_agrees
 
     async def _is_registered(self) -> bool:
         return self.registrar is None or self.registrar.registered

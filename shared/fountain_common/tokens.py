@@ -1,7 +1,7 @@
 """Reading an access token: pure rules, with the keys and the time passed in (design, section 4; RFC 9068)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,10 @@ KeyOf = Callable[[str], Ed25519PublicKey | None]
 
 class TokenError(Exception):
     """A token that is not honoured; says why in words that are fit for its bearer."""
+
+
+class UntimelyError(TokenError):
+    """By the clock here, the token has expired or is not valid yet."""
 
 
 class UnknownKeyError(TokenError):
@@ -115,6 +119,7 @@ def read_token(token: str, key_of: KeyOf, *, issuer: str, audience: str, now: fl
 
     Raises:
         UnknownKeyError: the key is not known; with newer keys it may be.
+        UntimelyError: it is not the time for it.
         TokenError: not honoured.
     """
     kid = key_id_of(token)
@@ -153,9 +158,9 @@ def _in_time(claims: Mapping[str, Any], now: float) -> None:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in moments.values()):
         raise TokenError("The token's times are not numbers.")
     if now >= moments["exp"] + LEEWAY_SECONDS:
-        raise TokenError("The token has expired.")
+        raise UntimelyError("The token has expired.")
     if now < moments["nbf"] - LEEWAY_SECONDS or now < moments["iat"] - LEEWAY_SECONDS:
-        raise TokenError("The token is not valid yet.")
+        raise UntimelyError("The token is not valid yet.")
     if not moments["exp"] - moments["iat"] <= MAX_LIFE_SECONDS + LEEWAY_SECONDS:
         raise TokenError("The token is to live longer than any that is issued.")
 
@@ -185,11 +190,12 @@ def _caller(claims: Mapping[str, Any], kid: str) -> Caller:
 @dataclass(frozen=True)
 class Revocations:
     """Before which moment the tokens of a subject, or of an API key, are no longer honoured (unix
-    seconds).
+    seconds); `issued_at` is the second in which the issuer said so.
     """
 
     subjects: Mapping[str, float]
     keys: Mapping[str, float]
+    issued_at: float = field(default=0.0, compare=False)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> "Revocations":
@@ -203,7 +209,7 @@ class Revocations:
         for entry in document["revocations"]:
             into, name = (keys, entry["key_id"]) if "key_id" in entry else (subjects, entry["subject"])
             into[name] = max(float(entry["not_before"]), into.get(name, 0.0))
-        return cls(subjects, keys)
+        return cls(subjects, keys, float(document["issued_at"]))
 
     def cover(self, caller: Caller) -> bool:
         """Tell whether a caller's token was revoked."""

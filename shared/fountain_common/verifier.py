@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from fountain_common.clocks import ClockAgreement
 from fountain_common.errors import Unauthenticated, Unavailable
 from fountain_common.logging import get_logger
 from fountain_common.tokens import (
@@ -19,6 +20,7 @@ from fountain_common.tokens import (
     Revocations,
     TokenError,
     UnknownKeyError,
+    UntimelyError,
     read_keys,
     read_token,
 )
@@ -79,6 +81,7 @@ class TokenVerifier:
         self._revocations_current = self._keys_current = False
         self._revocation_tickets = self._revocations_seen = 0
         self._fetching_revocations = asyncio.Lock()
+        self._agreement = ClockAgreement(clock)
         self._listeners: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._became_able = asyncio.Event()
@@ -95,6 +98,11 @@ class TokenVerifier:
     def able(self) -> bool:
         """Tell whether keys and revocations have been had at all, so that tokens can be judged."""
         return self._keys is not None and self._revocations is not None
+
+    @property
+    def clock_agrees(self) -> bool:
+        """Tell whether the clock here and the issuer's are near enough for both to judge tokens alike."""
+        return self._agreement.within(LEEWAY_SECONDS)
 
     async def wait_until_able(self) -> None:
         """Return once tokens can be judged."""
@@ -149,6 +157,9 @@ class TokenVerifier:
             return known
         try:
             caller = await self._read(token)
+        except UntimelyError as error:
+            why = [] if self.clock_agrees else [self._agreement.said(self._audience, "the Secrets Manager")]
+            raise self._refusal(" ".join([str(error), *why])) from None
         except TokenError as error:
             raise self._refusal(str(error)) from None
         if self.revoked(caller):
@@ -228,6 +239,7 @@ class TokenVerifier:
 
     async def _fetch_revocations(self) -> bool:
         self._revocations_tried_at = self._monotonic()
+        asked = self._clock()
         try:
             fetched = Revocations.read(await self._source.revocations())
         except Exception as error:  # noqa: BLE001 - whatever the source raises, the held ones stay
@@ -236,6 +248,7 @@ class TokenVerifier:
             self._revocations_current = False
             return False
         self._revocations_current = True
+        self._agreement.heard(fetched.issued_at, asked)
         changed = fetched != self._revocations
         self._revocations = fetched
         self._became_able.set()

@@ -1,5 +1,7 @@
 """The parts of a service's platform."""
 
+import time
+
 import pytest
 from fountain_common.connections import Connections
 from fountain_common.directory import GatewayDirectory
@@ -29,7 +31,7 @@ async def test_a_part_that_is_none_is_one_that_the_service_does_not_have(
     await platform.start()
     await platform.announce()
     # What is left is where keys come from: without it no token can be verified.
-    assert (await platform.health.report()).checks == {"secrets-manager": "ok"}
+    assert (await platform.health.report()).checks == {"secrets-manager": "ok", "clock": "ok"}
     assert await platform.verifier.verify(world.tokens.token("bob", [], "orders"))
     await platform.stop()
 
@@ -42,7 +44,7 @@ class _Keys:
         return self._world.tokens.jwks()
 
     async def revocations(self) -> dict[str, object]:
-        return {"issued_at": 0, "revocations": []}
+        return {"issued_at": time.time(), "revocations": []}
 
 
 def test_without_an_issuer_keys_must_be_given(settings: ServiceSettings) -> None:

@@ -149,11 +149,16 @@ def test_a_refusal_never_repeats_the_token() -> None:
 def test_revocation_covers_tokens_from_before_and_none_from_after() -> None:
     caller = read(good(kid_api="k1"))
     at = caller.issued_at
+
+    def covered(entry: dict[str, str], not_before: float) -> bool:
+        document = {"issued_at": at, "revocations": [{**entry, "not_before": not_before}]}
+        return Revocations.read(document).cover(caller)
+
     for entry in ({"subject": "bob"}, {"key_id": "k1"}):
-        assert Revocations.read({"revocations": [{**entry, "not_before": at + 0.5}]}).cover(caller)
-        assert not Revocations.read({"revocations": [{**entry, "not_before": at}]}).cover(caller)
+        assert covered(entry, at + 0.5)
+        assert not covered(entry, at)
     for entry in ({"subject": "alice"}, {"key_id": "k2"}, {"key_id": ""}):
-        assert not Revocations.read({"revocations": [{**entry, "not_before": at + 5}]}).cover(caller)
+        assert not covered(entry, at + 5)
 
 
 def test_a_key_set_without_a_usable_key_is_no_key_set() -> None:

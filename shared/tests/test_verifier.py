@@ -20,6 +20,7 @@ class Source:
         self.down = False
         self.slow = asyncio.Event()
         self.slow.set()
+        self.ahead = 0
 
     async def jwks(self) -> dict[str, Any]:
         self.asked.append("jwks")
@@ -34,7 +35,7 @@ class Source:
         await self.slow.wait()
         if self.down:
             raise ConnectionError
-        return {"issued_at": 0, "revocations": self.entries}
+        return {"issued_at": int(self.makers[0].clock()) + self.ahead, "revocations": self.entries}
 
 
 @pytest.fixture
@@ -281,3 +282,32 @@ async def test_fetching_goes_on_whatever_one_fetch_came_to(
         await twice.wait()
     repeating.cancel()
     await asyncio.gather(repeating, return_exceptions=True)
+
+
+async def test_who_is_refused_for_the_time_learns_that_it_is_the_clock(
+    verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
+) -> None:
+    early = maker.token("bob", [], "orders")
+    clock.advance(-3600)
+    with pytest.raises(Unauthenticated, match=r"not valid yet\.$"):
+        await verifier.verify(early)
+    source.ahead = 3600
+    await verifier.refresh_revocations()
+    assert not verifier.clock_agrees
+    with pytest.raises(Unauthenticated, match=r"not valid yet\. The clock of orders is 3600 seconds behind"):
+        await verifier.verify(early)
+    with pytest.raises(Unauthenticated, match=r"not a JWT\.$"):
+        await verifier.verify("a.b.c")
+    clock.advance(3600)
+    source.ahead = 0
+    await verifier.refresh_revocations()
+    assert verifier.clock_agrees
+    assert await verifier.verify(early)
+
+
+async def test_a_clock_that_is_wrong_by_less_than_the_leeway_is_right(
+    verifier: TokenVerifier, source: Source
+) -> None:
+    for source.ahead in (30, -30):
+        await verifier.refresh_revocations()
+        assert verifier.clock_agrees
