@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fountain_common.directory import GATEWAY, Directory, GatewayDirectory, Instance, Lookup
 from fountain_common.errors import NotFound, Problem, Unavailable
@@ -16,6 +16,7 @@ FAILED_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, PATIENCE_SECONDS = 0.05, 5.0
 """A gateway that has just gone is probably being started again."""
+MAX_ADDRESSES = 4096
 
 
 class _Entry:
@@ -39,8 +40,9 @@ class Discovery:
 
     An answer is ten seconds fresh; after that it is still given, while it is asked for again behind the
     caller's back: a service that was found once stays found through an outage of the gateway. Instances take
-    turns; one that failed is passed over for five seconds as long as there is another. One that was never
-    found is asked for until the gateway, once it has answered at all, has been away for `patience` seconds.
+    turns; one that failed is passed over for five seconds as long as there is another, or until its address
+    is another's. One that was never found is asked for until the gateway, once it has answered at all, has
+    been away for `patience` seconds.
 
     Args:
         directory: who is asked.
@@ -62,6 +64,7 @@ class Discovery:
         self._entries: dict[str, _Entry] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, float] = {}
+        self._at: dict[str, str] = {}
         self._away_since = float("-inf")
         self._met = False
         self.healthy = True
@@ -124,6 +127,18 @@ class Discovery:
                 # What is being asked at this moment may have been answered before the change.
                 entry.again = held in self._asking
                 self._ask_in_background(held, entry)
+
+    def who(self, url: str) -> tuple[str, str]:
+        """Answer an address and who was last heard to be there: what one did is not the next one's doing."""
+        return url, self._at.get(url, "")
+
+    def _meet(self, instances: Iterable[Instance]) -> None:
+        for one in instances:
+            if self._at.get(one.url) != one.instance_id:
+                self._at[one.url] = one.instance_id
+                self._failed.pop(one.url, None)
+        while len(self._at) > MAX_ADDRESSES:
+            del self._at[next(iter(self._at))]
 
     def _choose(self, entry: _Entry, *, at_all: bool = False) -> str | None:
         well = entry.usable
@@ -190,6 +205,7 @@ class Discovery:
             if entry is None:
                 entry = self._entries[name] = _Entry(found)
             entry.take(found)
+            self._meet(found.instances)
         if entry is not None and entry.again:
             entry.again = False
             await self._fetch(name)

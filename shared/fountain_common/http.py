@@ -66,7 +66,7 @@ class Peers:
         )
         self._monotonic = monotonic
         self._client: httpx2.AsyncClient | None = None
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
 
     async def get(self, service: str, path: str, **options: Any) -> httpx2.Response:
         """Send a GET; see `request`."""
@@ -212,11 +212,13 @@ class Peers:
             raise PeerUnavailable(service, problem.detail or problem.title) from None
 
     def _breaker(self, url: str) -> Breaker:
-        breaker = self._breakers.get(url)
+        # A process that was started again is where the last one failed, and has not.
+        who = self._discovery.who(url)
+        breaker = self._breakers.get(who)
         if breaker is None:
             if len(self._breakers) >= _MAX_BREAKERS:
                 self._breakers.pop(next(iter(self._breakers)))
-            breaker = self._breakers[url] = Breaker()
+            breaker = self._breakers[who] = Breaker()
         return breaker
 
     @staticmethod

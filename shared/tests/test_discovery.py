@@ -98,6 +98,36 @@ async def test_an_instance_that_failed_is_passed_over_for_five_seconds(
     assert "http://b" in {await discovery.resolve("stories") for _ in range(9)}
 
 
+async def test_the_next_one_at_an_address_is_not_passed_over_for_what_the_last_one_did(
+    discovery: Discovery, directory: Directory
+) -> None:
+    directory.known["stories"] = (Instance("1", "http://a"), Instance("2", "http://b"))
+    await discovery.resolve("stories")
+    before = discovery.who("http://a")
+    discovery.failed("http://a")
+    assert {await discovery.resolve("stories") for _ in range(4)} == {"http://b"}
+    directory.known["stories"] = (Instance("3", "http://a"), Instance("2", "http://b"))
+    discovery.stale("stories")
+    await settled(lambda: discovery.who("http://a") != before)
+    assert {await discovery.resolve("stories") for _ in range(4)} == {"http://a", "http://b"}
+
+
+async def test_who_is_where_is_remembered_though_the_service_was_gone_meanwhile(
+    discovery: Discovery, directory: Directory
+) -> None:
+    directory.known["stories"] = (Instance("1", "http://a"),)
+    await discovery.resolve("stories")
+    discovery.failed("http://a")
+    before = discovery.who("http://a")
+    del directory.known["stories"]
+    discovery.stale("stories")
+    await settled(lambda: discovery.known("stories") == 0)
+    await discovery.stop()
+    directory.known["stories"] = (Instance("2", "http://a"),)
+    assert await discovery.resolve("stories") == "http://a"
+    assert discovery.who("http://a") != before
+
+
 async def test_when_all_have_failed_the_gateway_is_asked_and_then_one_is_tried_all_the_same(
     discovery: Discovery, directory: Directory
 ) -> None:

@@ -200,6 +200,23 @@ async def test_who_keeps_failing_is_left_alone(platform: Platform, replicas: Rep
     assert len(replicas.seen) < 10
 
 
+async def test_the_process_that_comes_where_one_kept_failing_is_not_left_alone(
+    platform: Platform, replicas: Replicas, world: World
+) -> None:
+    world.gateway.add("stories", "http://one:8000")
+    replicas.answers["one"] = dies(httpx2.ConnectError)
+    for _ in range(10):
+        with pytest.raises(PeerUnavailable):
+            await platform.peers.get("stories", "/x")
+    replicas.answers["one"] = lambda request: httpx2.Response(200)
+    world.gateway.add("stories", "http://one:8000", first=1)
+    platform.discovery.stale("stories")
+    async with asyncio.timeout(5):
+        while platform.discovery.who("http://one:8000")[1] != f"{1:032x}":
+            await asyncio.sleep(0)
+    assert (await platform.peers.get("stories", "/x")).status_code == 200
+
+
 async def test_what_is_wrong_with_our_own_key_is_not_the_callers_fault(
     platform: Platform, replicas: Replicas, world: World
 ) -> None:

@@ -21,7 +21,7 @@ class FakeGateway:
 
     def __init__(self, tokens: TokenMaker) -> None:
         self._tokens = tokens
-        self._urls: dict[str, list[str]] = {}
+        self._urls: dict[str, dict[int, str]] = {}
         self._leases: dict[tuple[str, str], str] = {}
         self.instances: dict[tuple[str, str], dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
@@ -29,9 +29,15 @@ class FakeGateway:
         self.add("secrets-manager", "https://secrets-manager:8000")
         self.add("notification", "http://notification:8000")
 
-    def add(self, service: str, *urls: str) -> None:
-        """Have a service be found at these addresses, instead of where it was."""
-        self._urls[service] = list(urls)
+    def add(self, service: str, *urls: str, first: int = 0) -> None:
+        """Have a service be found at these addresses, instead of where it was.
+
+        Args:
+            service: its name.
+            urls: of its instances.
+            first: the number of the first instance; others than before are processes that were started since.
+        """
+        self._urls[service] = dict(enumerate(urls, first))
 
     def restart(self) -> None:
         """Forget all leases."""
@@ -57,14 +63,14 @@ class FakeGateway:
             and self._tokens.subject_of(request.headers.get("authorization")) is None
         ):
             return _problem(401)
-        urls = self._urls.get(service, [])
+        urls = self._urls.get(service, {})
         if not urls:
             return _problem(404)
         instances = [
             {"instance_id": f"{n:032x}", "url": url, "version": "1", "status": "up"}
-            for n, url in enumerate(urls)
+            for n, url in urls.items()
         ]
-        body = orjson.dumps({"service_name": service, "url": urls[0], "instances": instances})
+        body = orjson.dumps({"service_name": service, "url": instances[0]["url"], "instances": instances})
         etag = f'"{sha256(body).hexdigest()[:16]}"'
         if request.headers.get("if-none-match") == etag:
             return httpx2.Response(304, headers={"ETag": etag})
