@@ -1,101 +1,42 @@
 """A service whose machine runs out of something says so, loses nothing, and goes on afterwards."""
 
-import secrets
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import httpx2
 import pytest
+from fountain_cli.stack.layout import KNOWN
 from limits import connections, few_files, full_disk, locked_store
+from operations import operations
 from polling import poll_until
 from steward import CONSUMER, Replica, Steward
+from stores import KEEPING, REFUSED, Store, assert_refused, is_well, mark
 
-pytestmark = pytest.mark.mainly("local")
+pytestmark = [pytest.mark.mainly("local"), pytest.mark.usefixtures("same_processes")]
 
 IDLE = 60
 """Connections that say nothing."""
 SPARE = 12
-REFUSED = 503
 UNAVAILABLE_SECONDS = 20
 """As long as a write waits for a lock (5 s), on a busy machine."""
-
-
-class Store:
-    """A service that keeps things: one more of them, and whether it has one.
-
-    Args:
-        steward: an administrator.
-        service: its name.
-        one: the method, path and body of a request that adds the thing of that mark.
-        held: answers everything that it has, as text.
-    """
-
-    def __init__(
-        self,
-        steward: Steward,
-        service: str,
-        one: Callable[[str], tuple[str, dict[str, Any]]],
-        held: Callable[[Steward], str],
-    ) -> None:
-        self.steward, self.service, self._one, self._held = steward, service, one, held
-
-    def add(self, mark: str) -> httpx2.Response:
-        path, body = self._one(mark)
-        return self.steward.ask("POST", self.service, path, json=body)
-
-    def has(self, mark: str) -> bool:
-        return mark in self._held(self.steward)
-
-    def health(self) -> httpx2.Response:
-        return self.steward.at(self.service).get("/health")
-
-    def is_unwell(self) -> bool:
-        answer = self.health()
-        assert answer.status_code == REFUSED, answer.text
-        assert answer.json()["checks"]["database"] == "failing", answer.text
-        return True
-
-    def is_well(self) -> bool:
-        answer = self.health()
-        assert answer.status_code == 200, answer.text
-        assert set(answer.json()["checks"].values()) == {"ok"}, answer.text
-        return True
-
-
-def _asked(service: str, path: str) -> Callable[[Steward], str]:
-    def ask(steward: Steward) -> str:
-        answer = steward.ask("GET", service, path)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    return ask
-
-
-KEEPING: dict[str, tuple[Callable[[str], tuple[str, dict[str, Any]]], Callable[[Steward], str]]] = {
-    "secrets-manager": (
-        lambda mark: (f"/secrets/{mark}", {"A": "b" * 20}),
-        _asked("secrets-manager", "/secrets?limit=500"),
-    ),
-    "notification": (
-        lambda mark: ("/notifications", {"type": "order.placed", "subject": mark}),
-        lambda steward: str(steward.events(type="order.placed")),
-    ),
-    "gateway-lookup": (
-        lambda mark: ("/registry", {"service_name": mark, "url": "http://example.com"}),
-        _asked("gateway-lookup", "/registry?limit=500"),
-    ),
-    "action": (
-        lambda mark: ("/actions", {"description": mark, "characterId": 7}),
-        _asked("action", "/actions?limit=500"),
-    ),
+SERVICES = [service.name for service in KNOWN]
+PATHS = {
+    "secrets-manager": "/secrets",
+    "notification": "/notifications",
+    "gateway-lookup": "/lookup/notification",
+    "two-factor": "/factors/nobody",
+    "action": "/actions",
+    CONSUMER: "/status",
 }
+"""What each is asked by who is there already."""
 
 
 @pytest.fixture(params=KEEPING)
 def store(request: pytest.FixtureRequest, steward: Steward) -> Store:
-    return Store(steward, request.param, *KEEPING[request.param])
+    return Store(steward, request.param)
 
 
 @pytest.fixture
@@ -106,31 +47,61 @@ def same_processes(steward: Steward) -> Iterator[None]:
     assert steward.stack.restarts() == before
 
 
-def mark() -> str:
-    return f"mark-{secrets.token_hex(6)}"
+def test_what_each_service_keeps_and_is_asked_is_known() -> None:
+    assert {*KEEPING, CONSUMER} == PATHS.keys() == {*SERVICES}
 
 
-def assert_refused(answer: httpx2.Response) -> None:
-    assert answer.status_code == REFUSED, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "try again" in answer.json()["detail"], answer.text
-
-
-@pytest.mark.usefixtures("same_processes")
 def test_on_a_full_disk_a_service_refuses_keeps_what_it_acknowledged_and_goes_on_with_room(
     store: Store,
 ) -> None:
     before, refused, after = mark(), mark(), mark()
     assert store.add(before).status_code == 201
     with full_disk(store.steward.stack, store.service):  # type: ignore[arg-type]
-        assert_refused(store.add(refused))
+        store.refuses(refused)
         poll_until(store.is_unwell, "health says that nothing can be written")
     assert store.add(after).status_code == 201
     poll_until(store.is_well, "health is well again")
     assert [store.has(one) for one in (before, refused, after)] == [True, False, True]
 
 
-@pytest.mark.usefixtures("same_processes")
+@pytest.mark.parametrize("service", SERVICES)
+def test_on_a_full_disk_every_operation_answers_as_it_says_it_may(steward: Steward, service: str) -> None:
+    client, headers = steward.at(service), {**steward.headers(service), "If-Match": "*"}
+    document = client.get("/openapi.json").json()
+    names = dict.fromkeys(("rotationId", "instanceId", "keyId"), "1" * 32)
+    found: dict[str, str] = {}
+    statuses: set[int] = set()
+    with full_disk(steward.stack, service):  # type: ignore[arg-type]
+        for one in operations(service, document):
+            if one.name.startswith("stream"):
+                continue
+            responses = document["paths"][one.path][one.method.lower()]["responses"]
+            answer = client.request(
+                one.method, one.url(_Names(names)), params=one.query, json=one.body, headers=headers
+            )
+            statuses.add(answer.status_code)
+            if str(answer.status_code) not in responses or answer.status_code >= REFUSED + 1:
+                found[one.name] = f"{answer.status_code} {answer.text}"
+            elif answer.is_error and not answer.headers["content-type"].startswith("application/"):
+                found[one.name] = answer.headers["content-type"]
+    assert found == {}
+    assert (REFUSED in statuses) == (service in KEEPING)
+    poll_until(lambda: is_well(client.get("/health")), "it is well again")
+
+
+class _Names(dict[str, str]):
+    """Parameters: numbers are 1, and all else is what is there."""
+
+    def __missing__(self, name: str) -> str:
+        return "1" if name in ("version", "number", "actionId", "id") else CONSUMER
+
+
+def test_on_a_full_disk_who_keeps_nothing_goes_on(steward: Steward, replicas: list[Replica]) -> None:
+    with full_disk(steward.stack, CONSUMER):  # type: ignore[arg-type]
+        assert replicas[0].opens(replicas[1].sign()) == 307
+        assert all(is_well(replica.client.get("/health")) for replica in replicas)
+
+
 def test_while_notification_has_no_room_a_rotation_is_made_and_its_event_waits(
     steward: Steward, replicas: list[Replica]
 ) -> None:
@@ -146,11 +117,10 @@ def test_while_notification_has_no_room_a_rotation_is_made_and_its_event_waits(
     poll_until(told, "the event of the rotation is stored once")
 
 
-@pytest.mark.usefixtures("same_processes")
 def test_while_another_process_holds_the_databases_services_refuse_and_then_go_on(
     steward: Steward, replicas: list[Replica]
 ) -> None:
-    stores = [Store(Steward(steward.stack), name, *KEEPING[name]) for name in KEEPING]
+    stores = [Store(Steward(steward.stack), name) for name in KEEPING]
     for one in stores:
         one.steward.token(one.service)
     link = replicas[0].sign()
@@ -171,38 +141,59 @@ def test_while_another_process_holds_the_databases_services_refuse_and_then_go_o
         assert (one.has(kept), one.has(absent)) == (True, False)
 
 
-@pytest.mark.usefixtures("same_processes")
-@pytest.mark.parametrize("service", ["notification", CONSUMER])
+def _direct(steward: Steward, service: str) -> httpx2.Client:
+    """Open a client of one instance, past the edge: one connection, which it keeps."""
+    trusted = ssl.create_default_context(cadata=steward.stack.issuer_ca())
+    trusted.check_hostname = False  # it is reached by its address
+    one = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
+    return httpx2.Client(base_url=steward.stack.address(service), verify=trusted, timeout=10, limits=one)
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_out_of_file_descriptors_a_service_serves_who_is_there_and_then_everybody(
     steward: Steward, service: str
 ) -> None:
-    url, ca = steward.stack.address(service), steward.headers(service)
-    path = "/status" if service == CONSUMER else "/notifications"
-    with httpx2.Client(base_url=url, timeout=10) as present:
-        assert present.get(path, headers=ca).status_code == 200
+    headers = steward.headers(service)
+    kept = mark()
+
+    def asks_as_ever(present: httpx2.Client) -> None:
+        answer = present.get(PATHS[service], headers=headers)
+        assert answer.status_code in (200, 404), answer.text
+
+    def is_served() -> bool:
+        with _direct(steward, service) as newcomer:
+            return newcomer.get("/health").status_code == 200
+
+    def is_turned_away() -> bool:
+        try:
+            return not is_served()
+        except httpx2.HTTPError:
+            return True
+
+    with _direct(steward, service) as present:
+        asks_as_ever(present)
         with few_files(steward.stack, service, SPARE):  # type: ignore[arg-type]
+            url = steward.stack.address(service)
             with ExitStack() as held:
                 held.enter_context(connections(url, IDLE))
 
-                def turned_away() -> bool:
+                def none_is_left() -> bool:
                     # What the service had open in passing when it was limited is free by now.
                     held.enter_context(connections(url, 1))
-                    with httpx2.Client(base_url=url, timeout=5) as newcomer:
-                        try:
-                            return newcomer.get("/health").status_code == 0
-                        except httpx2.HTTPError:
-                            return True
+                    return is_turned_away()
 
-                poll_until(turned_away, "there is no connection left")
-                assert present.get(path, headers=ca).status_code == 200
-                if service == "notification":
-                    event = {"type": "order.placed", "subject": (subject := mark())}
-                    assert present.post(path, json=event, headers=ca).status_code == 201
+                poll_until(none_is_left, "there is no connection left")
+                asks_as_ever(present)
+                _keeps(present, service, headers, kept)
+            poll_until(is_served, "newcomers are served again")
+    if service in KEEPING:
+        assert Store(steward, service).has(kept)
 
-            def served() -> bool:
-                with httpx2.Client(base_url=url, timeout=5) as newcomer:
-                    return newcomer.get("/health").status_code == 200
 
-            poll_until(served, "newcomers are served again")
-    if service == "notification":
-        assert [event["subject"] for event in steward.events(type="order.placed")].count(subject) == 1
+def _keeps(present: httpx2.Client, service: str, headers: dict[str, Any], kept: str) -> None:
+    """Make sure that who is there can have something kept, too."""
+    path, body = (
+        KEEPING[service].one(kept) if service in KEEPING else ("/links", {"target": "https://example.com"})
+    )
+    answer = present.post(path, json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
