@@ -26,9 +26,10 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 
 MEDIA_TYPE = "application/problem+json"
+CLIENT_CLOSED = 499
 _MAX_ERRORS = 20
 _MAX_LOC = 100
 _UNREADABLE = "The request body could not be read. Send it complete, in the form that Content-Type names."
@@ -245,8 +246,14 @@ async def _on_unhandled(request: Request, error: Exception) -> Response:
     return respond(request, 500, "Something went wrong here. The request id finds it in the logs.")
 
 
+async def _on_departure(request: Request, error: Exception) -> Response:
+    # The caller left before all was sent: nobody is there to be told, and nothing is wrong here.
+    return Response(status_code=CLIENT_CLOSED)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem, those of the router and of FastAPI included."""
+    app.add_exception_handler(ClientDisconnect, _on_departure)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)

@@ -191,6 +191,30 @@ async def test_a_caller_that_goes_away_is_counted_as_such(settings: ServiceSetti
     assert counted == 1
 
 
+async def test_a_caller_that_goes_away_while_it_sends_is_no_error_of_ours(
+    app: FastAPI, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    part = {"type": "http.request", "body": b"part", "more_body": True}
+    messages: Iterator[Any] = iter([part, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/read", "raw_path": b"/read", "query_string": b"",
+        "headers": [(b"content-length", b"100")], "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80),
+        "scheme": "http", "http_version": "1.1",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    assert [message["status"] for message in sent if "status" in message] == [CLIENT_CLOSED]
+    assert [line["status"] for line in log() if line["event"] == "request"] == [CLIENT_CLOSED]
+    assert [line["event"] for line in log() if line["level"] == "error"] == []
+
+
 async def test_an_answer_that_breaks_half_way_does_not_look_complete(
     app: FastAPI, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
