@@ -22,6 +22,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "seed": outcome.seed,
         "seconds": outcome.seconds,
         "ok": not outcome.violations,
+        "load_per_processor": round(outcome.load, 1),
         "disturbances": {
             str(part): {
                 **Counter(str(one.kind) for one in troubles),
@@ -137,4 +138,5 @@ def _rest(said: dict[str, Any], history: History) -> Table:
         table.add_row(f"events {name}", f"{counts['received']}, {counts['duplicates']} of them again")
     table.add_row("links", f"{said['links']['signed']} signed, {said['links']['opened']} answers to openings")
     table.add_row("versions given", str(len(history.versions)))
+    table.add_row("machine", f"{said['load_per_processor']:.1f} wanted each processor at a time")
     return table

@@ -1,6 +1,7 @@
 """One run: break parts while work goes on, let all of it become whole again, and judge."""
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -54,6 +55,8 @@ class Outcome:
     history: History
     tallies: dict[str, Tally]
     violations: list[Violation]
+    load: float = 0.0
+    """How many wanted each processor of this machine at a time: where that is many, times say little."""
 
 
 def perform(stack: Stack, seed: int, seconds: float, say: Say) -> Outcome:
@@ -82,7 +85,9 @@ async def _perform(stack: Stack, seed: int, seconds: float, say: Say) -> Outcome
                     violations = unfinished + await aftermath.judge(say)
             finally:
                 await _tidy(scene, name)
-    return Outcome(stack.runtime, seed, seconds, history, aftermath.tallies, violations)
+    _, busy, _ = os.getloadavg()
+    load = busy / (os.cpu_count() or 1)
+    return Outcome(stack.runtime, seed, seconds, history, aftermath.tallies, violations, load)
 
 
 async def _prepare(scene: Scene, webhook: Webhook) -> str:

@@ -32,13 +32,13 @@ def outcome() -> Outcome:
     )
     judged = tallies(history.requests, Judge(history.troubles, {}))
     return Outcome(
-        "local", 7, 60.0, history, judged, [Violation("a rule", "[red] was broken", ("consumer",))]
+        "local", 7, 60.0, history, judged, [Violation("a rule", "[red] was broken", ("consumer",))], 12.34
     )
 
 
 def test_everything_is_counted(outcome: Outcome) -> None:
     said = json.loads(json.dumps(report.document(outcome)))
-    assert (said["seed"], said["ok"]) == (7, False)
+    assert (said["seed"], said["ok"], said["load_per_processor"]) == (7, False, 12.3)
     recovery = {"p50": 3.0, "max": 4.0}
     assert said["disturbances"] == {"consumer/1": {"kill": 1, "stop": 1, "recovery_seconds": recovery}}
     assert said["could_not_be_done"] == ["stop consumer/1: it was refused"]
