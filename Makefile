@@ -40,8 +40,9 @@ trust: $(ready) ## Let this machine trust the platform's local certificates
 test: $(ready) ## Run every suite that this machine can run (only=unit, service=notification, thorough=1)
 	@$(python) scripts/test.py $(only) $(if $(service),--service $(service)) $(if $(thorough),--thorough)
 
-fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed=7: the same again)
-	@$(python) -m pytest -p no:cacheprovider tests/fuzz --examples $(or $(examples),25) --fuzz-seed $(or $(seed),random)
+fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed=7: the same again; running=1: a platform, by its edge)
+	@$(if $(running),unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' sh) $(python) -m pytest -p no:cacheprovider \
+	  tests/fuzz --examples $(or $(examples),25) --fuzz-seed $(or $(seed),random) $(if $(running),--running)
 
 chaos: $(ready) ## Break every part at random, and look whether anything was lost (minutes=10 seed=7 runtime=local)
 	@$(python) -m chaos --minutes $(or $(minutes),10) $(if $(seed),--seed $(seed)) $(if $(runtime),--runtime $(runtime))

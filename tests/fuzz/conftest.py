@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 from findings import Tally
+from running import LAST, Platform, RunningStand, platform
 from stands import CALLERS, Stand, stand
 
 QUICK_SEED, QUICK_EXAMPLES = 1, 4
@@ -20,6 +21,7 @@ QUICK_SEED, QUICK_EXAMPLES = 1, 4
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--examples", type=int, default=QUICK_EXAMPLES, help="requests of a kind an operation")
+    parser.addoption("--running", action="store_true", help="ask a platform that runs, through its edge")
     parser.addoption("--fuzz-seed", default=str(QUICK_SEED), help="a number, or `random`")
 
 
@@ -48,9 +50,32 @@ def tally(request: pytest.FixtureRequest) -> Tally:
     return request.config.stash[_TALLY]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Through the edge, the services alone are asked, those last who can take it from the others."""
+    if not config.getoption("--running"):
+        return
+    given = {item: getattr(item, "callspec", None) for item in items}
+    asked = {
+        item: spec.params["service"] for item, spec in given.items() if spec and "service" in spec.params
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+    items[:] = sorted(asked, key=lambda item: LAST.index(asked[item]) if asked[item] in LAST else -1)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    if [name for _, name in socket.if_nameindex()] != ["lo"]:
+        pytest.exit("A platform that runs is asked where there is no way out: make fuzz running=1")
+    with platform(tmp_path_factory.mktemp("state")) as made:
+        yield made
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _no_network() -> Iterator[None]:
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """A service that is told to call somebody calls nobody."""
+    if request.config.getoption("--running"):
+        yield
+        return
 
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "there is no network here")
@@ -67,6 +92,9 @@ def _no_network() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def service(request: pytest.FixtureRequest) -> Iterator[Stand]:
     """The service that a test is about, started once for all its tests of a module."""
+    if request.config.getoption("--running"):
+        yield RunningStand(request.param, request.getfixturevalue("running"))
+        return
     with ExitStack() as stack:
         for name in [key for key in os.environ if key.startswith("FOUNTAIN_")]:
             pytest.fail(f"unset {name}: the services here are told everything by the test")

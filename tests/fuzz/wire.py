@@ -49,7 +49,7 @@ class Request:
 @dataclass
 class Answer:
     """What came back; `raised` is the traceback of what the application let out, `streams` that it had begun
-    a stream, which was not read.
+    a stream, which was not read, `by_edge` that the service was not asked at all.
     """
 
     status: int = 0
@@ -57,6 +57,7 @@ class Answer:
     body: bytes = b""
     raised: str = ""
     streams: bool = False
+    by_edge: bool = False
 
     def header(self, name: str) -> str:
         """The first header of that name, or an empty text."""

@@ -1,0 +1,110 @@
+"""The services of a running platform, asked through its edge, byte for byte.
+
+It runs where there is no way out of this machine: whatever a service is told to call, it reaches nobody.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from fountain_cli.stack import LocalStack, Ports
+from fountain_cli.stack.layout import repository, services
+from stands import Stand
+from wire import SECONDS, Answer, Request
+
+ISSUER = "secrets-manager"
+LAST = ("gateway-lookup", ISSUER)
+"""Who may do everything there leads the edge elsewhere, or revokes whom the others need."""
+MOST_BYTES = 1_048_576
+"""The edge passes on no longer body."""
+EDGE = b"The edge does not pass this request on"
+POWERLESS = {"name": "powerless", "kind": "person", "roles": [], "remote": True}
+
+
+class Platform:
+    """A running platform, and who calls it.
+
+    Args:
+        stack: where it is.
+    """
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.clients = {one.name: stack.client(one.name) for one in stack.services}
+        self._keys = {"admin": stack.admin_key()}
+        headers = {"Authorization": f"Bearer {self.token('admin', ISSUER)}"}
+        for path, body in (("/identities", POWERLESS), ("/identities/powerless/keys", {})):
+            made = self.clients[ISSUER].post(path, json=body, headers=headers)
+            assert made.status_code == 201, made.text
+        self._keys["powerless"] = made.json()["api_key"]
+
+    def token(self, caller: str, service: str) -> str:
+        """Answer a token of a caller for a service; one that is good nowhere if his key was taken away."""
+        form = {"grant_type": "client_credentials", "client_secret": self._keys[caller], "resource": service}
+        answer = self.clients[ISSUER].post("/auth/token", data=form)
+        return str(answer.json()["access_token"]) if answer.status_code == 200 else "lost"
+
+
+class RunningStand(Stand):
+    """One of its services."""
+
+    def __init__(self, name: str, platform: Platform) -> None:
+        self._platform = platform
+        super().__init__(name, platform.clients[name])
+
+    def _token(self, caller: str) -> str:
+        return self._platform.token(caller, self.name)
+
+    def ask(self, request: Request) -> Answer:
+        """Send a request as it is, on a connection of its own."""
+        url = self.client.base_url
+        context = ssl.create_default_context(cafile=self._platform.stack.ca())
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", url.port), timeout=SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=url.host) as connection,
+            ):
+                connection.sendall(_bytes(request, f"{url.host}:{url.port}".encode()))
+                return _answer(connection, request.method)
+        except (OSError, HTTPException) as error:
+            if sum(map(len, request.chunks)) > MOST_BYTES:
+                # The edge hangs up on who goes on sending: he may not hear what it has said before.
+                return Answer(413, by_edge=True)
+            return Answer(raised=f"no answer came: {error!r}\n")
+
+
+def _bytes(request: Request, host: bytes) -> bytes:
+    lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), b"Host: " + host]
+    own = {name.lower() for name, _ in request.headers}
+    lines += [name + b": " + value for name, value in request.headers if name.lower() != b"host"]
+    if b"content-length" not in own:
+        lines.append(b"Content-Length: %d" % sum(map(len, request.chunks)))
+    if b"connection" not in own:
+        lines.append(b"Connection: close")
+    return b"\r\n".join([*lines, b"", b"".join(request.chunks)])
+
+
+def _answer(connection: socket.socket, method: str) -> Answer:
+    with HTTPResponse(connection, method=method) as read:
+        read.begin()
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in read.getheaders()]
+        answer = Answer(read.status, [(name.lower(), value) for name, value in headers])
+        answer.streams = answer.header("content-type").startswith("text/event-stream")
+        if not answer.streams:
+            answer.body = read.read()
+        answer.by_edge = EDGE in answer.body or not answer.header("x-request-id")
+        return answer
+
+
+@contextmanager
+def platform(folder: Path) -> Iterator[Platform]:
+    """Start one; gone afterwards with all that it held."""
+    stack = LocalStack(folder, Ports.free(services(repository())))
+    try:
+        stack.start()
+        yield Platform(stack)
+    finally:
+        stack.stop(remove=True)
