@@ -28,7 +28,8 @@ _BROWSING = ", in a browser"
 _interrupted = threading.Event()
 _IN_A_BROWSER = "tests/test_*browser*.py"
 _APART = tuple(
-    f"tests/test_{name}.py" for name in ("backup", "new_service", "repository", "measuring", "repeating")
+    f"tests/test_{name}.py"
+    for name in ("backup", "new_service", "machine", "repository", "measuring", "repeating")
 )
 """Journeys with a platform of their own, and what needs none: they need not wait for those that share one."""
 _NO_TESTS = 5

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import SETTINGS
 from fountain_cli.stack.layout import KNOWN
 from machines import COMPILER, Machine
 from polling import poll_until
+from stacks import SETTINGS
 from steward import CONSUMER, TARGET, Steward
 from stores import KEEPING, Store, assert_refused, is_well, mark
 from test_faults import PATHS
