@@ -18,6 +18,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from fountain_common.connections import Connections
+from fountain_common.logging import configure
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from secrets_manager import admin
@@ -140,6 +141,15 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         gateway_url="http://gateway.test:8000",
         **changes,
     )
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[io.StringIO]:
+    """What is logged, whatever another test has set up."""
+    stream = io.StringIO()
+    configure(settings, stream)
+    yield stream
+    configure(settings)
 
 
 @pytest.fixture

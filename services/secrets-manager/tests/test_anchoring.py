@@ -105,7 +105,7 @@ def test_it_is_noticed_before_the_first_interval_has_passed(cut, start):
     assert [one["kind"] for one in answer["findings"]] == ["truncated"]
 
 
-def test_after_intervals_and_restarts_the_event_log_still_has_the_newer_anchor(cut, start, capfd):
+def test_after_intervals_and_restarts_the_event_log_still_has_the_newer_anchor(cut, start, log):
     for _ in range(2):
         running = start(cut.settings, cut.event_log)
         until(lambda running=running: is_doubted(running))
@@ -114,7 +114,7 @@ def test_after_intervals_and_restarts_the_event_log_still_has_the_newer_anchor(c
         assert verify(running)["intact"] is False
         stop(running)
         assert cut.is_kept()
-    said = [line for line in capfd.readouterr().out.splitlines() if "audit_anchor_refused" in line]
+    said = [line for line in log.getvalue().splitlines() if "audit_anchor_refused" in line]
     assert f"remembers record {cut.newest['seq']}" in said[0]
     assert "an older database was put back" in said[0]
 

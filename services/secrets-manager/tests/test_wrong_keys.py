@@ -1,11 +1,9 @@
 """A wrong key may be a right one with a slip in it: nothing of it is kept or said."""
 
 import base64
-import io
 import json
 
 import pytest
-from fountain_common.logging import configure
 from secrets_manager.api_keys import ApiKey
 
 MARKER = "m4rk3r-of-a-key-that-nobody-may-see-again-43"[:43]
@@ -14,15 +12,6 @@ EXCHANGE = {
     "subject_token_type": "urn:fountain:params:token-type:api-key",
     "resource": "example-consumer",
 }
-
-
-@pytest.fixture
-def log(settings):
-    """What is logged, whatever another test has set up."""
-    stream = io.StringIO()
-    configure(settings, stream)
-    yield stream
-    configure(settings)
 
 
 def shown_everywhere(running, key):
