@@ -120,7 +120,7 @@ class Crowd:
         self._tokens: dict[str, str] = {}
         issuer = stack.address("secrets-manager")
         self._instances = [
-            (f"crowd-{number % _IDENTITIES}", secrets.token_hex(16), 20_000 + number)
+            (f"crowd-{number % _IDENTITIES}", secrets.token_hex(16), 40_000 + number)
             for number in range(INSTANCES)
         ]
         self._leases: dict[str, str] = {}

@@ -30,6 +30,10 @@ REVOCATIONS_SECONDS = 10.0
 UNKNOWN_KEY_SECONDS = 1.0
 """A token that names an unknown key makes the keys be fetched, at most once in this time."""
 START_SECONDS = 3.0
+PATIENCE_SECONDS = 0.25
+"""So long a token waits for the first keys; then its bearer is told to come again. That may be the issuer,
+which gives out no keys before it is answered.
+"""
 MAX_CACHED = 10_000
 
 
@@ -84,6 +88,7 @@ class TokenVerifier:
         self._agreement = ClockAgreement(clock)
         self._listeners: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._refetching: set[asyncio.Task[None]] = set()
         self._became_able = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -187,6 +192,13 @@ class TokenVerifier:
         return read_token(token, usable.get, issuer=self._issuer, audience=self._audience, now=self._clock())
 
     async def _refetch_for_unknown_key(self) -> None:
+        refetch = asyncio.create_task(self._refetch())
+        self._refetching.add(refetch)
+        refetch.add_done_callback(self._refetching.discard)
+        # Whoever waits no longer does not cut it off for the others.
+        await asyncio.wait([refetch], timeout=None if self.able else PATIENCE_SECONDS)
+
+    async def _refetch(self) -> None:
         asked_at = self._monotonic()
         # Whoever waits here while another fetches has what that one brings.
         async with self._fetching_keys:
@@ -281,9 +293,10 @@ class TokenVerifier:
 
     async def stop(self) -> None:
         """Stop fetching."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._refetching]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
 
 

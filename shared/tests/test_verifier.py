@@ -187,6 +187,22 @@ async def test_who_comes_while_the_first_revocations_are_on_their_way_waits_for_
     await verifier.stop()
 
 
+async def test_an_issuer_that_calls_before_it_gives_out_keys_is_not_kept_waiting_for_them(
+    source: Source, maker: TokenMaker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.verifier.PATIENCE_SECONDS", 0.01)
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+    source.slow.clear()
+    await verifier.start(wait_seconds=0.01)
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable):
+            await verifier.verify(maker.token("secrets-manager", [], "orders"))
+    source.slow.set()
+    await verifier.wait_until_able()
+    assert source.asked == ["jwks", "revocations"], "what was under way was not cut off"
+    await verifier.stop()
+
+
 async def test_an_issuer_that_is_away_is_asked_once_a_second_however_many_tokens_come(
     source: Source, maker: TokenMaker, clock: FakeClock
 ) -> None:
