@@ -3,6 +3,7 @@
 Like everyone's, but that it is its own issuer and opens its store first.
 """
 
+import asyncio
 import sys
 from typing import Final
 
@@ -54,6 +55,11 @@ class IssuerPlatform(Platform):
             get_logger().critical("key_refused", reason=str(error))
             raise
         await super().start()
+
+    async def _enter_the_map(self) -> None:
+        # The gateway judges a registration by keys that it gets here, once this service serves: nobody waits
+        # for that.
+        self._entering = asyncio.create_task(super()._enter_the_map(), name="registration")
 
     async def stop(self) -> None:
         """End, and close the store last."""
