@@ -144,7 +144,7 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             raise SystemExit(f"There is no service {service!r} with tests; there are {names}.")
     ends = list(kinds) if service is None else []
     containers, ready = engine_answers(), threading.Event()
-    with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=max(3, min(4, os.cpu_count() or 1))) as pool:
         try:
             # Taken up in this order: the second platform is started while the journeys measure nothing yet.
             before = [one for one in wanted if one.name.endswith(_BROWSING)]
