@@ -1,18 +1,19 @@
 """Asks every part how it is, all the time: from this come the times of recovery.
 
-A part is well when it answers its health check with 200. One that has started anew, and says that it misses
-the Secrets Manager, knows nobody's token yet: it is well once it has had that.
+A part is well when it answers its health check with 200. One that has started anew is well once it has had
+the Secrets Manager and the gateway too: until then it knows nobody's token, and nobody finds it.
 """
 
 import asyncio
 import time
 
-from chaos.scene import EDGE_PART, MANAGER, Scene
+from chaos.scene import EDGE_PART, GATEWAY, MANAGER, Scene
 from chaos.schedule import Kind, Part
 
 _CALM_SECONDS = 1.0
 _EAGER_SECONDS = 0.3
 _ANSWER_SECONDS = 5.0
+_BY_WHICH_IT_JOINS = frozenset({MANAGER, GATEWAY})
 
 
 async def watch(scene: Scene) -> None:
@@ -30,7 +31,7 @@ async def _watch(scene: Scene, part: Part) -> None:
         asked = time.time()
         missing = await _missing(scene, part)
         for one in let_go:
-            blind = one.kind is not Kind.PAUSE and MANAGER in (missing or ())
+            blind = one.kind is not Kind.PAUSE and not _BY_WHICH_IT_JOINS.isdisjoint(missing or ())
             if missing is not None and not blind and one.ended is not None and asked >= one.ended:
                 one.recovered = asked
         await asyncio.sleep(_EAGER_SECONDS if let_go else _CALM_SECONDS)

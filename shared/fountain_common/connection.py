@@ -1,9 +1,10 @@
 """The server's side of a connection: it can be broken off, and what is written together leaves together.
 
-Closing waits until everything has been written, which a reader that takes nothing never lets happen. And the
-server writes the head of an answer and its body one by one: two TLS records and two calls of the system for
-an answer that fits into one, a fifth of all that a short answer costs. An answer that is known as a whole
-is put together and written once, past the server's way of taking it in parts.
+Closing waits until everything has been written, which a reader that takes nothing never lets happen, and in
+TLS for the other side's farewell, which one that is frozen never says. And the server writes the head of an
+answer and its body one by one: two TLS records and two calls of the system for an answer that fits into one,
+a fifth of all that a short answer costs. An answer that is known as a whole is put together and written once,
+past the server's way of taking it in parts.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ ANSWER = "fountain.answer"
 
 It answers False, and has done nothing, where the answer has to go the ordinary way, through `send`.
 """
+FAREWELL_SECONDS = 1.0
+"""So long a connection on which nothing is under way may take to close; then it is broken off."""
 _JOIN_BYTES = 16_384
 """A TLS record holds no more, so that copying more together would gain nothing."""
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
@@ -82,6 +85,24 @@ class BreakableProtocol(HttpToolsProtocol):
         """Begin a connection."""
         super().connection_made(transport)
         self.transport = cast("asyncio.Transport", JoiningTransport(transport, self.loop))
+
+    def shutdown(self) -> None:
+        """Close, as soon as nothing is under way: the server stops.
+
+        TLS ends with a farewell of either side, and one that is frozen or gone never says it.
+        """
+        super().shutdown()
+        self.loop.call_later(FAREWELL_SECONDS, self._break_off_if_done)
+
+    def _break_off_if_done(self) -> None:
+        if self not in self.connections:
+            return
+        if (
+            self.cycle is None or self.cycle.response_complete
+        ) and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.loop.call_later(FAREWELL_SECONDS, self._break_off_if_done)
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request: the task has been made, and runs later."""

@@ -1,10 +1,15 @@
 """A connection that the application breaks off."""
 
 import asyncio
+import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
+from entrypoint_secrets_manager import certificate
 from fountain_common.connection import ABORT, BreakableProtocol, JoiningTransport
 
 
@@ -33,6 +38,53 @@ async def test_it_is_broken_off_at_once_and_not_finished() -> None:
         writer.close()
         server.should_exit = True
         await serving
+
+
+async def _plain(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def _ask(port: int) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    asking = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    asking.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    said = b""
+    while not said.endswith(b"ok"):
+        said += asking.recv(4096)
+    return asking
+
+
+def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(tmp_path))
+
+    async def stop_beside_a_frozen_one() -> None:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                _plain,
+                port=0,
+                http=BreakableProtocol,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=60,
+                ssl_context_factory=lambda _config, _default: context,
+            )
+        )
+        serving = asyncio.create_task(server.serve())
+        async with asyncio.timeout(20):
+            while not server.started:
+                await asyncio.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            # It has its answer, keeps the connection, and reads nothing any more.
+            frozen = await asyncio.to_thread(_ask, port)
+            server.should_exit = True
+            await serving
+        frozen.close()
+
+    uvloop.run(stop_beside_a_frozen_one())
 
 
 class Wire:
