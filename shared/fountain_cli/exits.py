@@ -54,3 +54,8 @@ def of_http(status: int) -> int:
 def leave(status: int) -> typer.Exit:
     """Answer what to raise to end with this status."""
     return typer.Exit(status)
+
+
+def of_errand(status: int) -> int:
+    """Answer the exit status for that of a command beside the database, which another program ran."""
+    return status if status in (OK, CONFLICT) else FAILED

@@ -98,6 +98,13 @@ def test_exit_statuses_mean_something(http: int, status: int) -> None:
     assert exits.of_http(http) == status
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [(0, 0), (75, 75), (1, 1), (2, 1), (125, 1), (137, 1), (-9, 1)])
+def test_the_exit_status_of_a_command_beside_the_database_is_its_own_or_that_it_failed(
+    theirs: int, ours: int
+) -> None:
+    assert exits.of_errand(theirs) == ours
+
+
 def test_a_refused_key_is_a_denial() -> None:
     refusal = {"error": "invalid_client", "error_description": "This key is not known."}
     with api(lambda *_: httpx2.Response(401, json=refusal)) as client, pytest.raises(CommandError) as refused:

@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import fcntl
 import getpass
+import os
 import shutil
 import sqlite3
 import sys
@@ -56,6 +57,14 @@ _BUSY: Final = "The secrets manager runs. Stop it first: make down, or docker co
 class NotDoneError(Exception):
     """The command was not carried out; the message says why and what to do."""
 
+    status = 1
+
+
+class RunningError(NotDoneError):
+    """The secrets manager runs, and holds in memory what the command changes."""
+
+    status = os.EX_TEMPFAIL
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
@@ -85,7 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with redirect_stdout(speak):  # whatever is said must not get into a backup
             said = asyncio.run(work(settings, given))
-    except (NotDoneError, KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
+    except NotDoneError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.status
+    except (KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
         sys.stderr.write(f"{error}\n")
     except Problem as problem:
         sys.stderr.write(f"{problem.detail or problem.title}\n")
@@ -239,7 +251,7 @@ async def _alone(database: Database, settings: Settings) -> AsyncIterator[None]:
             async with asyncio.timeout(1):
                 await lock.acquire()
         except TimeoutError:
-            raise NotDoneError(_BUSY) from None
+            raise RunningError(_BUSY) from None
         yield
     finally:
         lock.release()

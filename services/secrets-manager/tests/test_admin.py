@@ -183,7 +183,7 @@ def test_rekey_replaces_the_file_and_everything_still_opens(start, settings, com
     first = start(settings)
     before, old = values(first)["secrets"], settings.kek_file.read_bytes()
     code, said = command(settings, "rekey")
-    assert (code, "Stop it first" in said) == (1, True)
+    assert (code, "Stop it first" in said) == (75, True)
     stop(first)
     code, said = command(settings, "rekey")
     assert code == 0, said

@@ -217,7 +217,7 @@ def test_beginning_another_epoch_goes_on_with_what_is_left_as_a_restore_does(cut
     person, token = running.person("ada", "operator"), running.as_("admin")
     epoch = running.client.get("/secrets/notification", headers=token).json()["epoch"]
     code, said = command(cut.settings, "begin-epoch")
-    assert (code, "Stop it first" in said) == (1, True)
+    assert (code, "Stop it first" in said) == (75, True)
     stop(running)
     code, said = command(cut.settings, "begin-epoch")
     assert code == 0, said

@@ -8,7 +8,7 @@ import typer
 from fountain_cli.api import ISSUER
 from fountain_cli.arguments import Limit
 from fountain_cli.connection import beside, connect
-from fountain_cli.exits import FAILED, OK, leave
+from fountain_cli.exits import FAILED, leave, of_errand
 from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
 from fountain_cli.teaching import command
 
@@ -113,7 +113,7 @@ def accept_head() -> None:
 
     Nothing is mended: verification keeps naming what is missing. Understand first how it came to be.
     """
-    raise leave(FAILED if beside().errand("accept-audit-head").run() else OK)
+    raise leave(of_errand(beside().errand("accept-audit-head").run()))
 
 
 @command(app, "accept-rows", examples=["fountain audit accept-rows"])
@@ -122,4 +122,4 @@ def accept_rows() -> None:
 
     That is on record. Look first which of them are not what they should be, and revoke those.
     """
-    raise leave(FAILED if beside().errand("accept-rows").run() else OK)
+    raise leave(of_errand(beside().errand("accept-rows").run()))

@@ -11,7 +11,7 @@ import typer
 from fountain_cli import keys
 from fountain_cli.api import ISSUER
 from fountain_cli.connection import beside
-from fountain_cli.exits import CONFLICT, FAILED, REFUSED, CommandError, leave
+from fountain_cli.exits import CONFLICT, REFUSED, CommandError, leave, of_errand
 from fountain_cli.passphrase import passphrase
 from fountain_cli.screen import AsJson, as_json, err, say, size
 from fountain_cli.teaching import command
@@ -103,7 +103,7 @@ def recover_admin() -> None:
 
     The platform may run meanwhile. Revoke the lost key afterwards.
     """
-    raise leave(FAILED if beside().errand("recover-admin").run() else 0)
+    raise leave(of_errand(beside().errand("recover-admin").run()))
 
 
 def rekey(
@@ -118,7 +118,7 @@ def rekey(
     With --from, the key moves from that provider to the one that the settings name.
     """
     moves = () if provider is None else ("--from", provider)
-    raise leave(FAILED if beside().errand("rekey", *moves).run() else 0)
+    raise leave(of_errand(beside().errand("rekey", *moves).run()))
 
 
 def begin_epoch() -> None:
@@ -127,4 +127,4 @@ def begin_epoch() -> None:
     As after a restore: every reader reads anew, there are new signing keys, and every API key is disabled
     until an administrator enables it again; a new one of the administrator is made.
     """
-    raise leave(FAILED if beside().errand("begin-epoch").run() else 0)
+    raise leave(of_errand(beside().errand("begin-epoch").run()))
