@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from fountain_common.directory import GATEWAY, Directory, GatewayDirectory, Instance, Lookup
 from fountain_common.errors import NotFound, Problem, Unavailable
@@ -164,7 +165,10 @@ class Discovery:
     async def _ask(self, name: str) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            task = self._asking.get(name) or self._begin(name)
+            task = self._asking.get(name)
+            if task is None or task.done():
+                # What ended before the question is no answer to it, though it is not cleared away yet.
+                task = self._begin(name)
             try:
                 await asyncio.shield(task)
                 return
@@ -180,8 +184,12 @@ class Discovery:
     def _begin(self, name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(self._fetch(name))
         self._asking[name] = task
-        task.add_done_callback(lambda _: self._asking.pop(name, None))
+        task.add_done_callback(partial(self._asked, name))
         return task
+
+    def _asked(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._asking.get(name) is task:
+            del self._asking[name]
 
     async def _fetch(self, name: str) -> None:
         entry = self._entries.get(name)
