@@ -1,9 +1,13 @@
 """`python -m benchmarks`: measure every budget, print the table, write `benchmarks/latest.json`.
 
-With `--only`, the other rows of that file stay as they are.
+With `--only`, the other rows of that file stay as they are. What is measured runs in the fastest Python of
+this machine (see `benchmarks.interpreter`), or with `--here` in the one that this was called with.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import picture, report
+from benchmarks import interpreter, picture, report
 from benchmarks.measure import Result
 from benchmarks.processes import NotRun
 from benchmarks.rows import Row, Run, all_rows
@@ -24,8 +28,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=3, help="length of a round of load (default 3)")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--document", action="store_true", help="write them into docs/performance.md too")
+    parser.add_argument("--here", action="store_true", help="with this Python, and not the fastest")
     options = parser.parse_args()
     console = Console(width=160)
+    if not options.here:
+        _go_on_in_the_fastest(console)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="fountain-bench-") as folder:
         run = Run(Path(folder), options.rounds, options.seconds)
@@ -47,6 +54,25 @@ def main() -> int:
         picture.document(written, docs / "performance.md", docs / "images" / "performance.svg", today)
     verdicts = {result.ok for result in results}
     return 1 if False in verdicts else 2 if None in verdicts else 0
+
+
+def _go_on_in_the_fastest(console: Console) -> None:
+    """Begin anew in the fastest Python of this machine, if it is another one; then this does not return."""
+    seconds = interpreter.measure()
+    python = interpreter.fastest(seconds, sys.executable)
+    if python == sys.executable:
+        return
+    share = seconds[sys.executable] / seconds[python]
+    console.print(
+        f"Measuring with {python}: for the same work, {sys.executable} takes {share:.1f} times as long."
+    )
+    try:
+        chosen = str(interpreter.environment(python))
+    except subprocess.CalledProcessError as error:
+        why = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        console.print(f"There is no environment to be made of it, so it is measured with this one: {why}")
+        return
+    os.execv(chosen, [chosen, "-m", "benchmarks", "--here", *sys.argv[1:]])
 
 
 def _measured(row: Row, run: Run) -> Iterator[Result]:

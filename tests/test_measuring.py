@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -10,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks import report
+from benchmarks import interpreter, report
 from benchmarks.measure import Budget, Result, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
 from benchmarks.processes import NotRun
@@ -194,3 +195,23 @@ def test_a_profile_shows_the_largest_shares_first() -> None:
     _, _, first, second = table(found.within, found.samples, 2, "with all that it calls")
     assert first == "| 100.0% | `main (main.py:1)` |"
     assert second == "| 90.0% | `read (reading.py:5)` |"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({"own": 1.0, "fast": 0.6, "slow": 2.0}, "fast"),
+        ({"own": 1.0, "hardly": 0.95}, "own"),
+        ({"own": 1.0}, "own"),
+        ({}, "own"),
+        ({"fast": 0.6}, "fast"),
+    ],
+)
+def test_another_python_is_measured_with_only_if_it_is_clearly_faster(
+    seconds: dict[str, float], chosen: str
+) -> None:
+    assert interpreter.fastest(seconds, "own") == chosen
+
+
+def test_our_own_python_is_among_those_that_are_compared() -> None:
+    assert interpreter.measure()[sys.executable] > 0
