@@ -4,6 +4,7 @@ Every line has `timestamp level service instance event`, and inside a request `r
 Exceptions are logged as their types and stack frames: their messages may quote what a caller sent.
 """
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -28,8 +29,33 @@ class _Lines:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._held: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def msg(self, line: bytes) -> None:
+        """Write a line at once, behind what is held."""
+        held, self._held = self._held, []
+        self._write(b"".join((*held, line)) if held else line)
+
+    def soon(self, line: bytes) -> None:
+        """Write a line with all others of this turn of the event loop: one call of the system for many."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.msg(line)
+            return
+        # What another loop left behind goes with this one's.
+        if not self._held or loop is not self._loop:
+            self._loop = loop
+            loop.call_soon(self._let_go)
+        self._held.append(line)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._write(b"".join(held))
+
+    def _write(self, line: bytes) -> None:
         stream = self._stream or sys.stdout
         raw = getattr(stream, "buffer", None)
         try:
@@ -64,7 +90,7 @@ def log_request(request: RequestContext, *, quiet: bool, **fields: object) -> No
     level = logging.DEBUG if quiet else logging.INFO
     if level < _process.level:
         return
-    _process.lines.msg(
+    _process.lines.soon(
         orjson.dumps(
             {
                 "timestamp": datetime.now(UTC),

@@ -37,7 +37,8 @@ __all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "en
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 PACE_SECONDS = 0.005
-"""The first event goes at once; what comes so soon behind it goes in one request, which is the dear part."""
+SLOWEST_PACE_SECONDS = 0.025
+_PACE_EVENTS = 8
 REMOVAL_SECONDS = 0.05
 """What was accepted stays so long in the table and goes with what is accepted meanwhile: a commit for each
 would stand in the way of the changes that are written next.
@@ -87,6 +88,15 @@ def wait_seconds(failures: int, jitter: float) -> float:
     """
     step = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 16))
     return step * (0.5 + jitter / 2)
+
+
+def pace_seconds(count: int) -> float:
+    """Answer how soon behind a request with so many events the next one goes.
+
+    The first event goes at once; what comes soon behind it goes together, as the request is the dear part.
+    The more there are, the more a moment brings, and the less it matters to each.
+    """
+    return min(SLOWEST_PACE_SECONDS, PACE_SECONDS * max(1.0, count / _PACE_EVENTS))
 
 
 class OutboxDispatcher:
@@ -194,7 +204,7 @@ class OutboxDispatcher:
         self._wake.clear()
         while (waiting := await self._first_waiting()).entries:
             await self._count(waiting)
-            next_at = time.monotonic() + PACE_SECONDS
+            next_at = time.monotonic() + pace_seconds(waiting.event_count)
             if not await self._hand_on_together(waiting):
                 await self._hand_on_one_by_one(waiting.entries)
             if not waiting.more:
@@ -259,7 +269,7 @@ class OutboxDispatcher:
     async def _remove(self) -> None:
         positions = sorted(self._accepted)
         if positions:
-            await self._db.write_rows(partial(remove, positions=positions))
+            await self._db.write_rows(partial(remove, positions=positions), quick=True)
             self._accepted.difference_update(positions)
 
     async def _hand_on(self, event: Mapping[str, Any]) -> str | None:

@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -43,6 +45,47 @@ def test_the_line_of_a_request_has_the_same_form(log: Log) -> None:
     assert other.keys() <= line.keys()
     assert line["request_id"] == "abc"
     assert line["timestamp"].endswith("Z")
+
+
+async def test_the_lines_of_one_turn_are_written_at_once_and_in_order(settings: ServiceSettings) -> None:
+    writes: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    def answered(number: int) -> None:
+        log_request(accept({}, ""), quiet=False, number=number)
+
+    configure(settings, Stream())
+    answered(1)
+    answered(2)
+    assert writes == []
+    await asyncio.sleep(0)
+    answered(3)
+    get_logger().info("between")
+    answered(4)
+    await asyncio.sleep(0)
+    found = [[json.loads(line).get("number") for line in text.splitlines()] for text in writes]
+    assert found == [[1, 2], [3, None], [4]]
+
+
+def test_a_line_that_an_ended_loop_left_is_written_with_the_next(log: Log) -> None:
+    async def answered(number: int) -> None:
+        log_request(accept({}, ""), quiet=False, number=number)
+
+    async def answered_twice() -> None:
+        await answered(2)
+        await asyncio.sleep(0)
+
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        # One turn, and none of what it left for the next.
+        loop.create_task(answered(1))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    asyncio.run(answered_twice())
+    assert [line["number"] for line in log()] == [1, 2]
 
 
 def test_quiet_requests_are_for_debugging(log: Log) -> None:

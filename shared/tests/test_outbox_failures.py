@@ -113,11 +113,11 @@ class Flaky:
             raise Unavailable("Locked.")
         return await self._db.read(fn)
 
-    async def write_rows(self, fn: Any) -> Any:
+    async def write_rows(self, fn: Any, **how: Any) -> Any:
         if self.writes:
             self.writes -= 1
             raise Unavailable("Locked.")
-        return await self._db.write_rows(fn)
+        return await self._db.write_rows(fn, **how)
 
 
 async def test_a_failing_database_does_not_end_the_dispatcher(outbox: Database, monkeypatch) -> None:

@@ -106,6 +106,86 @@ def test_callers_of_several_event_loops_are_each_answered(tmp_path: Path) -> Non
     gc.collect()
 
 
+async def test_a_quick_write_runs_on_the_loop_and_an_ordinary_one_beside_it(rows: Database) -> None:
+    def where(session: Session) -> int:
+        adding("a")(session)
+        return threading.get_ident()
+
+    here = threading.get_ident()
+    assert await rows.write(where, quick=True) == here
+    assert await rows.write_rows(lambda _: threading.get_ident(), quick=True) == here
+    assert await rows.write(where) != here
+    # Those of one group stay together.
+    assert here not in await asyncio.gather(rows.write(where, quick=True), rows.write(where))
+    assert await _names(rows) == ["a"] * 4
+
+
+async def test_a_quick_write_that_fails_is_undone_alone(rows: Database) -> None:
+    def fail(session: Session) -> None:
+        adding("b")(session)
+        raise LookupError
+
+    writes = (adding("a"), fail, adding("c"))
+    results = await asyncio.gather(*(rows.write(fn, quick=True) for fn in writes), return_exceptions=True)
+    assert [isinstance(result, LookupError) for result in results] == [False, True, False]
+    assert await _names(rows) == ["a", "c"]
+
+
+async def test_what_ends_a_quick_group_ends_neither_the_loop_nor_the_writer(rows: Database) -> None:
+    def leave(_session: Session) -> None:
+        raise SystemExit
+
+    def end(session: Session) -> None:
+        session.connection().connection.cursor().execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for way in (leave, end):
+        results = await asyncio.gather(
+            *(rows.write(fn, quick=True) for fn in (adding("a"), way, adding("b"))), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [Unavailable] * 3
+    await rows.write(adding("c"), quick=True)
+    assert await _names(rows) == ["c"]
+
+
+async def test_the_loop_goes_on_while_a_quick_write_waits_for_the_lock_of_another(rows: Database) -> None:
+    turns = 0
+    with rows.engine.connect() as other, other.begin():
+        writing = asyncio.create_task(rows.write(adding("a"), quick=True))
+        while turns < 1000:
+            await asyncio.sleep(0)
+            turns += 1
+        assert not writing.done()
+    await writing
+    assert await _names(rows) == ["a"]
+
+
+async def test_a_quick_write_whose_loop_has_ended_keeps_nobody_waiting(rows: Database) -> None:
+    gate, held = threading.Event(), threading.Event()
+
+    def hold(_session: Session) -> None:
+        held.set()
+        gate.wait(5)
+
+    first = asyncio.create_task(rows.write(hold))
+    await asyncio.to_thread(held.wait, 5)
+    loop = asyncio.new_event_loop()
+
+    def submit_and_leave() -> None:
+        abandoned = loop.create_task(rows.write(adding("abandoned"), quick=True))
+        loop.call_later(0.01, loop.stop)
+        loop.run_forever()
+        loop.close()
+        abandoned.get_coro().close()  # type: ignore[union-attr]
+
+    await asyncio.to_thread(submit_and_leave)
+    gate.set()
+    await first
+    async with asyncio.timeout(10):
+        await rows.write(adding("b"))
+    assert "b" in await _names(rows)
+
+
 def test_outages_are_told_from_mistakes() -> None:
     assert is_outage(OperationalError("x", None, sqlite3.OperationalError("database is locked")))
     assert is_outage(InterfaceError("x", None, Exception()))

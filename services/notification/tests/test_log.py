@@ -83,8 +83,8 @@ def test_what_a_commit_stored_of_which_no_word_came_back_is_passed_over_by_nobod
     async def use(log: EventLog, database: Database) -> None:
         write_rows, told = database.write_rows, list[int]()
 
-        async def stored_and_lost(fn: Callable[[Any], Any]) -> Any:
-            await write_rows(fn)
+        async def stored_and_lost(fn: Callable[[Any], Any], **how: Any) -> Any:
+            await write_rows(fn, **how)
             raise Unavailable("The connection broke during the commit.")
 
         async def lose(number: int) -> None:
@@ -117,10 +117,10 @@ def test_a_batch_goes_in_as_one_though_the_database_fails_between_groups(
     async def use(log: EventLog, database: Database) -> None:
         write_rows, failures = database.write_rows, [Unavailable("The disk is full.")]
 
-        async def fail_once(fn: Callable[[Any], Any]) -> Any:
+        async def fail_once(fn: Callable[[Any], Any], **how: Any) -> Any:
             if failures:
                 raise failures.pop()
-            return await write_rows(fn)
+            return await write_rows(fn, **how)
 
         monkeypatch.setattr(database, "write_rows", fail_once)
         batch = [draft(number) for number in range(100)]

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 import orjson
@@ -165,7 +166,7 @@ class Audit:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             entries = [entry for entry, _ in batch]
             try:
-                await self._db.write_rows(lambda rows, entries=entries: self._write(rows, entries))  # type: ignore[misc]
+                await self._db.write_rows(partial(self._write, entries=entries), quick=len(entries) > 1)
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must not go on
                 get_logger().error("audit_not_written", records=len(batch), exc_info=error)
                 _settle(batch, error)

@@ -29,9 +29,9 @@ class Changes:
         """Return what `fn` reads."""
         return await self._database.read(fn)
 
-    async def write(self, fn: Callable[[Session], T]) -> T:
+    async def write(self, fn: Callable[[Session], T], *, quick: bool = False) -> T:
         """Run `fn` in one transaction; the caller says afterwards what has `changed`."""
-        return await self._database.write(fn)
+        return await self._database.write(fn, quick=quick)
 
     async def prune(self, fn: Callable[[Session, float], None], now: float) -> None:
         """Remove what is too old to matter."""

@@ -134,7 +134,9 @@ class Rotating:
             batch = self._take()
             wishes = [wish for wish, _ in batch]
             try:
-                outcomes = await self.changes.write(partial(self.begin_in, wishes=wishes))
+                outcomes = await self.changes.write(
+                    partial(self.begin_in, wishes=wishes), quick=len(wishes) > 1
+                )
             except Exception as error:  # noqa: BLE001 - nothing was kept, and each of them must hear of it
                 outcomes = [error] * len(batch)
             for (wish, granted), outcome in zip(batch, outcomes, strict=True):
