@@ -11,7 +11,8 @@ from chaos.history import NewVersion, RotationSeen, expected_events
 from chaos.invariants import Violation
 from chaos.judging import Judge, Tally, tallies
 from chaos.load import fingerprint, open_everywhere
-from chaos.scene import CONSUMER, MANAGER, Scene
+from chaos.scene import CONSUMER, GATEWAY, MANAGER, Scene
+from chaos.schedule import Part
 
 Violations = list[Violation]
 SETTLED_SECONDS = 90.0
@@ -58,6 +59,7 @@ class Aftermath:
         found += invariants.nothing_missed(history.gaps)
         found += invariants.genuine(history.forged)
         found += invariants.recovered(history.troubles)
+        found += invariants.joined(history.troubles, (Part(MANAGER), Part(GATEWAY)))
         self.tallies = tallies(history.requests, Judge(history.troubles, self._scene.instances))
         return found + invariants.requests_answered(self.tallies)
 
@@ -91,7 +93,10 @@ class Aftermath:
         if listed is None:
             return [Violation("every rotation ends, or says why not", "they cannot be listed", (MANAGER,))]
         self._history.rotations = [seen(one) for one in listed if moment(one["created_at"]) >= self._since]
-        return invariants.rotations_ended(self._history.rotations)
+        return [
+            *invariants.rotations_ended(self._history.rotations),
+            *invariants.rotations_listed(self._history.versions, self._history.rotations),
+        ]
 
     async def _events(self) -> Violations:
         history = self._history

@@ -35,8 +35,10 @@ class Trouble:
         part, kind: what, and how.
         began: before anything was done to it.
         ended: when it was let go: killed, started again or thawed; None while it is not.
-        recovered: when the first health check after that was sent that it answered; None if none was.
+        recovered: when the first health check after that was sent that it answered as one that has joined the
+            platform (see `watch`); None if none was.
         note: what went wrong with the breaking itself; "" if nothing did.
+        answered: when the first was sent that it answered at all, with 200.
     """
 
     part: Part
@@ -45,6 +47,7 @@ class Trouble:
     ended: float | None = None
     recovered: float | None = None
     note: str = ""
+    answered: float | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -114,6 +117,7 @@ class NewVersion:
     service: str
     version: int
     fingerprint: str
+    rotation_id: str = ""
 
 
 @dataclass

@@ -1,13 +1,20 @@
 """What must be true once everything is whole again (pure): each rule answers what violates it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chaos.history import Acknowledged, NewVersion, Opening, Received, Request, RotationSeen, Trouble
 from chaos.judging import RECOVERY_SECONDS, Tally, too_little
+from chaos.schedule import Kind, Part
 
+JOIN_SECONDS = 15.0
+"""Who is up, and has had the Secrets Manager and the gateway for so long, is known to both: a lease is
+renewed every ten seconds, with jitter.
+"""
+LEAST_BROKEN = 0.4
+"""So much of what the seed draws must have been broken: a slow machine gets to less of it in its time."""
 ENDED = ("retired", "aborted", "superseded")
 OPENED = 307
 GONE = 410
@@ -110,6 +117,20 @@ def rotations_ended(rotations: Iterable[RotationSeen]) -> list[Violation]:
                 )
             )
     return found
+
+
+def rotations_listed(given: Iterable[NewVersion], rotations: Iterable[RotationSeen]) -> list[Violation]:
+    """Every rotation that was acknowledged is listed."""
+    listed = {one.rotation_id for one in rotations}
+    return [
+        Violation(
+            "no rotation is lost",
+            f"{one.rotation_id} gave version {one.version} of {one.service} and is not listed",
+            ("secrets-manager",),
+        )
+        for one in given
+        if one.rotation_id not in listed
+    ]
 
 
 def on_the_newest(holds: Mapping[str, int | None], active: int) -> list[Violation]:
@@ -218,3 +239,41 @@ def recovered(troubles: Sequence[Trouble]) -> list[Violation]:
             detail = f"{one.part} was well {took} after a {one.kind}"
             found.append(Violation("every part recovers", detail, (one.part.service,)))
     return found
+
+
+def joined(troubles: Sequence[Trouble], by: Collection[Part]) -> list[Violation]:
+    """Who has started anew, and is up, is found again soon after those by which it joins are there.
+
+    Args:
+        troubles: of all parts.
+        by: the Secrets Manager and the gateway.
+    """
+    away = sorted((one.began, one.recovered) for one in troubles if one.part in by and one.recovered)
+    found = []
+    for one in troubles:
+        if one.kind is Kind.PAUSE or one.answered is None or one.recovered is None:
+            continue
+        since = one.answered
+        for began, over in away:
+            if began < one.recovered and over > since:
+                since = over
+        if one.recovered - since > JOIN_SECONDS:
+            detail = f"{one.part} was up after a {one.kind}, and not found for {one.recovered - since:.0f} s"
+            found.append(
+                Violation(
+                    "who is up is found", detail, (one.part.service, "gateway-lookup", "secrets-manager")
+                )
+            )
+    return found
+
+
+def broken(troubles: Sequence[Trouble], drawn: int) -> list[Violation]:
+    """What the seed draws was done, most of it: a run that breaks nothing has shown nothing."""
+    rule = "parts were broken"
+    refused = [
+        Violation(rule, f"{one.kind} {one.part} went wrong: {one.note}") for one in troubles if one.note
+    ]
+    done = len(troubles) - len(refused)
+    if done < LEAST_BROKEN * drawn:
+        refused.append(Violation(rule, f"{done} of {drawn} that were drawn; {LEAST_BROKEN:.0%} is the least"))
+    return refused

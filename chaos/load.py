@@ -87,7 +87,8 @@ class Load:
                 break
             await asyncio.sleep(_AGAIN_SECONDS)
         given = answer.json()
-        self._history.versions.append(NewVersion(service, given["version"], fingerprint(given["secrets"])))
+        made = NewVersion(service, given["version"], fingerprint(given["secrets"]), given["rotation_id"])
+        self._history.versions.append(made)
 
     async def _publish(self, publisher: int) -> None:
         """Publish one event after the other: the next is sent once this one is acknowledged."""

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 from fountain_cli.stack import Stack, StackError
 
+from chaos import invariants
 from chaos.aftermath import Aftermath
 from chaos.hand import Hand
 from chaos.history import History
@@ -136,7 +137,8 @@ async def _chaos(scene: Scene, seed: int, seconds: float, say: Say) -> list[Viol
     history, hand, load = scene.history, Hand(scene, say), Load(scene, seed)
     working = asyncio.create_task(load.run())
     try:
-        await hand.follow(draw(seed, scene.parts, seconds), seconds)
+        schedule = draw(seed, scene.parts, seconds)
+        await hand.follow(schedule, seconds)
         say("Everything is let go; waiting until all of it is well.")
         with suppress(TimeoutError):
             async with asyncio.timeout(HEALTHY_SECONDS):
@@ -148,8 +150,11 @@ async def _chaos(scene: Scene, seed: int, seconds: float, say: Say) -> list[Viol
     except TimeoutError:
         last = next((one for one in reversed(history.requests) if one.failure), None)
         detail = f"a publish or a rotation is refused for {FINISH_SECONDS:.0f} s; last failure: {last}"
-        return [Violation("what was begun is finished once all is well", detail, tuple(scene.instances))]
+        return [
+            Violation("what was begun is finished once all is well", detail, tuple(scene.instances)),
+            *invariants.broken(history.troubles, len(schedule)),
+        ]
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-    return []
+    return invariants.broken(history.troubles, len(schedule))

@@ -32,8 +32,9 @@ async def _watch(scene: Scene, part: Part) -> None:
         missing = await _missing(scene, part)
         for one in let_go:
             blind = one.kind is not Kind.PAUSE and not _BY_WHICH_IT_JOINS.isdisjoint(missing or ())
-            if missing is not None and not blind and one.ended is not None and asked >= one.ended:
-                one.recovered = asked
+            if missing is not None and one.ended is not None and asked >= one.ended:
+                one.answered = one.answered or asked
+                one.recovered = None if blind else asked
         await asyncio.sleep(_EAGER_SECONDS if let_go else _CALM_SECONDS)
 
 

@@ -198,3 +198,54 @@ def test_a_rotation_is_told_of_as_far_as_it_came() -> None:
     assert keys(ROTATION) == ["secret.staged", "secret.rotated", "secret.retired"]
     assert keys(replace(ROTATION, state="overdue")) == ["secret.staged", "secret.rotated"]
     assert keys(replace(ROTATION, state="superseded", activated=False)) == ["secret.staged"]
+
+
+def _restarted(part: Part, answered: float, recovered: float, kind: Kind = Kind.KILL) -> Trouble:
+    return Trouble(part, kind, answered - 2, answered - 1, recovered, answered=answered)
+
+
+JOINED_BY = Part("secrets-manager"), Part("gateway-lookup")
+
+
+@pytest.mark.parametrize(
+    ("recovered", "manager_back", "violated"),
+    [
+        (110.0, None, False),
+        (120.0, None, True),
+        # The Secrets Manager was away until then.
+        (120.0, 112.0, False),
+        (130.0, 112.0, True),
+        # And before it was up at all, which is nobody's excuse.
+        (120.0, 99.0, True),
+    ],
+)
+def test_one_that_is_up_and_not_found_is_found(
+    recovered: float, manager_back: float | None, violated: bool
+) -> None:
+    troubles = [_restarted(Part("action"), 100.0, recovered)]
+    if manager_back is not None:
+        troubles.append(_restarted(JOINED_BY[0], manager_back - 1, manager_back))
+    assert bool(invariants.joined(troubles, JOINED_BY)) is violated
+
+
+def test_one_that_was_only_frozen_has_nothing_to_join() -> None:
+    assert invariants.joined([_restarted(Part("action"), 100.0, 140.0, Kind.PAUSE)], JOINED_BY) == []
+
+
+def test_a_rotation_that_was_acknowledged_and_is_not_listed_is_found() -> None:
+    given = replace(GIVEN, rotation_id="r1")
+    assert invariants.rotations_listed([given], [ROTATION]) == []
+    [found] = invariants.rotations_listed([replace(given, rotation_id="r2")], [ROTATION])
+    assert "r2 gave version 5 of consumer" in found.detail
+
+
+def test_a_disturbance_that_could_not_be_done_is_found() -> None:
+    done = Trouble(Part("action"), Kind.KILL, 1.0)
+    [found] = invariants.broken([done, replace(done, note="refused")], 2)
+    assert "refused" in found.detail
+
+
+def test_a_run_that_hardly_broke_anything_is_found() -> None:
+    done = Trouble(Part("action"), Kind.KILL, 1.0)
+    assert invariants.broken([done] * 4, 10) == []
+    assert len(invariants.broken([done] * 3, 10)) == 1
