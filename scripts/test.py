@@ -1,10 +1,10 @@
 """Runs every suite that this machine can run, and says at the end which were: `make test`.
 
-python scripts/test.py [unit] [local] [containers] [--service NAME] [--thorough]
+python scripts/test.py [unit] [local] [docker] [--service NAME] [--thorough]
 
   unit         the library, the command, and each service by itself: no network
   local        end to end, the platform as local processes
-  containers   end to end, the platform in containers; only where a Docker engine answers
+  docker       end to end, the platform in containers; only where a Docker engine answers
 """
 
 import argparse
@@ -23,7 +23,7 @@ from fountain_cli.stack.choice import engine_answers
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LOGS = _ROOT / ".fountain" / "tests"
-_KINDS = ("unit", "local", "containers")
+_KINDS = ("unit", "local", "docker")
 _BROWSING = ", in a browser"
 _interrupted = threading.Event()
 _IN_A_BROWSER = "tests/test_*browser*.py"
@@ -148,7 +148,7 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
         try:
             # Taken up in this order: the second platform is started while the journeys measure nothing yet.
             before = [one for one in wanted if one.name.endswith(_BROWSING)]
-            images = [IMAGES] if containers and "containers" in ends else []
+            images = [IMAGES] if containers and "docker" in ends else []
             others = [pool.submit(run, APART)] if "local" in ends else []
             journeys = pool.submit(run_journeys, ends, thorough=thorough, after=ready) if ends else None
             prepared = pool.submit(prepare, [*before, *images])
@@ -188,13 +188,13 @@ def run_journeys(
     containers = engine_answers()
     more = ("--thorough",) if thorough or not containers else ()
     apart = tuple(f"--ignore={file}" for file in _APART)
-    for kind, runtime, possible in (("local", "local", True), ("containers", "compose", containers)):
+    for kind, possible in (("local", True), ("docker", containers)):
         name = f"end to end, {kind}"
-        if kind == "containers" and after is not None:
+        if kind == "docker" and after is not None:
             after.wait()
         if kind in kinds and possible and not _interrupted.is_set():
-            ignored = () if kind == "containers" and (thorough or "local" not in kinds) else apart
-            results.append(run(Suite(name, ("tests", f"--runtime={runtime}", *more, *ignored))))
+            ignored = () if kind == "docker" and (thorough or "local" not in kinds) else apart
+            results.append(run(Suite(name, ("tests", f"--runtime={kind}", *more, *ignored))))
         else:
             why = "not asked for" if kind not in kinds else "no Docker engine answers"
             results.append(Result(name, f"not run: {why}", 0))
@@ -206,7 +206,7 @@ def main(say: Callable[[str], None] = print) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kinds", nargs="*", help="unit, local, containers; all if none is named")
+    parser.add_argument("kinds", nargs="*", help="unit, local, docker; all if none is named")
     parser.add_argument("--service", help="only the suite of this service")
     parser.add_argument("--thorough", action="store_true", help="the long journeys in both runtimes")
     wanted = parser.parse_args()

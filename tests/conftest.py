@@ -1,4 +1,4 @@
-"""One running platform for all journeys: `pytest tests --runtime=local`, `--runtime=compose`, or both."""
+"""One running platform for all journeys: `pytest tests --runtime=local`, `--runtime=docker`, or both."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--runtime",
         action="append",
-        choices=("local", "compose"),
+        choices=("local", "docker"),
         help="where the platform runs: as local processes (default) or in containers; may be given twice",
     )
     parser.addoption(

@@ -36,7 +36,7 @@ class Machine:
         self.stack: Stack
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")},
-            "FOUNTAIN_RUNTIME": "docker" if runtime == "compose" else "local",
+            "FOUNTAIN_RUNTIME": runtime,
             "PYTHONPATH": str(repository() / "shared"),
             "XDG_CONFIG_HOME": str(folder / "config"),
             "FOUNTAIN_HTTP_PORT": str(ports.http),

@@ -17,7 +17,7 @@ from chaos.run import perform
 SECONDS = 20
 
 
-@pytest.mark.mainly("compose")
+@pytest.mark.mainly("docker")
 def test_whatever_is_broken_nothing_is_lost(
     stack: Stack, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:

@@ -47,7 +47,7 @@ def direct(steward: Steward, service: str) -> Iterator[httpx2.Client]:
         yield client
 
 
-@pytest.mark.mainly("compose")
+@pytest.mark.mainly("docker")
 @pytest.mark.parametrize("rule", RULES, ids=[f"{rule.number} {rule.title}" for rule in RULES])
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_keeps_the_contract(

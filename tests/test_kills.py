@@ -44,7 +44,7 @@ def until_it_works(act: Callable[[], None], description: str) -> None:
     poll_until(done, description, CONVERGED_SECONDS)
 
 
-@pytest.mark.mainly("compose")
+@pytest.mark.mainly("docker")
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_rotation_survives_a_kill_while_it_is_staged_and_a_kill_while_it_is_active(
     steward: Steward, replicas: list[Replica], victim: str

@@ -41,7 +41,7 @@ def commands() -> list[str]:
 @pytest.fixture
 def copy(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """The repository as a newcomer has it, with its tools."""
-    if request.config.getoption("--runtime") == ["compose"]:
+    if request.config.getoption("--runtime") == ["docker"]:
         pytest.skip("typed once, with local processes")
     root = tmp_path / "repository"
     shutil.copytree(repository(), root, ignore=shutil.ignore_patterns(*_LEFT_OUT))

@@ -48,7 +48,7 @@ def journeys(
     *,
     engine: bool,
     thorough: bool = False,
-    kinds: Sequence[str] = ("local", "containers"),
+    kinds: Sequence[str] = ("local", "docker"),
 ) -> list[suites.Suite]:
     """What is handed to pytest on a machine with an engine, or without."""
     ran: list[suites.Suite] = []
@@ -75,16 +75,16 @@ def test_with_an_engine_each_long_journey_is_run_once_unless_both_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, thorough: bool
 ) -> None:
     both = journeys(monkeypatch, engine=True, thorough=thorough)
-    assert [one.arguments[1] for one in both] == ["--runtime=local", "--runtime=compose"]
+    assert [one.arguments[1] for one in both] == ["--runtime=local", "--runtime=docker"]
     assert ["--thorough" in one.arguments for one in both] == [thorough] * 2
 
 
 @pytest.mark.parametrize(
     ("kinds", "thorough", "apart"),
     [
-        (["local", "containers"], False, [True, True]),
-        (["local", "containers"], True, [True, False]),
-        (["containers"], False, [False]),
+        (["local", "docker"], False, [True, True]),
+        (["local", "docker"], True, [True, False]),
+        (["docker"], False, [False]),
     ],
 )
 def test_what_is_run_apart_is_run_with_the_others_in_a_runtime_where_it_is_wanted_as_well(
@@ -105,8 +105,8 @@ def test_no_container_is_started_before_those_in_a_browser_are_through_and_the_i
 
     monkeypatch.setattr(suites, "engine_answers", lambda: True)
     monkeypatch.setattr(suites, "run", note)
-    suites.run_all(["unit", "local", "containers"], None)
-    before = ended[: ended.index("end to end, containers")]
+    suites.run_all(["unit", "local", "docker"], None)
+    before = ended[: ended.index("end to end, docker")]
     assert [one.name for one in suites.unit_suites() if one.name.endswith("browser")] == [
         name for name in before if name.endswith("browser")
     ]

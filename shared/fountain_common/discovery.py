@@ -126,7 +126,7 @@ class Discovery:
             if name is None or held == name:
                 entry.fresh_until = entry.asked_at = float("-inf")
                 # What is being asked at this moment may have been answered before the change.
-                entry.again = held in self._asking
+                entry.again = self._under_way(held) is not None
                 self._ask_in_background(held, entry)
 
     def who(self, url: str) -> tuple[str, str]:
@@ -156,7 +156,7 @@ class Discovery:
 
     def _ask_in_background(self, name: str, entry: _Entry) -> None:
         now = self._monotonic()
-        if name in self._asking or now - entry.asked_at < ASK_AGAIN_SECONDS:
+        if self._under_way(name) or now - entry.asked_at < ASK_AGAIN_SECONDS:
             return
         entry.asked_at = now
         task = self._begin(name)
@@ -165,10 +165,7 @@ class Discovery:
     async def _ask(self, name: str) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            task = self._asking.get(name)
-            if task is None or task.done():
-                # What ended before the question is no answer to it, though it is not cleared away yet.
-                task = self._begin(name)
+            task = self._under_way(name) or self._begin(name)
             try:
                 await asyncio.shield(task)
                 return
@@ -180,6 +177,11 @@ class Discovery:
                     raise
             await asyncio.sleep(pause * (0.5 + 0.5 * random.random()))  # noqa: S311 - spreads load
             pause = min(ASK_AGAIN_SECONDS, pause * 2)
+
+    def _under_way(self, name: str) -> asyncio.Task[None] | None:
+        task = self._asking.get(name)
+        # What ended before the question is no answer to it, though it is not cleared away yet.
+        return None if task is None or task.done() else task
 
     def _begin(self, name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(self._fetch(name))

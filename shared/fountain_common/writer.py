@@ -238,7 +238,7 @@ def _run_each(connection: Connection, writes: Sequence[_Write]) -> None:
 
 
 class _OnLoop:
-    """Runs something on an event loop's thread while this one waits; here, if that loop ends without it."""
+    """Runs something on an event loop's thread while this one waits; here, if that loop stops without it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], None]) -> None:
         self._loop, self._fn = loop, fn
@@ -249,9 +249,8 @@ class _OnLoop:
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._run_once)
         while not self._done.wait(_LOOK_SECONDS):
-            if self._loop.is_closed():
+            if not self._loop.is_running():
                 self._run_once()
-                break
         if self._error is not None:
             raise self._error
 

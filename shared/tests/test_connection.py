@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import ssl
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,44 +43,58 @@ async def test_it_is_broken_off_at_once_and_not_finished() -> None:
         await serving
 
 
+LARGE = 30_000_000
+
+
 async def _plain(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    body = b"ok" if scope["path"] == "/" else bytes(LARGE)
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
 
 
-def _ask(port: int) -> ssl.SSLSocket:
+def _connected(port: int, path: str) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     asking = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
-    asking.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    asking.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return asking
+
+
+def _ask(port: int) -> ssl.SSLSocket:
+    asking = _connected(port, "/")
     said = b""
     while not said.endswith(b"ok"):
         said += asking.recv(4096)
     return asking
 
 
-def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Path) -> None:
+@asynccontextmanager
+async def _serving(folder: Path) -> AsyncIterator[tuple[uvicorn.Server, asyncio.Task[None], int]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate(tmp_path))
-
-    async def stop_beside_a_frozen_one() -> None:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                _plain,
-                port=0,
-                http=BreakableProtocol,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=60,
-                ssl_context_factory=lambda _config, _default: context,
-            )
+    context.load_cert_chain(certificate(folder))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            _plain,
+            port=0,
+            http=BreakableProtocol,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=60,
+            ssl_context_factory=lambda _config, _default: context,
         )
-        serving = asyncio.create_task(server.serve())
-        async with asyncio.timeout(20):
-            while not server.started:
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
+    )
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield server, serving, server.servers[0].sockets[0].getsockname()[1]
+
+
+def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Path) -> None:
+    async def stop_beside_a_frozen_one() -> None:
+        async with _serving(tmp_path) as (server, serving, port):
             # It has its answer, keeps the connection, and reads nothing any more.
             frozen = await asyncio.to_thread(_ask, port)
             server.should_exit = True
@@ -85,6 +102,45 @@ def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Pa
         frozen.close()
 
     uvloop.run(stop_beside_a_frozen_one())
+
+
+def test_a_stop_cuts_no_answer_off_however_slowly_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = threading.Semaphore(0)
+    look = BreakableProtocol._break_off_if_done
+
+    def noted(protocol: BreakableProtocol, *, again: bool = False) -> None:
+        look(protocol, again=again)
+        looks.release()
+
+    monkeypatch.setattr(BreakableProtocol, "_break_off_if_done", noted)
+    monkeypatch.setattr("fountain_common.connection.FAREWELL_SECONDS", 0.02)
+
+    def read_late(asking: ssl.SSLSocket) -> int:
+        for _ in range(5):
+            assert looks.acquire(timeout=10)
+        size = 0
+        while part := asking.recv(1 << 20):
+            size += len(part)
+        return size
+
+    async def stop_before_it_is_read() -> int:
+        async with _serving(tmp_path) as (server, serving, port):
+            slow = await asyncio.to_thread(_connected, port, "/large")
+            while not any(_answered(one) for one in server.server_state.connections):
+                await asyncio.sleep(0.01)
+            server.should_exit = True
+            size = await asyncio.to_thread(read_late, slow)
+            await serving
+        slow.close()
+        return size
+
+    assert uvloop.run(stop_before_it_is_read()) > LARGE
+
+
+def _answered(connection: Any) -> bool:
+    return connection.cycle is not None and connection.cycle.response_complete
 
 
 class Wire:

@@ -170,6 +170,7 @@ async def test_a_quick_write_whose_loop_has_ended_keeps_nobody_waiting(rows: Dat
     first = asyncio.create_task(rows.write(hold))
     await asyncio.to_thread(held.wait, 5)
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
 
     def submit_and_leave() -> None:
         abandoned = loop.create_task(rows.write(adding("abandoned"), quick=True))
