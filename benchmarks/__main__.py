@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fountain_cli.exits import CommandError
+from fountain_cli.stack import StackError
 from rich.console import Console
 
 from benchmarks import interpreter, picture, report
@@ -30,6 +32,11 @@ def main() -> int:
     parser.add_argument("--document", action="store_true", help="write them into docs/performance.md too")
     parser.add_argument("--here", action="store_true", help="with this Python, and not the fastest")
     options = parser.parse_args()
+    rows = [row for row in all_rows() if options.only in row.name]
+    if not rows:
+        parser.error(f"there is no row {options.only!r}: {', '.join(row.name for row in all_rows())}")
+    if options.only and options.document:
+        parser.error("what is written into the document is measured in one run: leave --only out")
     console = Console(width=160)
     if not options.here:
         _go_on_in_the_fastest(console)
@@ -37,12 +44,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fountain-bench-") as folder:
         run = Run(Path(folder), options.rounds, options.seconds)
         with run.closing:
-            for row in all_rows():
-                if options.only in row.name:
-                    console.print(f"measuring {row.name} ...")
-                    for result in _measured(row, run):
-                        console.print(f"  {report.line(result)}")
-                        results.append(result)
+            for row in rows:
+                console.print(f"measuring {row.name} ...")
+                for result in _measured(row, run):
+                    console.print(f"  {report.line(result)}")
+                    results.append(result)
     report.show(results, console)
     latest = Path(__file__).with_name("latest.json")
     budgets = [budget for row in all_rows() for budget in row.budgets]
@@ -81,7 +87,7 @@ def _measured(row: Row, run: Run) -> Iterator[Result]:
         for result in row.measure(run):
             measured.add(result.budget.name)
             yield result
-    except NotRun as reason:
+    except (NotRun, StackError, CommandError, OSError, subprocess.TimeoutExpired) as reason:
         for budget in row.budgets:
             if budget.name not in measured:
                 yield Result(budget, None, row.peer, note=str(reason))

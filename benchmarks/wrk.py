@@ -31,10 +31,11 @@ def load(
     method: str = "GET",
     body: str | None = None,
     path: str | None = None,
+    among: int = 64,
 ) -> Load:
     """Load `url` for `seconds`; in `body` and `path`, `@N@` becomes a word that no other request carries.
 
-    `@M@` becomes a number from 0 to 63, the next with each request.
+    `@M@` becomes a number from 0 to 63, the next with each request, and `@R@` one below `among`, at random.
 
     Raises `NotRun` where wrk is missing, or where any answer was not a 2xx: a rate of errors is no rate.
     """
@@ -42,7 +43,7 @@ def load(
         raise NotRun("wrk is not installed (Debian package wrk)")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "request.lua")
-        script.write_text(_script(headers or {}, method, body, path))
+        script.write_text(_script(headers or {}, method, body, path, among))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     return parse(done.stdout + done.stderr)
@@ -65,7 +66,7 @@ def _quantile(output: str, name: str) -> float:
     return float(found.group(1)) * _MILLISECONDS[found.group(2)] if found else float("nan")
 
 
-def _script(headers: dict[str, str], method: str, body: str | None, path: str | None) -> str:
+def _script(headers: dict[str, str], method: str, body: str | None, path: str | None, among: int) -> str:
     lines = [f"wrk.method = {_lua(method)}", f"local run = {_lua(_run_id())}"]
     lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in headers.items()]
     if body is None and path is None:
@@ -79,7 +80,8 @@ def _script(headers: dict[str, str], method: str, body: str | None, path: str | 
         "  local id = run .. n",
         "  local m = n % 64",
         "  local sent = body and body:gsub('@N@', id):gsub('@M@', m)",
-        "  return wrk.format(nil, (path:gsub('@N@', id):gsub('@M@', m)), nil, sent)",
+        f"  local r = math.random(0, {among - 1})",
+        "  return wrk.format(nil, (path:gsub('@N@', id):gsub('@M@', m):gsub('@R@', r)), nil, sent)",
         "end",
     ]
     return "\n".join(lines)

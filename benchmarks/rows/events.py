@@ -67,7 +67,7 @@ def _fan_out(run: Run) -> Iterator[Result]:
     def one_round() -> float:
         return asyncio.run(_latency(run, readers=_READERS, events=500, gap=0.01))
 
-    yield absolute(_FAN_OUT, one_round, rounds=min(run.rounds, 2), note="500 events to each; all arrived")
+    yield absolute(_FAN_OUT, one_round, rounds=min(run.rounds, 3), note="500 events to each; all arrived")
 
 
 async def _latency(run: Run, *, readers: int, events: int, gap: float) -> float:

@@ -25,6 +25,7 @@ from benchmarks.rows import Row, Run
 from benchmarks.wrk import load
 
 SECRETS, EVENTS, INSTANCES = 100_000, 1_000_000, 10_000
+_FEW = 10
 _IDENTITIES = 50
 _READS = Budget(f"reads, 10 to {SECRETS:,} secrets", "x slower", floor=1.5, aim=1.1, higher=False)
 _PUBLISH = Budget(f"publish, 0 to {EVENTS:,} events", "x slower", floor=1.5, aim=1.1, higher=False)
@@ -37,9 +38,10 @@ class Platforms:
 
     def __init__(self, run: Run) -> None:
         self.small, self.large = _started(run, "small"), _started(run, "large")
-        self.large.stop()
-        _fill(self.large, SECRETS, EVENTS)
-        self.large.start()
+        for stack, secret_count, event_count in ((self.small, _FEW, 0), (self.large, SECRETS, EVENTS)):
+            stack.stop()
+            _fill(stack, secret_count, event_count)
+            stack.start()
         self.apis = {
             id(stack): run.closing.enter_context(Api(stack.admin_key(), stack.client))
             for stack in (self.small, self.large)
@@ -82,8 +84,13 @@ def _measure(run: Run) -> Iterator[Result]:
     platforms = Platforms(run)
 
     def reads(stack: LocalStack) -> float:
-        url = f"{stack.address('secrets-manager')}/secrets/example-consumer"
-        return load(url, seconds=run.seconds, headers=platforms.bearer(stack)).rate
+        return load(
+            stack.address("secrets-manager"),
+            seconds=run.seconds,
+            headers=platforms.bearer(stack),
+            path="/secrets/grown-@R@",
+            among=_FEW if stack is platforms.small else SECRETS,
+        ).rate
 
     def publishes(stack: LocalStack) -> float:
         headers = {**platforms.bearer(stack), "Content-Type": "application/json"}
