@@ -113,4 +113,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for service in tally.services():
         parts = [f"{caller} {tally.line(service, caller)}" for caller in CALLERS]
         terminalreporter.write_line(f"  {service:<18} {'   '.join(parts)}")
+    if never := tally.never_fine():
+        terminalreporter.write_line(f"never answered with success: {', '.join(never)}")
     terminalreporter.write_line(f"requests: {tally.total()}, findings: {tally.findings}")

@@ -14,10 +14,18 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._fine: dict[tuple[str, str], bool] = {}
         self.findings = 0
 
-    def add(self, service: str, caller: str, status: int) -> None:
+    def add(self, service: str, operation: str, caller: str, status: int) -> None:
         self._counts[service, caller, f"{status // 100}xx"] += 1
+        self._fine[service, operation] = status < 300 or self._fine.get((service, operation), False)
+
+    def never_fine(self) -> list[str]:
+        """Answer the operations whose success nobody has seen, so that its schema was not compared."""
+        return sorted(
+            f"{operation} at {service}" for (service, operation), fine in self._fine.items() if not fine
+        )
 
     def services(self) -> list[str]:
         return sorted({service for service, _, _ in self._counts})

@@ -155,7 +155,7 @@ def test_nothing_that_is_sent_breaks_a_service(
             sent = list(_requests(operation, headers))
             for what, request in chance.sample(sent, min(len(sent), 3 * examples)):
                 answer = service.ask(request)
-                tally.add(service.name, caller, answer.status)
+                tally.add(service.name, operation.label, caller, answer.status)
                 for complaint in complaints(case, request, answer, caller):
                     findings.add(operation.label, f"{complaint} ({what})", caller, request, answer)
     tally.findings += len(findings.found)

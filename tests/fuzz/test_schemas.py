@@ -73,7 +73,7 @@ class Interview:
             if request is None:
                 return
             answer = self.service.ask(request)
-            self.tally.add(self.service.name, caller, answer.status)
+            self.tally.add(self.service.name, case.operation.label, caller, answer.status)
             self.known.learn(answer)
             for what in complaints(case, request, answer, caller):
                 self.findings.add(case.operation.label, what, caller, request, answer)
@@ -93,3 +93,4 @@ def test_a_service_answers_as_it_says_it_does(service: Stand, seed: int, example
     tally.findings += len(interview.findings.found)
     assert not interview.findings.found, interview.findings.text()
     assert tally.count(service.name, "admin", "2xx")
+    assert tally.count(service.name, "powerless", "4xx"), "it is still somebody, who may do nothing"
