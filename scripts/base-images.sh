@@ -50,6 +50,7 @@ bootstrap() { # bootstrap TARBALL PACKAGES [OPTIONS...]
   fi
 }
 printf 'path-exclude=%s\n' '/usr/share/man/*' '/usr/share/doc/*' '/usr/share/locale/*' >"$work/dpkg.conf"
+printf 'path-include=%s\n' '/usr/share/doc/*/copyright' >>"$work/dpkg.conf"
 without_manuals=(--dpkgopt="$work/dpkg.conf")
 
 ca=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}

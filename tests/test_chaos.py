@@ -23,7 +23,7 @@ def test_whatever_is_broken_nothing_is_lost(
 ) -> None:
     seed = request.config.getoption("--chaos-seed")
     runtime = request.node.callspec.params["stack"]
-    again = f"pytest tests/test_chaos.py --thorough --runtime={runtime} --chaos-seed {seed}"
+    again = f".venv/bin/pytest tests/test_chaos.py --thorough --runtime={runtime} --chaos-seed {seed}"
     record_property(AGAIN, again)
     # Shown if it fails, and with `-rP`.
     console = Console(width=140)

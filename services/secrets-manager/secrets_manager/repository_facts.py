@@ -1,13 +1,19 @@
 """Facts about the whole store."""
 
 import secrets
+from typing import Final
 
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_base import PlatformFact
 
 _EPOCH = "epoch"
 _ANCHORED = "anchored"
+
+
+EPOCH: Final = select(PlatformFact.value).where(PlatformFact.name == literal(_EPOCH)).scalar_subquery()
+"""The epoch as a column of another statement; null before the first start."""
 
 
 def epoch(session: Session) -> str:

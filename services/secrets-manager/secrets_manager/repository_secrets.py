@@ -1,13 +1,14 @@
 """Queries over secrets and their versions."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from fountain_common.statements import Prepared
-from sqlalchemy import Table, bindparam, select, update
+from fountain_common.statements import Listed, Prepared
+from sqlalchemy import BindParameter, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
+from secrets_manager.repository_facts import EPOCH
 from secrets_manager.rotation import HELD, VersionState
 
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
@@ -18,9 +19,40 @@ _SET_STATE: Final = Prepared(
     .where(_VERSIONS.c.service_name == bindparam("of"), _VERSIONS.c.version == bindparam("number"))
     .values(state=bindparam("to"), changed_at=bindparam("at"))
 )
+_EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
+_SHOWN: Final = Listed(
+    select(
+        EPOCH,
+        _SECRETS.c.revoked_at,
+        _SECRETS.c.updated_at,
+        _VERSIONS.c.version,
+        _VERSIONS.c.state,
+        _VERSIONS.c.sealed,
+    )
+    .select_from(
+        _SECRETS.outerjoin(
+            _VERSIONS,
+            and_(
+                _VERSIONS.c.service_name == _SECRETS.c.service_name,
+                _VERSIONS.c.state.in_(HELD_STATES),
+            ),
+        )
+    )
+    .where(_SECRETS.c.service_name.in_(_EACH))
+    .order_by(_VERSIONS.c.version.desc())
+)
 _TOUCH: Final = Prepared(
     update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
 )
+
+
+def shown(session: Session, service_name: str) -> list[tuple[Any, ...]]:
+    """Return what a reader gets is made of, in one statement: a row for each held version, newest first.
+
+    Each has the epoch, when the secret was revoked and changed, and the version's number, state and sealed
+    values; a secret without a held version has one row whose version is None, and one that is not there none.
+    """
+    return [tuple(row) for row in _SHOWN.rows(session.connection(), [service_name])]
 
 
 def find(session: Session, service_name: str) -> SecretRow | None:

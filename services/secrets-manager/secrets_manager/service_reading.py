@@ -78,11 +78,14 @@ class ReadingService:
     async def read_held(
         self, caller: Caller, service_name: str, instance_id: str | None, if_none_match: str | None
     ) -> Reading | None:
-        """Do what `read` does where nothing has to be fetched, refused or changed; None, and nothing done,
-        otherwise.
+        """Do what `read` does where nothing has to be refused or changed; None, and nothing done, otherwise.
+
+        `service_name` is as it was sent: one that is not the canonical name is nobody's here.
         """
-        view = self.views.held(service_name)
-        if view is None or view.revoked or not self.access.sees_values(caller, service_name):
+        if not self.access.sees_values(caller, service_name):
+            return None
+        view = await self.views.get(service_name)
+        if view is None or view.revoked:
             return None
         if instance_id is not None and not self.presence.renew(
             HolderKey(service_name, caller.subject, instance_id)

@@ -10,7 +10,6 @@ from fountain_common.db import Database
 from fountain_common.errors import Problem
 from sqlalchemy.orm import Session
 
-from secrets_manager import repository_facts
 from secrets_manager import repository_secrets as secrets
 from secrets_manager.envelope import CannotOpenError
 from secrets_manager.models_secrets import SecretVersionRow
@@ -48,34 +47,30 @@ class SecretView:
 
 def load(session: Session, vault: Vault, service_name: str) -> SecretView | None:
     """Build the view of one secret from the database; None if there is none."""
-    secret = secrets.find(session, service_name)
-    if secret is None:
+    rows = secrets.shown(session, service_name)
+    if not rows:
         return None
-    rows = secrets.held_versions(session, [service_name])[service_name]
-    epoch = repository_facts.epoch(session)
+    epoch, revoked_at, updated_at, *_ = rows[0]
+    held = [HeldVersion(service_name, *row[3:]) for row in rows if row[3] is not None]
     versions = [
-        {
-            "version": row.version,
-            "state": row.state,
-            "secrets": dict(open_values(vault, row).by_key),
-        }
-        for row in rows
+        {"version": row.version, "state": row.state, "secrets": dict(open_values(vault, row).by_key)}
+        for row in held
     ]
-    active = next((row.version for row in rows if row.state == VersionState.ACTIVE), 0)
+    active = next((row.version for row in held if row.state == VersionState.ACTIVE), 0)
     document = {
         "service_name": service_name,
         "version": active,
         "secrets": next((one["secrets"] for one in versions if one["version"] == active), {}),
         "versions": versions,
-        "epoch": epoch,
-        "updated_at": iso(secret.updated_at),
+        "epoch": epoch or "",
+        "updated_at": iso(updated_at),
     }
     return SecretView(
         service_name,
-        secret.revoked_at is not None,
-        etag(epoch, [(row.version, row.state) for row in rows]),
+        revoked_at is not None,
+        etag(epoch or "", [(row.version, row.state) for row in held]),
         active,
-        max((row.version for row in rows), default=0),
+        max((row.version for row in held), default=0),
         orjson.dumps(document),
     )
 
