@@ -19,7 +19,7 @@ class Tally:
 
     def add(self, service: str, operation: str, caller: str, status: int) -> None:
         self._counts[service, caller, f"{status // 100}xx"] += 1
-        self._fine[service, operation] = status < 300 or self._fine.get((service, operation), False)
+        self._fine[service, operation] = status < 400 or self._fine.get((service, operation), False)
 
     def never_fine(self) -> list[str]:
         """Answer the operations whose success nobody has seen, so that its schema was not compared."""
