@@ -61,6 +61,9 @@ class NewKey:
 class Identities:
     """The one place where identities and keys change.
 
+    A name that is given may be in either spelling, `two_factor` or `two-factor`. What is revoked, counted and
+    written down goes by the row's own, which is the one in tokens.
+
     Args:
         clock: unix seconds, as tokens are dated by.
         steady: the same, of a clock that nobody sets: how long a revocation is kept.
@@ -83,7 +86,8 @@ class Identities:
         """Return an identity and its keys."""
 
         def read(session: Session) -> tuple[IdentityRow, list[ApiKeyRow]]:
-            return self._existing(session, name), self._rows.keys_of(session, name)
+            row = self._existing(session, name)
+            return row, self._rows.keys_of(session, row.name)
 
         return await self._db.read(read)
 
@@ -143,12 +147,12 @@ class Identities:
                 self._keep_an_admin(session, row, stays="admin" in roles)
                 row.roles, loses = _joined(roles), True
             if loses:
-                self._revoke_tokens(session, SUBJECT, name, {"identity": name})
+                self._revoke_tokens(session, SUBJECT, row.name, {"identity": row.name})
             row.remote = row.remote if remote is None else remote
             row.description = row.description if description is None else description
             self._rows.sign(row)
             detail = {"roles": row.roles.split(",") if row.roles else [], "remote": row.remote}
-            self._record(session, actor, "identities:update", name, {**detail, "revoked_tokens": loses})
+            self._record(session, actor, "identities:update", row.name, {**detail, "revoked_tokens": loses})
             return row
 
         return await self._db.write(write)
@@ -167,8 +171,8 @@ class Identities:
             self._keep_an_admin(session, row, stays=False)
             row.revoked_at = self._clock()
             self._rows.sign(row)
-            self._revoke_tokens(session, SUBJECT, name, {"identity": name})
-            self._record(session, actor, "identities:revoke", name, {})
+            self._revoke_tokens(session, SUBJECT, row.name, {"identity": row.name})
+            self._record(session, actor, "identities:revoke", row.name, {})
             also(session, row.name)
 
         await self._db.write(write)
@@ -182,14 +186,14 @@ class Identities:
     ) -> tuple[ApiKey, ApiKeyRow]:
         """Do what `create_key` does, inside a transaction."""
         self._state.begin(session)
-        self._living(session, name)
-        if sum(row.revoked_at is None for row in self._rows.keys_of(session, name)) >= _KEYS_EACH:
-            raise Conflict(f"{name} has {_KEYS_EACH} keys already. Revoke those that are not used any more.")
+        owner = self._living(session, name).name
+        if sum(row.revoked_at is None for row in self._rows.keys_of(session, owner)) >= _KEYS_EACH:
+            raise Conflict(f"{owner} has {_KEYS_EACH} keys already. Revoke those that are not used any more.")
         key = ApiKey.generate()
         row = self._rows.sign_key(
             ApiKeyRow(
                 key_id=key.key_id,
-                identity=name,
+                identity=owner,
                 hash=key.hash,
                 label=new.label,
                 audiences=_joined(new.audiences),
@@ -203,7 +207,7 @@ class Identities:
         )
         session.add(row)
         detail = {"key_id": key.key_id, "audiences": list(new.audiences), "expires_at": new.expires_at}
-        self._record(session, actor, "keys:create", name, detail)
+        self._record(session, actor, "keys:create", owner, detail)
         return key, row
 
     async def enable_key(self, name: str, key_id: str, actor: Actor, *, enabled: bool) -> ApiKeyRow:
@@ -215,12 +219,11 @@ class Identities:
             if row.revoked_at is not None:
                 raise Conflict(f"The key {key_id} is revoked, which cannot be undone. Make another.")
             if row.enabled and not enabled:
-                self._revoke_tokens(session, KEY, key_id, {"identity": name, "key_id": key_id})
+                self._revoke_tokens(session, KEY, key_id, {"identity": row.identity, "key_id": key_id})
             row.enabled = enabled
             self._rows.sign_key(row)
-            self._record(
-                session, actor, "keys:enable" if enabled else "keys:disable", name, {"key_id": key_id}
-            )
+            action = "keys:enable" if enabled else "keys:disable"
+            self._record(session, actor, action, row.identity, {"key_id": key_id})
             return row
 
         return await self._db.write(write)
@@ -237,8 +240,8 @@ class Identities:
             return
         row.revoked_at = self._clock()
         self._rows.sign_key(row)
-        self._revoke_tokens(session, KEY, key_id, {"identity": name, "key_id": key_id})
-        self._record(session, actor, "keys:revoke", name, {"key_id": key_id})
+        self._revoke_tokens(session, KEY, key_id, {"identity": row.identity, "key_id": key_id})
+        self._record(session, actor, "keys:revoke", row.identity, {"key_id": key_id})
 
     def _existing(self, session: Session, name: str) -> IdentityRow:
         row = self._rows.find(session, service_name(name))
@@ -249,7 +252,9 @@ class Identities:
     def _living(self, session: Session, name: str) -> IdentityRow:
         row = self._existing(session, name)
         if row.revoked_at is not None:
-            raise Conflict(f"{name} is revoked, which cannot be undone. Make an identity with another name.")
+            raise Conflict(
+                f"{row.name} is revoked, which cannot be undone. Make an identity with another name."
+            )
         return row
 
     def _key(self, session: Session, name: str, key_id: str) -> ApiKeyRow:

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import time_machine
 from fountain_common.testing import wait_until
 
@@ -102,3 +103,56 @@ def test_when_a_key_was_last_used_is_shown(start, settings):
     assert running.client.get("/secrets", headers={"X-API-Key": key}).status_code == 200
     running.client.__exit__(None, None, None)
     assert after < last_used(start(settings)) <= time.time()
+
+
+@pytest.fixture
+def two_factor(running):
+    """The headers of somebody who has a living token, and whose name has another spelling."""
+    return {"Authorization": f"Bearer {running.token(running.person('two-factor', 'operator'))}"}
+
+
+def said_of(running, name):
+    """The audit's actions on an identity of exactly this name."""
+    params = {"target": f"identities/{name}"}
+    found = running.client.get("/audit", params=params, headers=running.as_("admin")).json()["items"]
+    return {record["action"] for record in found}
+
+
+def test_an_identity_revoked_by_its_other_spelling_has_no_token_left(running, two_factor):
+    assert running.client.get("/secrets", headers=two_factor).status_code == 200
+    assert running.client.delete("/identities/two_factor", headers=running.as_("admin")).status_code == 204
+    assert running.client.get("/secrets", headers=two_factor).status_code == 401
+    listed = running.client.get("/.well-known/revocations").json()["revocations"]
+    assert [entry["subject"] for entry in listed] == ["two-factor"]
+    wait_until(lambda: "identity.revoked" in running.neighbours.types(), "the event")
+    [event] = [one for one in running.neighbours.events if one["type"] == "identity.revoked"]
+    assert (event["subject"], event["data"]) == ("two-factor", {"identity": "two-factor"})
+    assert "identities:revoke" in said_of(running, "two-factor")
+    assert said_of(running, "two_factor") == set()
+
+
+def test_roles_changed_by_the_other_spelling_leave_no_token_with_the_old_ones(running, two_factor):
+    admin = running.as_("admin")
+    changed = running.client.patch("/identities/two_factor", json={"roles": ["viewer"]}, headers=admin)
+    assert (changed.status_code, changed.json()["roles"]) == (200, ["viewer"])
+    assert running.client.get("/secrets", headers=two_factor).status_code == 401
+    assert "identities:update" in said_of(running, "two-factor")
+    assert said_of(running, "two_factor") == set()
+
+
+def test_keys_are_made_counted_shown_and_ended_by_the_other_spelling(running, two_factor):
+    client, admin, path = running.client, running.as_("admin"), "/identities/two_factor/keys"
+    made = [client.post(path, json={}, headers=admin) for _ in range(20)]
+    assert [answer.status_code for answer in made] == [201] * 19 + [409], "there was one already"
+    keys = [answer.json()["api_key"] for answer in made[:2]]
+    ids = [key.split("_")[1] for key in keys]
+    tokens = [{"Authorization": f"Bearer {running.token(key)}"} for key in keys]
+    assert len(client.get(path, headers=admin).json()["items"]) == 20
+    assert len(client.get("/identities/two_factor", headers=admin).json()["keys"]) == 20
+    disabled = client.patch(f"{path}/{ids[0]}", json={"enabled": False}, headers=admin)
+    assert (disabled.status_code, disabled.json()["enabled"]) == (200, False)
+    assert client.delete(f"{path}/{ids[1]}", headers=admin).status_code == 204
+    assert [client.get("/secrets", headers=token).status_code for token in tokens] == [401, 401]
+    assert client.get("/secrets", headers=two_factor).status_code == 200, "that key is another"
+    assert {"keys:create", "keys:disable", "keys:revoke"} <= said_of(running, "two-factor")
+    assert said_of(running, "two_factor") == set()
