@@ -6,10 +6,12 @@ from typing import Final
 
 from fountain_common.errors import BadRequest, Conflict, NotFound, Unprocessable
 from fountain_common.logging import get_logger
+from fountain_common.requests import current
 from sqlalchemy.orm import Session
 
 from secrets_manager import idempotency, values, views
 from secrets_manager import repository_secrets as secrets
+from secrets_manager.access import Access
 from secrets_manager.audit import Audit
 from secrets_manager.changes import Changes
 from secrets_manager.generate import generate_for
@@ -19,6 +21,7 @@ from secrets_manager.models_secrets import SecretRow, SecretVersionRow
 from secrets_manager.recording import Record, recorder
 from secrets_manager.rotating import Rotating
 from secrets_manager.rotation import VersionState
+from secrets_manager.service_lifecycle import existing
 from secrets_manager.values import InvalidSecretError, UnchangedError, Values
 from secrets_manager.vault import Vault
 
@@ -44,6 +47,7 @@ class SecretsService:
     changes: Changes
     rotating: Rotating
     vault: Vault
+    access: Access
     audit: Audit
     clock: Callable[[], float]
 
@@ -67,7 +71,7 @@ class SecretsService:
             return done
 
         done = await self.changes.commit(service_name, run)
-        return await self._outcome(service_name, done)
+        return await self._outcome(intent, service_name, done)
 
     def create_first(
         self,
@@ -156,13 +160,19 @@ class SecretsService:
             raise Unprocessable(str(failure)) from failure
         done, state = granted.done, granted.state
         if state is None or granted.values is None or state is VersionState.STAGED:
-            return await self._outcome(service_name, done, ACTIVATION_SECONDS)
+            return await self._outcome(intent, service_name, done, ACTIVATION_SECONDS)
         return Outcome(service_name, done.version, state, done.rotation_id, granted.values.by_key)
 
-    async def _outcome(self, service_name: str, done: Done, patience: float = 0.0) -> Outcome:
-        """Describe a version, once it is staged no more or patience is at its end."""
+    async def _outcome(self, intent: Intent, service_name: str, done: Done, patience: float = 0.0) -> Outcome:
+        """Describe a version, once it is staged no more or patience is at its end.
+
+        What was asked for before changes nothing now, so that no record of a change tells who gets it: it is
+        a reading, of what can still be read, and recorded as one before it is answered.
+        """
 
         def read(session: Session) -> Outcome:
+            if done.replayed:
+                existing(session, service_name)
             row = secrets.version(session, service_name, done.version)
             if row is None:
                 raise NotFound(f"There is no version {done.version} of the secret of {service_name}.")
@@ -174,8 +184,23 @@ class SecretsService:
                 views.open_values(self.vault, row).by_key,
             )
 
-        return await self.changes.until(
+        outcome = await self.changes.until(
             service_name, read, lambda outcome: outcome.state is not VersionState.STAGED, patience
+        )
+        if done.replayed:
+            await self._record_replay(intent, outcome)
+        return outcome
+
+    async def _record_replay(self, intent: Intent, outcome: Outcome) -> None:
+        detail: dict[str, object] = {"version": outcome.version, "replay_of": intent.operation}
+        if intent.caller is not None and not self.access.sees_values(intent.caller, outcome.service_name):
+            detail["values"] = False
+        await self.audit.append(
+            caller=intent.caller,
+            action="secrets:read",
+            target=f"secrets/{outcome.service_name}",
+            detail=detail,
+            request=current(),
         )
 
 

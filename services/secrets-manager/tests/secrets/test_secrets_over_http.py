@@ -1,9 +1,11 @@
 """Secrets over HTTP: what callers may see and do, and what is refused."""
 
+import httpx2
+import orjson
 import pytest
-from secrets_manager.models_audit import AuditRow
+from secrets_manager.models_audit import AuditHeadRow, AuditRow
 from secrets_world import SERVICE, World
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 pytestmark = pytest.mark.anyio
 
@@ -213,6 +215,64 @@ async def test_an_idempotency_key_rotates_once_and_answers_alike(sm: World) -> N
     other = await sm.admin.post(path, headers=headers, json={"keys": ["DATA_KEY"]})
     assert other.status_code == 422
     assert (await sm.operator.post(path, headers=headers)).json()["version"] == 3
+
+
+async def replays(sm: World) -> list[tuple[str, str, dict[str, object]]]:
+    """Who was answered again, about what, and what the audit says of it."""
+    rows = await sm.db.read(lambda session: session.scalars(select(AuditRow).order_by(AuditRow.seq)).all())
+    told = [
+        (row.caller, row.target, orjson.loads(row.detail)) for row in rows if row.action == "secrets:read"
+    ]
+    return [one for one in told if "replay_of" in one[2]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "operation"),
+    [
+        ("POST", "action", {"A": MARKER}, "create"),
+        ("POST", f"{SERVICE}/rotate", {"newSecrets": {"A": MARKER}}, "rotate"),
+        ("PUT", SERVICE, {"A": MARKER}, "replace"),
+    ],
+)
+async def test_what_is_answered_again_is_on_record_as_a_reading_and_never_of_a_revoked_secret(
+    sm: World, method: str, path: str, body: dict[str, object], operation: str
+) -> None:
+    name = path.split("/")[0]
+
+    async def ask() -> httpx2.Response:
+        return await sm.admin.request(
+            method, f"/secrets/{path}", json=body, headers={"Idempotency-Key": "once"}
+        )
+
+    first = await ask()
+    assert (first.json()["secrets"]["A"], await replays(sm)) == (MARKER, [])
+    again = await ask()
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    detail = {"version": first.json()["version"], "replay_of": operation}
+    assert await replays(sm) == [("admin", f"secrets/{name}", detail)]
+    await sm.admin.delete(f"/secrets/{name}")
+    gone = await ask()
+    assert (gone.status_code, MARKER in gone.text) == (404, False)
+    await sm.admin.post(f"/secrets/{name}/restore")
+    assert (await ask()).json() == first.json()
+    assert len(await replays(sm)) == 2
+
+
+async def test_who_sees_no_values_is_on_record_as_having_been_answered_without(sm: World) -> None:
+    for _ in range(2):
+        answer = await sm.operator.post(f"/secrets/{SERVICE}/rotate", headers={"Idempotency-Key": "once"})
+        assert answer.json()["secrets"] == {}
+    detail = {"version": 2, "replay_of": "rotate", "values": False}
+    assert await replays(sm) == [("olga", f"secrets/{SERVICE}", detail)]
+
+
+async def test_nothing_is_answered_again_that_cannot_be_put_on_record(sm: World) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = await sm.admin.post(f"/secrets/{SERVICE}/rotate", headers=headers)
+    await sm.db.write(lambda session: session.execute(update(AuditHeadRow).values(hash=b"x" * 32)))
+    again = await sm.admin.post(f"/secrets/{SERVICE}/rotate", headers=headers)
+    assert again.status_code == 503
+    assert first.json()["secrets"]["JWT_SECRET"] not in again.text
 
 
 async def test_revoked_is_gone_until_it_is_restored(sm: World) -> None:
