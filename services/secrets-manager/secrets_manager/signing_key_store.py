@@ -64,31 +64,39 @@ class SigningKeys:
     async def rotate(self, actor: Actor, *, emergency: bool = False) -> tuple[SigningKey, SigningKey | None]:
         """Bring in a new key; see `turn_over`. Returns it and the one that signs until then, if one does."""
         async with self._changing:
-            before, now = self._keys, self._clock()
-            turned = turn_over(before, now, emergency=emergency)
-            if turned.keys != before:
-                await self._db.write(
-                    lambda session: self._write(session, turned, before, actor, emergency=emergency)
-                )
-                self._keys = turned.keys
-        until_then = self.current()
-        return turned.fresh, None if until_then.kid == turned.fresh.kid else until_then
+            fresh = await self._turn(actor, emergency=emergency)
+            until_then = self.current()
+        return fresh, None if until_then.kid == fresh.kid else until_then
 
     async def tick(self) -> bool:
         """Rotate by age and forget keys whose tokens have all expired; tells whether anything changed."""
-        now = self._clock()
-        kept = tuple(published(self._keys, now))
-        changed = kept != self._keys
-        if changed:
-            gone = {key.kid for key in self._keys} - {key.kid for key in kept}
-            await self._db.write(lambda session: _delete(session, gone))
-            self._keys = kept
-        if now >= self.current().signs_from + self._max_age and all(
-            key.signs_from <= now for key in self._keys
-        ):
-            await self.rotate(Actor())
-            changed = True
+        # What is kept is decided in the turn that writes it: a key that an emergency has dropped meanwhile
+        # would come back here otherwise, and be honoured again.
+        async with self._changing:
+            now = self._clock()
+            kept = tuple(published(self._keys, now))
+            changed = kept != self._keys
+            if changed:
+                gone = {key.kid for key in self._keys} - {key.kid for key in kept}
+                await self._db.write(lambda session: _delete(session, gone))
+                self._keys = kept
+            if now >= self.current().signs_from + self._max_age and all(
+                key.signs_from <= now for key in self._keys
+            ):
+                await self._turn(Actor(), emergency=False)
+                changed = True
         return changed
+
+    async def _turn(self, actor: Actor, *, emergency: bool) -> SigningKey:
+        """Bring in a new key, where nobody else changes them."""
+        before = self._keys
+        turned = turn_over(before, self._clock(), emergency=emergency)
+        if turned.keys != before:
+            await self._db.write(
+                lambda session: self._write(session, turned, before, actor, emergency=emergency)
+            )
+            self._keys = turned.keys
+        return turned.fresh
 
     def _read(self, session: Session) -> tuple[SigningKey, ...]:
         rows = session.scalars(select(SigningKeyRow).order_by(SigningKeyRow.signs_from))
