@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import Request
 from fountain_common.auth import authenticate
-from fountain_common.errors import Problem
+from fountain_common.errors import Problem, Unavailable, respond
 from fountain_common.middleware import route_template
 from fountain_common.requests import current
 from fountain_common.tries import network_of
@@ -24,7 +24,7 @@ class AuditDenials:
     """An ASGI layer that records 401 and 403 before they are answered.
 
     A 401 comes from nobody in particular, so that those of one address are counted together when they are
-    many; every 403 is recorded.
+    many; every 403 is recorded. One that cannot be recorded is answered with 503 in its place.
     """
 
     def __init__(self, app: ASGIApp, core: Core, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -37,10 +37,21 @@ class AuditDenials:
             await self._app(scope, receive, send)
             return
 
+        replaced = False
+
         async def recording(message: Message) -> None:
+            nonlocal replaced
             if message["type"] == "http.response.start" and message["status"] in _DENIED:
-                await self._record(scope, message["status"])
-            await send(message)
+                try:
+                    await self._record(scope, message["status"])
+                except Unavailable as error:
+                    # Raised from here it would go past what makes problems of errors: the answer is given in
+                    # whole, and what is left of the other one is dropped.
+                    replaced = True
+                    answer = respond(Request(scope), error.status, error.detail, error.headers)
+                    await answer(scope, receive, send)
+            if not replaced:
+                await send(message)
 
         await self._app(scope, receive, recording)
 

@@ -145,6 +145,34 @@ def test_an_altered_head_stops_reads_and_says_so(running):
     _until(lambda: running.client.get("/health").status_code == 503)
 
 
+def alter_the_head(running):
+    tamper(running, "UPDATE audit_head SET seq = seq - 1")
+
+
+def fill_the_disk(running):
+    tamper(
+        running,
+        "CREATE TRIGGER full BEFORE INSERT ON audit_records "
+        "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+    )
+
+
+@pytest.mark.parametrize("make_unwritable", [alter_the_head, fill_the_disk])
+def test_a_refusal_that_cannot_be_recorded_is_answered_as_unavailable(running, make_unwritable):
+    operator = {"Authorization": f"Bearer {running.token(running.person('olga', 'operator'))}"}
+    assert running.client.get("/identities", headers=operator).status_code == 403
+    assert running.client.get("/secrets").status_code == 401
+    make_unwritable(running)
+    for headers in (operator, {}):
+        answer = running.client.get("/identities", headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        problem = answer.json()
+        assert (problem["status"], problem["instance"]) == (503, "/identities")
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert answer.headers["retry-after"] == "1"
+        assert "www-authenticate" not in answer.headers
+
+
 def test_heads_are_anchored_in_the_event_log_and_beside_the_database(start, settings):
     running = start(settings.model_copy(update={"anchor_seconds": 0.05}))
     _until(lambda: "audit.anchored" in running.neighbours.types())
