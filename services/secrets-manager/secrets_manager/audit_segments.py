@@ -94,13 +94,23 @@ class Segments:
             raise Conflict(f"The records of segment {number} were pruned. They are in its export.")
         return row
 
+    async def exporting(self, row: AuditSegmentRow, actor: Actor) -> None:
+        """Note that somebody begins to be handed a segment."""
+        await self._audit.append(
+            caller=actor.who,
+            action="audit:export",
+            target=f"audit/segments/{row.number}",
+            detail={"first": row.first, "last": row.last, "phase": "begun"},
+            request=actor.request,
+        )
+
     async def exported(self, number: int, actor: Actor) -> None:
         """Note that all of a segment has been handed out."""
 
         def write(session: Session) -> None:
             row = session.get_one(AuditSegmentRow, number)
             row.exported_at = self._clock()
-            self._record(session, actor, "audit:export", row)
+            self._record(session, actor, "audit:export", row, {"phase": "handed out"})
 
         await self._db.write(write)
 
@@ -113,6 +123,8 @@ class Segments:
             if row is None:
                 raise NotFound(f"There is no segment {number}.")
             if row.pruned_at is not None:
+                said = {DETAIL: self._rows.said(session), "again": True}
+                self._record(session, actor, "audit:prune", row, said)
                 return row
             if row.exported_at is None:
                 raise Conflict(f"Segment {number} has not been exported. Export it, and keep the file.")

@@ -167,6 +167,7 @@ class Identities:
             self._state.begin(session)
             row = self._existing(session, name)
             if row.revoked_at is not None:
+                self._record(session, actor, "identities:revoke", row.name, {"again": True})
                 return
             self._keep_an_admin(session, row, stays=False)
             row.revoked_at = self._clock()
@@ -237,6 +238,7 @@ class Identities:
         self._state.begin(session)
         row = self._key(session, name, key_id)
         if row.revoked_at is not None:
+            self._record(session, actor, "keys:revoke", row.identity, {"key_id": key_id, "again": True})
             return
         row.revoked_at = self._clock()
         self._rows.sign_key(row)

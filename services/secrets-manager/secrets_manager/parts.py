@@ -66,6 +66,14 @@ class SecretsParts:
     clock: Callable[[], float]
     _rewrapping: bool = field(default=False)
 
+    async def record_reading(self, caller: Caller, action: str, target: str, **detail: object) -> None:
+        """Put on record what is about to be answered; return once that is durable.
+
+        Raises:
+            Unavailable: it was not written, so that nothing may be answered.
+        """
+        await self.audit.append(caller=caller, action=action, target=target, detail=detail, request=current())
+
     def provide(self, session: Session, service_name: str, *, generated: Sequence[str] = ()) -> bool:
         """Make the first secret of a service, or begin a rotation to the generated keys that it lacks.
 

@@ -102,6 +102,8 @@ async def seal_audit_segment(actor: AuditWriter, core: TheCore, body: SealReques
 async def export_audit_segment(number: Number, actor: AuditWriter, core: TheCore) -> StreamingResponse:
     """Stream a segment as JSON lines: what it is and its signature, then its records. Needs audit:write."""
     row = await core.segments.get(number)
+    # Whoever breaks off has read as much as he took: that he began is on record before the first line.
+    await core.segments.exporting(row, actor)
 
     async def lines() -> AsyncIterator[bytes]:
         yield orjson.dumps(core.segments.header(row), option=orjson.OPT_APPEND_NEWLINE)

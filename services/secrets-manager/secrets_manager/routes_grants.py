@@ -32,6 +32,7 @@ async def list_secret_grants(
 ) -> GrantList:
     """List who may read a service's secret besides the service and admins."""
     rows = await parts.grants.of(service_name)
+    await parts.record_reading(caller, "grants:read", f"secrets/{service_name}", count=len(rows))
     return GrantList(items=[GrantView.model_validate(row, from_attributes=True) for row in rows])
 
 

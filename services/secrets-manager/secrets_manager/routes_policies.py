@@ -35,6 +35,7 @@ async def get_rotation_policy(
 ) -> PolicyView:
     """Read when a secret rotates by itself, and when next."""
     row = await parts.policies.get(service_name)
+    await parts.record_reading(caller, "policies:read", f"secrets/{service_name}")
     return PolicyView.model_validate(row, from_attributes=True)
 
 

@@ -36,6 +36,9 @@ async def list_rotations(
     """List rotations, the newest first, with their holders and who is late."""
     name = None if service is None else canonical(service)
     found = await parts.rotations.page(number_position(cursor), limit + 1, name, state)
+    await parts.record_reading(
+        caller, "rotations:read", "rotations", service_name=name, count=len(found[:limit])
+    )
     items = [_view(parts, status) for status in found[:limit]]
     return Page(items=items, next=encode(found[limit - 1].position) if len(found) > limit else None)
 
@@ -43,7 +46,16 @@ async def list_rotations(
 @router.get("/rotations/{rotationId}", summary="Read a rotation", responses=problem_responses(404))
 async def get_rotation(caller: Watcher, rotationId: RotationId, parts: Parts) -> RotationView:  # noqa: N803
     """Read how far a rotation is, which holder has acknowledged what, and who is late."""
-    return _view(parts, await parts.rotations.get(rotationId))
+    status = await parts.rotations.get(rotationId)
+    rotation = status.rotation
+    await parts.record_reading(
+        caller,
+        "rotations:read",
+        f"rotations/{rotation.rotation_id}",
+        service_name=rotation.service_name,
+        version=rotation.version,
+    )
+    return _view(parts, status)
 
 
 @router.post(

@@ -76,8 +76,7 @@ class HoldersService:
                 if row.instance_id == instance_id and (caller.is_admin or row.identity == caller.subject)
             ]
             remove(session, gone, self.clock())
-            if gone:
-                record(session, left=True, instance_id=instance_id)
+            record(session, left=bool(gone), instance_id=instance_id)
             return gone
 
         await self.changes.commit(service_name, run, self.presence.remove)

@@ -96,6 +96,15 @@ class SigningKeys:
                 lambda session: self._write(session, turned, before, actor, emergency=emergency)
             )
             self._keys = turned.keys
+        else:
+            detail = {"kid": turned.fresh.kid, "again": True}
+            await self._audit.append(
+                caller=actor.who,
+                action="signing-keys:rotate",
+                target="signing-keys",
+                detail=detail,
+                request=actor.request,
+            )
         return turned.fresh
 
     def _read(self, session: Session) -> tuple[SigningKey, ...]:

@@ -1,6 +1,7 @@
 """An operator calls every operation there is, and no value ever comes back to him."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -49,6 +50,39 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, str]]:
         if method in METHODS
     ]
     return sorted(found, key=lambda one: (one[1] == "DELETE", one[0]))
+
+
+FIRST = {"setRotationPolicy", "sealAuditSegment", "createIdentity", "createApiKey"}
+
+
+def calls_of_an_admin(running: Any, **filled: dict[str, str]) -> Iterator[tuple[str, str, str, Any]]:
+    """Every operation as its name, method, URL and body, in an order in which they have something to do.
+
+    `filled` is put into the paths of single operations, in place of what all others have.
+    """
+    admin = {**running.as_("admin"), "X-Fountain-Instance": PARAMETERS["instanceId"]}
+    created = running.client.post("/secrets/marked", json={"A": "b"}, headers=admin)
+    assert created.status_code == 201, created.text
+    rotated = running.client.post("/secrets/marked/rotate", json={}, headers=admin).json()
+    running.person("ada", "operator")
+    [key] = running.client.get("/identities/ada/keys", headers=admin).json()["items"]
+    parameters = {
+        **PARAMETERS,
+        "name": "ada",
+        "keyId": key["key_id"],
+        "rotationId": rotated["rotation_id"],
+        "number": "1",
+    }
+    filled = {"createSecretsForService": {"serviceName": "another"}, **filled}
+    bodies = {**BODIES, "createSecretsForService": None, "updateApiKey": {"enabled": True}}
+    bodies["rotateSecretsForService"] = {"newSecrets": {"A": "c"}}
+    found = operations(running.client.get("/openapi.json").json())
+    for name, method, path in sorted(found, key=lambda one: (one[1] == "DELETE", one[0] not in FIRST)):
+        url = path
+        for parameter, value in {**parameters, **filled.get(name, {})}.items():
+            url = url.replace("{" + parameter + "}", value)
+        assert "{" not in url, name
+        yield name, method, url, None if method == "GET" else bodies.get(name, {})
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ class Operator:
         self.asked.append(asking)
         async with asyncio.timeout(30):
             while True:
-                for one in await self.sm.rotations(SERVICE):
-                    if one["version"] == version:
-                        return one
+                # Past the API, where a look is a commit too, which would be taken for one of the rotation.
+                for found in await self.sm.parts.rotations.page(None, 100, SERVICE, None):
+                    if found.rotation.version == version:
+                        return await self.sm.rotation(found.rotation.rotation_id)
                 assert not asking.done() or asking.result().is_success, asking.result().text
                 await asyncio.sleep(0.002)
 
