@@ -38,6 +38,7 @@ from fountain_common.settings import load
 from sqlalchemy.exc import SQLAlchemyError
 
 from secrets_manager import backup, recovery, restore
+from secrets_manager.audit import TamperedAuditError
 from secrets_manager.beginning import Beginning
 from secrets_manager.core import MIGRATIONS
 from secrets_manager.kek import KeyRefusedError
@@ -99,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except (KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
         sys.stderr.write(f"{error}\n")
+    except TamperedAuditError as error:
+        sys.stderr.write(f"Not done: {error}. accept-audit-head goes on behind it.\n")
     except Problem as problem:
         sys.stderr.write(f"{problem.detail or problem.title}\n")
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:

@@ -28,6 +28,7 @@ from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
 SELF: Final = "secrets-manager"
 _MAX_TEXT: Final = 200
+_UNWRITABLE: Final = "The audit cannot be written now, so that nothing is given out; try again."
 _BATCH: Final = 500
 _HASH_CHARACTERS: Final = 16
 _HEAD: Final = cast("Table", AuditHeadRow.__table__)
@@ -44,8 +45,16 @@ Who = Caller | str | None
 """Who did it: a caller, the name of one who has no token yet, or None for the secrets manager itself."""
 
 
-class TamperedAuditError(Exception):
-    """The audit's head in the database was not written here, so that nothing is written behind it."""
+class TamperedAuditError(Unavailable):
+    """The audit's head in the database was not written here, so that nothing is written behind it.
+
+    Nor is anything done that a record would have to tell of. Callers hear that it cannot be done now, as they
+    do of a full disk; what was found is for the log.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(_UNWRITABLE)
+        self.args = (found,)
 
 
 class Audit:
@@ -221,6 +230,4 @@ def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exceptio
         if error is None:
             written.set_result(None)
         else:
-            written.set_exception(
-                Unavailable("The audit cannot be written now, so that nothing is given out; try again.")
-            )
+            written.set_exception(Unavailable(_UNWRITABLE))

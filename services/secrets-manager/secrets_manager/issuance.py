@@ -13,7 +13,7 @@ from fountain_common.roles import Permission, permissions_of
 from fountain_common.tries import network_of
 from sqlalchemy.orm import Session
 
-from secrets_manager.audit import SELF, Audit, TamperedAuditError
+from secrets_manager.audit import SELF, Audit
 from secrets_manager.authentication import Authenticator, Principal
 from secrets_manager.signing_keys import SigningKey
 from secrets_manager.throttle import FailureThrottle
@@ -195,12 +195,7 @@ class Issuance:
             )
             return self._clock()
 
-        try:
-            moment = await self._db.write(run)
-        except TamperedAuditError as error:
-            raise Unavailable(
-                "The audit cannot be written now, so that nothing is given out; try again."
-            ) from error
+        moment = await self._db.write(run)
         return mint(grant, self._keys.current(), self._issuer, moment, judged[0][1].not_before)
 
     async def _refuse_exchange(

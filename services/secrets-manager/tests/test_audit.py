@@ -176,6 +176,26 @@ def test_a_refusal_that_cannot_be_recorded_is_answered_as_unavailable(running, m
         assert "www-authenticate" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/secrets/notification", None),
+        ("POST", "/secrets/notification/rotate", {}),
+        ("POST", "/secrets/shop", {}),
+        ("POST", "/identities", {"name": "shop", "roles": ["admin"]}),
+        ("POST", "/signing-keys/rotate", {}),
+        ("PUT", "/secrets/notification/grants/shop", None),
+    ],
+)
+def test_what_is_recorded_with_a_change_is_unavailable_behind_an_altered_head(running, method, path, body):
+    """A read too: whoever names his instance becomes a holder by it."""
+    headers = {**running.as_("admin"), "X-Fountain-Instance": "1" * 32}
+    alter_the_head(running)
+    answer = running.client.request(method, path, json=body, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "JWT_SECRET" not in answer.text
+
+
 def test_heads_are_anchored_in_the_event_log_and_beside_the_database(start, settings):
     running = start(settings.model_copy(update={"anchor_seconds": 0.05}))
     _until(lambda: "audit.anchored" in running.neighbours.types())
