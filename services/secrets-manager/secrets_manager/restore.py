@@ -27,6 +27,9 @@ from secrets_manager.models_base import KeyRingRow
 
 #: What begins a new history in the stores of others, so that whoever resumes from before is told of the gap.
 NEW_EPOCHS: Final = {"notification": "UPDATE log_state SET epoch = lower(hex(randomblob(8)))"}
+#: What SQLite keeps beside a database until it is closed in order. A rest of another's would be played into
+#: the one that is put there.
+_BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
 class NotEmptyError(Exception):
@@ -50,7 +53,8 @@ async def restore(
     Args:
         source: the backup.
         passphrase: what it was encrypted to.
-        stores: where each store goes; those that are not named are left out. None of them may exist.
+        stores: where each store goes; those that are not named are left out. Neither they nor what SQLite
+            keeps beside them may exist.
         kek: wraps the key ring from now on; made if there is none.
         migrations: of the secrets manager's own store, as the backup may be older than this version.
 
@@ -59,10 +63,11 @@ async def restore(
         NotOpenedError: the passphrase is wrong, or the file is not as it was written; nothing was written.
     """
     for name, path in stores.items():
-        if path.exists():
+        if there := _files_of(path):
             raise NotEmptyError(
-                f"There is a store of {name} at {path} already, and a restore goes onto an empty machine. "
-                "Move it away, or, if all keys and data may go, run: fountain down --remove"
+                f"There is a store of {name} already, or what is left of one: {', '.join(map(str, there))}. "
+                "A restore goes onto an empty machine. Move it away, all of these files, or, if all keys and "
+                "data may go, run: fountain down --remove"
             )
     own = stores[backup.OWN_STORE]
     own.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +103,12 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
         return await database.write(write)
     finally:
         await database.close()
+
+
+def _files_of(store: Path) -> list[Path]:
+    """Return the files of a store that are there, the database itself or not."""
+    files = (store, *(store.with_name(store.name + suffix) for suffix in _BESIDE))
+    return [file for file in files if file.exists()]
 
 
 def _move(source: Path, target: Path) -> None:

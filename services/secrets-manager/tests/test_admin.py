@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import PASSPHRASE
@@ -171,6 +172,32 @@ def test_a_restore_overwrites_nothing(running, tmp_path, command):
     code, said = command(running.settings, "restore", "--from", file)
     assert (code, "already" in said) == (1, True)
     assert running.settings.kek_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("store", ["secrets-manager", "notification"])
+def test_a_restore_does_not_go_beside_what_a_killed_one_left(running, tmp_path, command, store, beside):
+    """Its database was moved away alone: SQLite would play its log into the one that is restored."""
+    from conftest import settings_in
+
+    log = tmp_path / "notification.db"
+    with sqlite3.connect(log) as connection:
+        connection.execute("CREATE TABLE log_state (id INTEGER, epoch TEXT)")
+    file, empty = tmp_path / "b", settings_in(tmp_path / "e")
+    assert command(running.settings, "backup", "--to", file, "--store", f"notification={log}")[0] == 0
+    own, other = empty.data_dir / "secrets_manager.db", tmp_path / "put" / "notification.db"
+    arguments = ("restore", "--from", file, "--store", f"notification={other}")
+    left = Path(f"{own if store == 'secrets-manager' else other}{beside}")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"what it wrote last")
+    code, said = command(empty, *arguments)
+    assert (code, str(left) in said) == (1, True)
+    assert not own.exists()
+    assert not other.exists()
+    assert not empty.kek_file.exists()
+    left.rename(tmp_path / "moved away")
+    code, said = command(empty, *arguments)
+    assert code == 0, said
 
 
 def test_a_short_passphrase_is_refused(running, tmp_path, command):
