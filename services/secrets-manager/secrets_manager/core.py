@@ -33,7 +33,7 @@ from secrets_manager.issuance import Issuance
 from secrets_manager.kek import KeyEncryptionKey
 from secrets_manager.kek_provider import key_encryption_key
 from secrets_manager.keyring import Keyring
-from secrets_manager.keyring_store import create_keyring, load_keyring
+from secrets_manager.keyring_store import open_keyring
 from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.reconcile import Folders, Reconciler
 from secrets_manager.repository_identities import IdentityRows
@@ -147,9 +147,7 @@ class Core:
         self.lock = lock
         stack.push_async_callback(cancelled, [asyncio.create_task(lock.watch(), name="writer-lock")])
         self.kek = key_encryption_key(settings)
-        keyring = await load_keyring(self.db, self.kek)
-        await asyncio.to_thread(self.db.migrate, MIGRATIONS)
-        self.keyring = keyring or await create_keyring(self.db, self.kek)
+        self.keyring = await open_keyring(self.db, self.kek, MIGRATIONS)
         self.macs = RowMacs(self.keyring.derive("row-mac"))
 
     async def _open_audit(self, stack: AsyncExitStack, log: AnchorLog, metrics: Metrics) -> None:

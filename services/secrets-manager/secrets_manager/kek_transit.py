@@ -27,8 +27,12 @@ class TransitKey:
         self._verify: str | bool = True if ca_file is None else str(ca_file)
 
     def exists(self) -> bool:
-        """Whether the engine has the key."""
-        return self._send("GET", f"keys/{self._name}").status_code == httpx2.codes.OK
+        """Whether the engine has the key; KeyRefusedError if it does not say so, sealed for example."""
+        answer = self._send("GET", f"keys/{self._name}")
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return False
+        self._data(answer)
+        return True
 
     def create(self) -> None:
         """Make the key; one that is there stays."""

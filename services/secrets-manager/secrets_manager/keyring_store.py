@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fountain_common.db import Database
@@ -31,32 +32,35 @@ class SealedColumn:
     context: Callable[[Any], str]
 
 
-async def load_keyring(database: Database, kek: KeyEncryptionKey) -> Keyring | None:
-    """Open the key ring of an existing database, writing nothing; None if the database is fresh.
+async def open_keyring(database: Database, kek: KeyEncryptionKey, migrations: Path) -> Keyring:
+    """Bring the schema to the newest and open the key ring; a fresh database gets its ring, and the
+    key-encryption key is made if there is none.
 
-    To be called before migrations. KeyRefusedError when the key-encryption key is missing, unreadable or
-    another's.
+    Whatever the key-encryption key refuses (KeyRefusedError), it refuses before anything is written. Killed
+    in between, the next start finds a key and an empty database, and goes on from here.
     """
-    wrapped = await database.read(_wrapped_ring)
-    return None if wrapped is None else Keyring(Ring.load(kek.unwrap(wrapped)))
-
-
-async def create_keyring(database: Database, kek: KeyEncryptionKey) -> Keyring:
-    """Make the key ring of a fresh database, and the key-encryption key if there is none; after migrations.
-
-    The key goes first: killed in between, the next start finds a key and an empty database, and goes on
-    from here.
-    """
-    if not kek.exists():
-        kek.create()
+    keyring = await load_keyring(database, kek)
+    if keyring is not None:
+        await asyncio.to_thread(database.migrate, migrations)
+        return keyring
     ring = Ring.generate()
-    wrapped = kek.wrap(ring.dump())
+    wrapped = await asyncio.to_thread(_wrapped_first, kek, ring)
+    await asyncio.to_thread(database.migrate, migrations)
 
     def insert(session: Session) -> None:
         session.add(KeyRingRow(id=_ROW, wrapped=wrapped, updated_at=time.time()))
 
     await database.write(insert)
     return Keyring(ring)
+
+
+async def load_keyring(database: Database, kek: KeyEncryptionKey) -> Keyring | None:
+    """Open the key ring of an existing database, writing nothing; None if the database is fresh.
+
+    KeyRefusedError when the key-encryption key is missing, unreadable or another's.
+    """
+    wrapped = await database.read(_wrapped_ring)
+    return None if wrapped is None else Keyring(Ring.load(kek.unwrap(wrapped)))
 
 
 async def rotate_key_encryption_key(
@@ -84,6 +88,12 @@ async def move_key_ring(
     if not await asyncio.to_thread(kek.exists):
         await asyncio.to_thread(kek.create)
     return await _wrap_anew(database, kek, keyring, columns)
+
+
+def _wrapped_first(kek: KeyEncryptionKey, ring: Ring) -> bytes:
+    if not kek.exists():
+        kek.create()
+    return kek.wrap(ring.dump())
 
 
 async def _wrap_anew(

@@ -251,6 +251,20 @@ def test_a_start_without_the_right_key_says_so_and_writes_nothing(start, setting
     assert start(settings).client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("garbage", [b"what is this", b"", b"\xff\xfe"])
+def test_a_first_start_with_what_is_no_key_says_so_and_writes_nothing(start, settings, capsys, garbage):
+    settings.kek_file.parent.mkdir()
+    settings.kek_file.write_bytes(garbage)
+    with pytest.raises(KeyRefusedError, match="Nothing was written"):
+        start(settings)
+    assert "This service does not start" in capsys.readouterr().err
+    with sqlite3.connect(settings.data_dir / "secrets_manager.db") as connection:
+        assert list(connection.execute("SELECT name FROM sqlite_master")) == []
+    assert settings.kek_file.read_bytes() == garbage
+    settings.kek_file.unlink()
+    assert start(settings).client.get("/health").status_code == 200
+
+
 def test_an_altered_audit_head_is_accepted_at_the_machine_and_stays_on_record(start, settings, command):
     first = start(settings)
     with sqlite3.connect(first.database) as connection:

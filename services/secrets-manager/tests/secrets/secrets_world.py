@@ -21,7 +21,7 @@ from fountain_common.logging import configure
 from secrets_manager.audit import Audit
 from secrets_manager.holders import Presence
 from secrets_manager.kek import FileKey, KeyEncryptionKey
-from secrets_manager.keyring_store import create_keyring, load_keyring
+from secrets_manager.keyring_store import open_keyring
 from secrets_manager.parts import SecretsParts, build_secrets_parts
 from secrets_manager.routes import ROUTERS
 from secrets_manager.row_mac import RowMacs
@@ -185,9 +185,7 @@ async def world(
         db = Database(url or f"sqlite:///{folder}/secrets_manager.db")
         stack.push_async_callback(db.close)
         kek = kek or FileKey(settings.kek_file)
-        keyring = await load_keyring(db, kek)
-        db.migrate(MIGRATIONS)
-        keyring = keyring or await create_keyring(db, kek)
+        keyring = await open_keyring(db, kek, MIGRATIONS)
         audit = Audit(db, keyring.derive("audit"), clock=clock)
         stack.push_async_callback(audit.close)
         parts = build_secrets_parts(

