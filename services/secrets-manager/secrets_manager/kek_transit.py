@@ -1,6 +1,7 @@
 """The key-encryption key in the transit engine of an OpenBao server: it never leaves there."""
 
 import base64
+import ssl
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ class TransitKey:
 
     def __init__(self, address: str, name: str, token_file: Path, ca_file: Path | None = None) -> None:
         self._address, self._name, self._token_file = address.rstrip("/"), name, token_file
-        self._verify: str | bool = True if ca_file is None else str(ca_file)
+        self._ca_file = ca_file
 
     def exists(self) -> bool:
         """Whether the engine has the key; KeyRefusedError if it does not say so, sealed for example."""
@@ -69,14 +70,33 @@ class TransitKey:
                 f"The token for OpenBao, {self._token_file}, cannot be read ({type(failure).__name__}). "
                 "Put it there. Nothing was written."
             ) from failure
+        verify = self._trusted()
         try:
-            with httpx2.Client(verify=self._verify, timeout=_TIMEOUT_SECONDS) as client:
+            with httpx2.Client(verify=verify, timeout=_TIMEOUT_SECONDS) as client:
                 url = f"{self._address}/v1/transit/{path}"
                 return client.request(method, url, json=body, headers={"X-Vault-Token": token})
         except (httpx2.HTTPError, OSError) as failure:
+            if "CERTIFICATE_VERIFY_FAILED" in str(failure):
+                voucher = self._ca_file or "any authority of the system"
+                raise KeyRefusedError(
+                    f"The certificate of OpenBao at {self._address} is not vouched for by {voucher}, or is "
+                    "for another name, and nothing was sent to it. Let FOUNTAIN_OPENBAO_CA_FILE name its "
+                    "authority's certificate, or mend the address. Nothing was written."
+                ) from failure
             raise KeyRefusedError(
                 f"OpenBao at {self._address} cannot be reached ({type(failure).__name__}), and the key ring "
                 "cannot be opened without it. Start it, or mend the address. Nothing was written."
+            ) from failure
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        if self._ca_file is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except OSError as failure:
+            raise KeyRefusedError(
+                f"The certificate that verifies OpenBao, {self._ca_file}, cannot be read "
+                f"({type(failure).__name__}). Put a certificate in PEM there. Nothing was written."
             ) from failure
 
     def _data(self, answer: httpx2.Response) -> dict[str, Any]:

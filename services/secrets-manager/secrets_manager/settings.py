@@ -1,7 +1,9 @@
 """Settings of the secrets manager, `FOUNTAIN_*`."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from fountain_common.settings import ServiceSettings
 from pydantic import AfterValidator, Field
@@ -12,6 +14,27 @@ from secrets_manager.reconciliation import Wanted, parse_wanted
 def _readable(raw: str) -> str:
     parse_wanted(raw)
     return raw
+
+
+def _encrypted(address: str) -> str:
+    """Refuse an address to which the key ring and the token would go in plain text."""
+    url = urlsplit(address)
+    if not url.hostname or url.scheme not in {"https", "http"}:
+        raise ValueError("an address such as https://openbao:8200 is needed")
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise ValueError(
+            f"over http:// the key ring and the token would go to {url.hostname} in plain text. Give OpenBao "
+            "a certificate and let the address begin with https:// (FOUNTAIN_OPENBAO_CA_FILE names the "
+            "certificate of an authority of your own); http:// is for loopback addresses alone"
+        )
+    return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Settings(ServiceSettings):
@@ -37,8 +60,8 @@ class Settings(ServiceSettings):
     holder_seconds: float = Field(default=90, ge=5)
     """How long an instance that is not heard of still counts as a holder, in seconds: several times the
     `secrets_renew_seconds` of the services. A rotation waits so long for an instance that was killed."""
-    openbao_address: str = "https://openbao:8200"
-    """The OpenBao server, for `kek_provider=openbao-transit`."""
+    openbao_address: Annotated[str, AfterValidator(_encrypted)] = "https://openbao:8200"
+    """The OpenBao server, for `kek_provider=openbao-transit`; `http://` for a loopback address alone."""
     openbao_key_name: str = "fountain"
     """The name of the key in its transit engine, which is mounted at `transit/`."""
     openbao_token_file: Path = Path("/run/secrets/openbao_token")

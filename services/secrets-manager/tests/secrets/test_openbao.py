@@ -21,6 +21,7 @@ from fountain_common.db import Database
 from fountain_common.ports import free_port
 from secrets_manager import admin
 from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
+from secrets_manager.kek_provider import key_encryption_key
 from secrets_manager.kek_transit import TransitKey
 from secrets_manager.keyring_store import (
     load_keyring,
@@ -28,6 +29,7 @@ from secrets_manager.keyring_store import (
     open_keyring,
     rotate_key_encryption_key,
 )
+from secrets_manager.settings import Settings
 from secrets_manager.trust import Authority
 from secrets_manager.vault import SEALED
 from secrets_world import MIGRATIONS, SERVICE, world
@@ -223,6 +225,37 @@ async def test_a_first_start_that_may_not_use_the_key_or_does_not_reach_it_write
         with pytest.raises(KeyRefusedError, match=rf"{said}.*Nothing was written"):
             await opened(tmp_path, TransitKey(address, name, tmp_path / "token"))
         assert tables_in(tmp_path) == []
+
+
+async def test_openbao_is_believed_by_the_authority_that_the_settings_name_and_by_no_other(
+    tmp_path: Path, openbao: OpenBao
+) -> None:
+    def kek(address: str, ca_file: Path | None) -> KeyEncryptionKey:
+        settings = Settings(
+            _env_file=None,
+            kek_provider="openbao-transit",
+            openbao_address=address,
+            openbao_key_name="with-tls",
+            openbao_token_file=openbao.token,
+            openbao_ca_file=ca_file,
+        )
+        return key_encryption_key(settings)
+
+    first = await opened(tmp_path, kek(openbao.tls_address, openbao.authority))
+    assert await opened(tmp_path, kek(openbao.tls_address, openbao.authority)) == first
+    another, garbage = tmp_path / "another.pem", tmp_path / "garbage.pem"
+    another.write_text(Authority.generate(time.time()).pem)
+    garbage.write_text("what is this")
+    by_number = openbao.tls_address.replace("localhost", "127.0.0.1")
+    for address, ca_file, said in (
+        (openbao.tls_address, another, f"not vouched for by {another}"),
+        (openbao.tls_address, None, "not vouched for by any authority of the system"),
+        (by_number, openbao.authority, "for another name"),
+        (openbao.tls_address, tmp_path / "nowhere.pem", "cannot be read"),
+        (openbao.tls_address, garbage, "cannot be read"),
+    ):
+        with pytest.raises(KeyRefusedError, match=rf"{said}.*Nothing was written"):
+            await opened(tmp_path, kek(address, ca_file))
 
 
 async def test_what_runs_goes_on_while_openbao_is_sealed(tmp_path: Path, openbao: OpenBao) -> None:
