@@ -28,12 +28,15 @@ class Intent:
 
 @dataclass(frozen=True)
 class Wish:
-    """A rotation that is asked for: of what, to which values, and what records it."""
+    """A rotation that is asked for: of what, to which values (how much of them is given), and what records
+    it.
+    """
 
     service_name: str
     intent: Intent
     change: Callable[[Values], Values] = field(repr=False)
     record: Record = field(repr=False)
+    given_bytes: int = 0
 
     @property
     def alone(self) -> frozenset[object]:

@@ -5,6 +5,7 @@ transaction is committed, the next wishes gather; what is wrong with one of them
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,8 @@ from secrets_manager.values import Values
 from secrets_manager.vault import Vault
 
 _MOST: Final = 64
+#: So much is read, opened, sealed and written in a few milliseconds.
+_QUICK_BYTES: Final = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Rotating:
     audit: Audit
     clock: Callable[[], float]
     _waiting: list[tuple[Wish, asyncio.Future[Granted]]] = field(default_factory=list)
+    # The held versions of what was rotated last, sealed: as many bytes at most as the next rotation meets.
+    _sizes: dict[str, int] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
     @property
@@ -118,6 +123,8 @@ class Rotating:
         )
         changes = transitions.begin(rotation, found.open_ones, found.holders, immediate=intent.immediate)
         sealed = self.vault.seal(wish.service_name, rotation.version, made)
+        # Whether this is committed or not: then there is less.
+        self._sizes[wish.service_name] = len(sealed) + sum(len(row.sealed or b"") for row in found.versions)
         return begun(rotation, sealed, changes, found.holders, intent.by), made
 
     def _described(self, intent: Intent, rotation: Rotation, made: Values) -> dict[str, object]:
@@ -135,7 +142,7 @@ class Rotating:
             wishes = [wish for wish, _ in batch]
             try:
                 outcomes = await self.changes.write(
-                    partial(self.begin_in, wishes=wishes), quick=len(wishes) > 1
+                    partial(self.begin_in, wishes=wishes), quick=self._is_quick(wishes)
                 )
             except Exception as error:  # noqa: BLE001 - nothing was kept, and each of them must hear of it
                 outcomes = [error] * len(batch)
@@ -148,6 +155,13 @@ class Rotating:
                     granted.set_result(outcome)
                 else:
                     granted.set_exception(outcome)
+
+    def _is_quick(self, wishes: Sequence[Wish]) -> bool:
+        """Tell whether these are several, and take a few milliseconds; of what was not rotated yet, nobody
+        knows.
+        """
+        sizes = (self._sizes.get(wish.service_name, math.inf) + wish.given_bytes for wish in wishes)
+        return len(wishes) > 1 and sum(sizes) <= _QUICK_BYTES
 
     def _take(self) -> list[tuple[Wish, asyncio.Future[Granted]]]:
         """Take what can be done at once; a second wish for the same secret sees what became of the first."""

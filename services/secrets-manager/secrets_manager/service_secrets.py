@@ -130,13 +130,13 @@ class SecretsService:
         """Begin a rotation to generated and given values, and wait a while for it to be active."""
         _check(given)
         return await self._change(
-            intent, service_name, lambda base: values.rotated(base, given, keys, generate_for)
+            intent, service_name, given, lambda base: values.rotated(base, given, keys, generate_for)
         )
 
     async def replace(self, intent: Intent, service_name: str, given: Mapping[str, str]) -> Outcome:
         """Begin a rotation to exactly the given values, and wait a while for it to be active."""
         _check(given)
-        return await self._change(intent, service_name, lambda base: values.replaced(base, given))
+        return await self._change(intent, service_name, given, lambda base: values.replaced(base, given))
 
     def rotate_in(self, session: Session, wish: Wish) -> None:
         """Begin a rotation in the caller's transaction."""
@@ -149,11 +149,16 @@ class SecretsService:
         action = "secrets:write" if intent.operation in {"create", "replace"} else "secrets:rotate"
         return recorder(self.audit, intent.caller, action, f"secrets/{service_name}")
 
-    async def _change(self, intent: Intent, service_name: str, change: Callable[[Values], Values]) -> Outcome:
+    async def _change(
+        self,
+        intent: Intent,
+        service_name: str,
+        given: Mapping[str, str],
+        change: Callable[[Values], Values],
+    ) -> Outcome:
+        record, size = self.recorder(intent, service_name), sum(map(len, given.values()))
         try:
-            granted = await self.rotating.begin(
-                Wish(service_name, intent, change, self.recorder(intent, service_name))
-            )
+            granted = await self.rotating.begin(Wish(service_name, intent, change, record, size))
         except UnchangedError as failure:
             raise Conflict(_UNCHANGED) from failure
         except InvalidSecretError as failure:

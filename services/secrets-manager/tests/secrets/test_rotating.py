@@ -1,11 +1,14 @@
 """Rotations that are asked for at the same time share a transaction, and nothing else."""
 
 import asyncio
+import threading
 from functools import partial
+from typing import Any
 
 import pytest
 from secrets_manager.models_audit import AuditRow
 from secrets_manager.repository_secrets import version_in
+from secrets_manager.rotating import Rotating
 from secrets_manager.rotation import VersionState
 from secrets_world import World
 from sqlalchemy import event, select
@@ -122,3 +125,53 @@ async def test_what_a_secret_has_been_before_is_not_read_to_rotate_it(sm: World)
                 few = ("state=?", "version=?", "rotation_id=?", "ix_secret_versions_held")
                 assert not many or any(index in step for index in few), step
     assert any("secret_versions" in statement for statement, _ in asked)
+
+
+def written_by(sm: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note of each transaction of rotations whether it runs on the event loop's own thread."""
+    loops: list[bool] = []
+    begin_in = Rotating.begin_in
+
+    def noted(*args: Any, **named: Any) -> Any:
+        loops.append(threading.current_thread() is threading.main_thread())
+        return begin_in(*args, **named)
+
+    monkeypatch.setattr(Rotating, "begin_in", noted)
+    return loops
+
+
+async def rotated_together(sm: World, body: dict[str, Any] | None = None) -> None:
+    answers = await asyncio.gather(*(sm.admin.post(f"/secrets/{name}/rotate", json=body) for name in NAMES))
+    assert [one.status_code for one in answers] == [200] * len(NAMES)
+
+
+async def test_small_secrets_are_rotated_on_the_loop_from_the_second_time_on(
+    sm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_secrets(sm)
+    on_the_loop = written_by(sm, monkeypatch)
+    await rotated_together(sm)
+    assert not any(on_the_loop), "how large they are is not known yet"
+    for _ in range(3):
+        on_the_loop.clear()
+        await rotated_together(sm)
+        assert any(on_the_loop)
+
+
+async def test_large_secrets_and_large_values_hold_up_no_loop(
+    sm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_secrets(sm)
+    on_the_loop = written_by(sm, monkeypatch)
+    await rotated_together(sm)
+    large = {f"K{number}": "x" * 60_000 for number in range(10)}
+    await rotated_together(sm, {"newSecrets": large})  # what is given is large
+    await rotated_together(sm)  # what is there is large
+    small = {"JWT_SECRET": "y"}
+    answers = await asyncio.gather(*(sm.admin.put(f"/secrets/{name}", json=small) for name in NAMES))
+    assert {one.status_code for one in answers} == {200}
+    assert not any(on_the_loop)
+    await rotated_together(sm, {"newSecrets": {"JWT_SECRET": "z"}})  # the one before was still large
+    on_the_loop.clear()
+    await rotated_together(sm, {"newSecrets": {"JWT_SECRET": "a"}})
+    assert any(on_the_loop)
