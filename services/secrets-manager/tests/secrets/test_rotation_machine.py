@@ -4,8 +4,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from secrets_manager import rotation as rules
+from secrets_manager import transitions
 from secrets_manager.rotation import Change, Holder, NotPossibleError, Rotation, RotationState, VersionState
 
+OWNER = "notification"
 OVERLAP, DEADLINE = 50.0, 30.0
 
 
@@ -20,6 +22,7 @@ class Secret(RuleBasedStateMachine):
         self.rotations: dict[int, Rotation] = {}
         self.versions = {1: VersionState.ACTIVE}
         self.holders: dict[int, Holder] = {}
+        self.identities: dict[int, str] = {}
         self.using: dict[int, int] = {}
         self.holding: dict[int, set[int]] = {}
         self.last_use: dict[int, float] = {}
@@ -39,20 +42,27 @@ class Secret(RuleBasedStateMachine):
             self.rotations[change.rotation.version] = change.rotation
             self.versions.update(change.versions)
 
+    @property
+    def open_ones(self) -> list[Rotation]:
+        return [one for one in self.rotations.values() if one.is_open]
+
     def advance(self) -> None:
-        held = list(self.holders.values())
-        open_ones = [one for one in self.rotations.values() if one.is_open]
-        self.take(rules.advance(open_ones, held, self.now))
-        again = [one for one in self.rotations.values() if one.is_open]
-        assert rules.advance(again, held, self.now) == [], "a second look at the same moment finds more to do"
+        self.take(rules.advance(self.open_ones, list(self.holders.values()), self.now))
+        self.nothing_is_left_to_do()
+
+    def nothing_is_left_to_do(self) -> None:
+        left = rules.advance(self.open_ones, list(self.holders.values()), self.now)
+        assert left == [], "a second look at the same moment finds more to do"
 
     def accepted(self) -> set[int]:
         return {number for number, state in self.versions.items() if state in rules.HELD}
 
-    @rule(target=instances)
-    def starts(self) -> int:
+    @rule(target=instances, identity=st.sampled_from([OWNER, "shop", "till"]))
+    def starts(self, identity: str = OWNER) -> int:
+        """An instance of the service whose secret it is, or of one to which it was granted."""
         self.born += 1
-        self.holders[self.born] = Holder(str(self.born), "notification", self.active, self.active)
+        self.identities[self.born] = identity
+        self.holders[self.born] = Holder(str(self.born), identity, self.active, self.active)
         self.using[self.born] = self.active
         self.holding[self.born] = self.accepted()
         self.said[self.born] = set()
@@ -107,7 +117,7 @@ class Secret(RuleBasedStateMachine):
         self.silent.discard(instance)
         if self.versions[self.using[instance]] not in rules.HELD:
             self.too_late.add(instance)
-        self.holders[instance] = Holder(str(instance), "notification", 0, 0)
+        self.holders[instance] = Holder(str(instance), self.identities[instance], 0, 0)
         self.holding[instance] = self.accepted()
         self.advance()
 
@@ -123,21 +133,17 @@ class Secret(RuleBasedStateMachine):
     @rule(immediate=st.sampled_from([False] * 9 + [True]))
     def rotate(self, immediate: bool) -> None:
         version = max(self.versions) + 1
-        for one in list(self.rotations.values()):
-            if one.state is RotationState.STAGED:
-                self.take([rules.supersede(one, self.now)])
-        self.versions[version] = VersionState.STAGED
         begun = Rotation(
-            str(version), "notification", version, self.active, RotationState.STAGED, False,
+            str(version), OWNER, version, self.active, RotationState.STAGED, False,
             self.now, self.now + DEADLINE, DEADLINE, OVERLAP,
         )  # fmt: skip
-        self.rotations[version] = begun
         if immediate:
-            older = [one for one in self.rotations.values() if one.is_open and one is not begun]
-            self.take(rules.immediately(begun, older, self.now))
             self.cut_off.update(range(1, version))
             self.unheard.add(version)
-        self.advance()
+        self.versions[version] = VersionState.STAGED
+        held = list(self.holders.values())
+        self.take(transitions.begin(begun, self.open_ones, held, immediate=immediate))
+        self.nothing_is_left_to_do()
 
     @rule(seconds=st.sampled_from([1.0, 29.0, 31.0, 49.0, 51.0]))
     def time_passes(self, seconds: float) -> None:

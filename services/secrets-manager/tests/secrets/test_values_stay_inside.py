@@ -44,8 +44,10 @@ async def test_a_value_leaves_by_the_answer_to_its_reader_alone(tmp_path: Path) 
         assert (broken.status_code >= 500, MARKER in broken.text) == (True, False)
         audit = await sm.db.read(lambda session: [vars(row) for row in session.scalars(select(AuditRow))])
         events = json.dumps(sm.events)
+        metrics = (await sm.admin.get("/metrics")).text
     assert MARKER not in str(audit)
     assert MARKER not in events
+    assert ('status="422"' in metrics, MARKER in metrics) == (True, False)
     log = (tmp_path / "state.log").read_text()
     assert "request" in log
     assert MARKER not in log
