@@ -71,8 +71,10 @@ class TransitKey:
                 "Put it there. Nothing was written."
             ) from failure
         verify = self._trusted()
+        # A proxy of the environment may carry what is encrypted; without that, nothing leaves the machine.
+        encrypted = self._address.lower().startswith("https:")
         try:
-            with httpx2.Client(verify=verify, timeout=_TIMEOUT_SECONDS) as client:
+            with httpx2.Client(verify=verify, timeout=_TIMEOUT_SECONDS, trust_env=encrypted) as client:
                 url = f"{self._address}/v1/transit/{path}"
                 return client.request(method, url, json=body, headers={"X-Vault-Token": token})
         except (httpx2.HTTPError, OSError) as failure:

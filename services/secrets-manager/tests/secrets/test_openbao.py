@@ -258,6 +258,17 @@ async def test_openbao_is_believed_by_the_authority_that_the_settings_name_and_b
             await opened(tmp_path, kek(address, ca_file))
 
 
+async def test_what_is_not_encrypted_goes_past_the_proxy_of_the_environment(
+    tmp_path: Path, openbao: OpenBao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    first = await opened(tmp_path, openbao.key("past-the-proxy"))
+    assert await opened(tmp_path, openbao.key("past-the-proxy")) == first
+
+
 async def test_what_runs_goes_on_while_openbao_is_sealed(tmp_path: Path, openbao: OpenBao) -> None:
     """It is asked at the start and when the key is replaced, and for nothing between."""
     kek = openbao.key("sealed-meanwhile")
