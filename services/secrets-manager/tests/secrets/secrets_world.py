@@ -182,11 +182,14 @@ async def world(
     async with AsyncExitStack() as stack:
         stack.callback(log.close)
         configure(settings, log)
+        platform = Alone(settings)
+        platform.verifier, platform.api_keys, platform.settings = Verifier(), None, settings  # type: ignore[attr-defined]
+        registry = platform.metrics.registry
         db = Database(url or f"sqlite:///{folder}/secrets_manager.db")
         stack.push_async_callback(db.close)
         kek = kek or FileKey(settings.kek_file)
         keyring = await open_keyring(db, kek, MIGRATIONS)
-        audit = Audit(db, keyring.derive("audit"), clock=clock)
+        audit = Audit(db, keyring.derive("audit"), registry=registry, clock=clock)
         stack.push_async_callback(audit.close)
         parts = build_secrets_parts(
             settings=settings,
@@ -200,8 +203,6 @@ async def world(
             wall=clock,
             presence=Presence(ttl, clock.monotonic),
         )
-        platform = Alone(settings)
-        platform.verifier, platform.api_keys, platform.settings = Verifier(), None, settings  # type: ignore[attr-defined]
         app = create_service(
             settings, title="SM", description="d", version="0", routers=ROUTERS, platform=platform
         )
@@ -221,7 +222,7 @@ async def world(
 
         if opened is not None:
             opened(made)
-        await stack.enter_async_context(parts.running(publish))
+        await stack.enter_async_context(parts.running(publish, registry))
         yield made
         for request in made.requests:
             request.cancel()
