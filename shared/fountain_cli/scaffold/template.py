@@ -27,7 +27,8 @@ def tidy(folder: Path, root: Path) -> None:
     config = ["--config", str(rules)] if rules.is_file() else []
     for what in (["check", "--fix-only", "--select", "I"], ["format"]):
         command = [sys.executable, "-m", "ruff", *what, "--quiet", "--no-cache", *config, str(folder)]
-        subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        # Whose modules are whose, ruff tells by where it is called.
+        subprocess.run(command, cwd=root, capture_output=True, check=False)  # noqa: S603
 
 
 def template_tree(root: Path) -> str:
