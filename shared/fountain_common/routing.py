@@ -12,11 +12,16 @@ from starlette.types import Scope
 class FixedRoute(APIRoute):
     """A route told apart by comparing the beginning of its path, or all of it: each request passes it."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._fixed, brace, _ = self.path.partition("{")
+        self._is_whole = not brace
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look closer only where the path fits; below a `root_path` the framework's own rules decide."""
         if not scope.get("root_path"):
-            path, (fixed, _, parameters) = scope["path"], self.path.partition("{")
-            if not (path.startswith(fixed) if parameters else path == fixed):
+            path = scope["path"]
+            if path != self._fixed if self._is_whole else not path.startswith(self._fixed):
                 return Match.NONE, {}
         return super().matches(scope)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from fountain_common.statements import Listed, Prepared
-from sqlalchemy import BindParameter, Table, and_, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
@@ -46,13 +46,13 @@ _TOUCH: Final = Prepared(
 )
 
 
-def shown(session: Session, service_name: str) -> list[tuple[Any, ...]]:
+def shown(connection: Connection, service_name: str) -> list[tuple[Any, ...]]:
     """Return what a reader gets is made of, in one statement: a row for each held version, newest first.
 
     Each has the epoch, when the secret was revoked and changed, and the version's number, state and sealed
     values; a secret without a held version has one row whose version is None, and one that is not there none.
     """
-    return [tuple(row) for row in _SHOWN.rows(session.connection(), [service_name])]
+    return [tuple(row) for row in _SHOWN.rows(connection, [service_name])]
 
 
 def find(session: Session, service_name: str) -> SecretRow | None:

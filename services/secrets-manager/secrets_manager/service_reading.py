@@ -155,7 +155,7 @@ class ReadingService:
                 session.add(HolderRow(**holder._asdict(), accepts=known, uses=known, since=now))
                 session.flush()
                 transitions.progress(session, name, now)
-            view = _present(views.load(session, self.vault, name), name)
+            view = _present(views.load(session.connection(), self.vault, name), name)
             record(session, version=view.active, instance_id=holder.instance_id)
             return view
 

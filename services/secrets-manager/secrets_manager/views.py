@@ -3,12 +3,13 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import orjson
 from fountain_common.db import Database
 from fountain_common.errors import Problem
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from secrets_manager import repository_secrets as secrets
 from secrets_manager.envelope import CannotOpenError
@@ -45,9 +46,9 @@ class SecretView:
         return f"<SecretView {self.service_name} {self.etag}>"
 
 
-def load(session: Session, vault: Vault, service_name: str) -> SecretView | None:
+def load(connection: Connection, vault: Vault, service_name: str) -> SecretView | None:
     """Build the view of one secret from the database; None if there is none."""
-    rows = secrets.shown(session, service_name)
+    rows = secrets.shown(connection, service_name)
     if not rows:
         return None
     epoch, revoked_at, updated_at, *_ = rows[0]
@@ -115,7 +116,7 @@ class Views:
         if view is not None:
             return view
         generation = self._generation
-        loaded = await self._database.read(lambda session: load(session, self._vault, service_name))
+        loaded = await self._database.read_rows(partial(load, vault=self._vault, service_name=service_name))
         if loaded is not None and generation == self._generation:
             self._keep(loaded)
         return loaded
