@@ -86,7 +86,9 @@ class BreakableProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
-        self.transport = cast("asyncio.Transport", JoiningTransport(transport, self.loop))
+        # Without TLS, the event loop itself joins what is written in one turn.
+        if self.scheme == "https":
+            self.transport = cast("asyncio.Transport", JoiningTransport(transport, self.loop))
 
     def shutdown(self) -> None:
         """Close, as soon as nothing is under way: the server stops.
@@ -153,7 +155,9 @@ def _answer(
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    cast("JoiningTransport", cycle.transport).write_through(head + body)
+    transport = cycle.transport
+    write = transport.write_through if isinstance(transport, JoiningTransport) else transport.write
+    write(head + body)
     cycle.message_event.set()
     cycle.on_response()
     return True
