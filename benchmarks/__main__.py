@@ -68,14 +68,15 @@ def _go_on_in_the_fastest(console: Console) -> None:
     python = interpreter.fastest(seconds, sys.executable)
     if python == sys.executable:
         return
-    share = seconds[sys.executable] / seconds[python]
+    share = seconds.get(sys.executable, float("inf")) / seconds[python]
     console.print(
         f"Measuring with {python}: for the same work, {sys.executable} takes {share:.1f} times as long."
     )
     try:
         chosen = str(interpreter.environment(python))
-    except subprocess.CalledProcessError as error:
-        why = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
+        why = said.splitlines()[-1] if said else error
         console.print(f"There is no environment to be made of it, so it is measured with this one: {why}")
         return
     os.execv(chosen, [chosen, "-m", "benchmarks", "--here", *sys.argv[1:]])

@@ -1,7 +1,7 @@
 """The Python to measure with: the fastest on this machine of those that the product runs on.
 
 How an interpreter was compiled counts for more than anything that is measured here. One that was built
-without the optimisations of a distribution's package takes half as long again for everything, and the peers,
+without the optimisations of a distribution's package takes up to twice as long for everything, and the peers,
 which come compiled, do not. The images have Debian's.
 """
 

@@ -248,14 +248,16 @@ def joined(troubles: Sequence[Trouble], by: Collection[Part]) -> list[Violation]
         troubles: of all parts.
         by: the Secrets Manager and the gateway.
     """
-    away = sorted((one.began, one.recovered) for one in troubles if one.part in by and one.recovered)
+    away = sorted(
+        (one.began, one.recovered, str(one.part)) for one in troubles if one.part in by and one.recovered
+    )
     found = []
     for one in troubles:
         if one.kind is Kind.PAUSE or one.answered is None or one.recovered is None:
             continue
         since = one.answered
-        for began, over in away:
-            if began < one.recovered and over > since:
+        for began, over, part in away:
+            if part != str(one.part) and began < one.recovered and over > since:
                 since = over
         if one.recovered - since > JOIN_SECONDS:
             detail = f"{one.part} was up after a {one.kind}, and not found for {one.recovered - since:.0f} s"

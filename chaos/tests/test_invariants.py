@@ -228,6 +228,11 @@ def test_one_that_is_up_and_not_found_is_found(
     assert bool(invariants.joined(troubles, JOINED_BY)) is violated
 
 
+def test_those_by_which_others_join_have_to_join_too() -> None:
+    [found] = invariants.joined([_restarted(JOINED_BY[1], 100.0, 140.0)], JOINED_BY)
+    assert "gateway-lookup was up after a kill, and not found for 40 s" in found.detail
+
+
 def test_one_that_was_only_frozen_has_nothing_to_join() -> None:
     assert invariants.joined([_restarted(Part("action"), 100.0, 140.0, Kind.PAUSE)], JOINED_BY) == []
 

@@ -93,7 +93,8 @@ class BreakableProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close, as soon as nothing is under way: the server stops.
 
-        TLS ends with a farewell of either side, and one that is frozen or gone never says it.
+        TLS ends with a farewell of either side, and one that is frozen never says it. One whose machine is
+        gone does not even take ours: it is broken off when the server's own patience is at its end.
         """
         super().shutdown()
         self.loop.call_later(FAREWELL_SECONDS, self._break_off_if_done)

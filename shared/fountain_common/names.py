@@ -28,6 +28,11 @@ def service_name(raw: str) -> str:
     return name
 
 
+def is_canonical(raw: str) -> bool:
+    """Tell whether this is a service's name as it is kept, with nothing to fold and nothing to refuse."""
+    return _NAME.fullmatch(raw) is not None
+
+
 def snake(name: str) -> str:
     """Answer the name of a service's Python package: `gateway-lookup` is `gateway_lookup`."""
     return service_name(name).replace("-", "_")

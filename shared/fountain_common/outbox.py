@@ -39,6 +39,7 @@ LONGEST_WAIT_SECONDS = 15.0
 PACE_SECONDS = 0.005
 SLOWEST_PACE_SECONDS = 0.025
 _PACE_EVENTS = 8
+_QUICK_REMOVALS = 256
 REMOVAL_SECONDS = 0.05
 """What was accepted stays so long in the table and goes with what is accepted meanwhile: a commit for each
 would stand in the way of the changes that are written next.
@@ -269,7 +270,8 @@ class OutboxDispatcher:
     async def _remove(self) -> None:
         positions = sorted(self._accepted)
         if positions:
-            await self._db.write_rows(partial(remove, positions=positions), quick=True)
+            quick = len(positions) <= _QUICK_REMOVALS
+            await self._db.write_rows(partial(remove, positions=positions), quick=quick)
             self._accepted.difference_update(positions)
 
     async def _hand_on(self, event: Mapping[str, Any]) -> str | None:

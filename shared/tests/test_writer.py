@@ -2,6 +2,7 @@ import asyncio
 import gc
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,23 @@ def test_callers_of_several_event_loops_are_each_answered(tmp_path: Path) -> Non
     gc.collect()
 
 
+async def together(rows: Database, *writes: Any) -> list[Any]:
+    """Have writes, each a call that submits one, wait for the writer until all of them do."""
+    gate, running, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def hold(_session: Session) -> None:
+        loop.call_soon_threadsafe(running.set)
+        gate.wait(5)
+
+    first = asyncio.create_task(rows.write(hold))
+    await running.wait()
+    tasks = [asyncio.create_task(write()) for write in writes]
+    await asyncio.sleep(0)
+    gate.set()
+    await first
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_a_quick_write_runs_on_the_loop_and_an_ordinary_one_beside_it(rows: Database) -> None:
     def where(session: Session) -> int:
         adding("a")(session)
@@ -116,8 +134,10 @@ async def test_a_quick_write_runs_on_the_loop_and_an_ordinary_one_beside_it(rows
     assert await rows.write_rows(lambda _: threading.get_ident(), quick=True) == here
     assert await rows.write(where) != here
     # Those of one group stay together.
-    assert here not in await asyncio.gather(rows.write(where, quick=True), rows.write(where))
-    assert await _names(rows) == ["a"] * 4
+    quick, ordinary = partial(rows.write, where, quick=True), partial(rows.write, where)
+    assert here not in await together(rows, quick, ordinary)
+    assert await together(rows, quick, quick) == [here, here]
+    assert await _names(rows) == ["a"] * 6
 
 
 async def test_a_quick_write_that_fails_is_undone_alone(rows: Database) -> None:
@@ -125,8 +145,8 @@ async def test_a_quick_write_that_fails_is_undone_alone(rows: Database) -> None:
         adding("b")(session)
         raise LookupError
 
-    writes = (adding("a"), fail, adding("c"))
-    results = await asyncio.gather(*(rows.write(fn, quick=True) for fn in writes), return_exceptions=True)
+    writes = [partial(rows.write, fn, quick=True) for fn in (adding("a"), fail, adding("c"))]
+    results = await together(rows, *writes)
     assert [isinstance(result, LookupError) for result in results] == [False, True, False]
     assert await _names(rows) == ["a", "c"]
 
@@ -140,9 +160,8 @@ async def test_what_ends_a_quick_group_ends_neither_the_loop_nor_the_writer(rows
         raise sqlite3.OperationalError("database or disk is full")
 
     for way in (leave, end):
-        results = await asyncio.gather(
-            *(rows.write(fn, quick=True) for fn in (adding("a"), way, adding("b"))), return_exceptions=True
-        )
+        writes = [partial(rows.write, fn, quick=True) for fn in (adding("a"), way, adding("b"))]
+        results = await together(rows, *writes)
         assert [type(result) for result in results] == [Unavailable] * 3
     await rows.write(adding("c"), quick=True)
     assert await _names(rows) == ["c"]

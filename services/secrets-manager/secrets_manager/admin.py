@@ -13,7 +13,7 @@
     accept-rows         take identities, keys and grants as they are, after older ones were put back
 
 A passphrase is read from standard input, never from the command line. Exit codes: 0 done, 1 not done, 2
-misspelt.
+misspelt, 75 not while the secrets manager runs.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class Rotating:
     audit: Audit
     clock: Callable[[], float]
     _waiting: list[tuple[Wish, asyncio.Future[Granted]]] = field(default_factory=list)
-    # The held versions of what was rotated last, sealed: as many bytes at most as the next rotation meets.
+    # The held versions of what was rotated last, sealed: the next rotation meets no more bytes than that.
     _sizes: dict[str, int] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 

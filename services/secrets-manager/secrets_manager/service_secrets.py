@@ -156,7 +156,8 @@ class SecretsService:
         given: Mapping[str, str],
         change: Callable[[Values], Values],
     ) -> Outcome:
-        record, size = self.recorder(intent, service_name), sum(map(len, given.values()))
+        record = self.recorder(intent, service_name)
+        size = sum(len(value.encode()) for value in given.values())
         try:
             granted = await self.rotating.begin(Wish(service_name, intent, change, record, size))
         except UnchangedError as failure:

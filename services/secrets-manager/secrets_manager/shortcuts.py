@@ -6,7 +6,7 @@ A known caller reads what is in memory, or rotates what was generated, and asks 
 from typing import Final
 
 import orjson
-from fountain_common.names import service_name
+from fountain_common.names import is_canonical, service_name
 from fountain_common.roles import Permission
 from fountain_common.shortcuts import Answer, QuickRequest, Shortcut
 
@@ -22,7 +22,8 @@ _SPECIAL: Final = b"idempotency-key"
 async def read(request: QuickRequest) -> Answer | None:
     """Answer the values, or that they have not changed; everything else is for the operation itself."""
     caller = request.caller()
-    if caller is None:
+    # Another spelling is for the operation to fold or to refuse, and no database is to see it.
+    if caller is None or not is_canonical(request.argument):
         return None
     parts: SecretsParts = request.app.state.secrets_parts
     reading = await parts.reading.read_held(

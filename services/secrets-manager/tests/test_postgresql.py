@@ -81,6 +81,9 @@ def test_every_list_and_the_largest_numbers_are_answered_on_postgresql(server, s
             assert answer.status_code in (200, 404, 422), answer.text
         gone = running.client.delete(f"/secrets/shop/versions/{number}", headers=admin)
         assert gone.status_code in (404, 422), gone.text
+    for name in ("a%00b", "Shop", "%ff", "shop."):
+        assert get(f"/secrets/{name}", headers=admin).status_code == 422
+    assert get("/secrets/nobody", headers=admin).status_code == 404
 
 
 IN_VAIN = {

@@ -1,14 +1,13 @@
 """Rotations that are asked for at the same time share a transaction, and nothing else."""
 
 import asyncio
-import threading
 from functools import partial
 from typing import Any
 
 import pytest
+from secrets_manager.changes import Changes
 from secrets_manager.models_audit import AuditRow
 from secrets_manager.repository_secrets import version_in
-from secrets_manager.rotating import Rotating
 from secrets_manager.rotation import VersionState
 from secrets_world import World
 from sqlalchemy import event, select
@@ -128,16 +127,16 @@ async def test_what_a_secret_has_been_before_is_not_read_to_rotate_it(sm: World)
 
 
 def written_by(sm: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Note of each transaction of rotations whether it runs on the event loop's own thread."""
-    loops: list[bool] = []
-    begin_in = Rotating.begin_in
+    """Note of each transaction of rotations whether it is to run on the event loop's own thread."""
+    quick_ones: list[bool] = []
+    write = Changes.write
 
-    def noted(*args: Any, **named: Any) -> Any:
-        loops.append(threading.current_thread() is threading.main_thread())
-        return begin_in(*args, **named)
+    async def noted(changes: Changes, fn: Any, *, quick: bool = False) -> Any:
+        quick_ones.append(quick)
+        return await write(changes, fn, quick=quick)
 
-    monkeypatch.setattr(Rotating, "begin_in", noted)
-    return loops
+    monkeypatch.setattr(Changes, "write", noted)
+    return quick_ones
 
 
 async def rotated_together(sm: World, body: dict[str, Any] | None = None) -> None:
