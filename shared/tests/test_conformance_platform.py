@@ -4,14 +4,17 @@ import io
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 from conformance_around import NAME, Around
 from fountain_cli.conformance import RULES, Outcome, Platform, Target, Tokens, check
+from fountain_cli.conformance.presence import _all_renewed
 from fountain_common import logging as fountain_logging
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import wait_until
@@ -106,6 +109,10 @@ def each(**fields: Any) -> Callable[[Any], Any]:
     return lambda body: {"instances": [{**one, **fields} for one in body["instances"]]}
 
 
+def running_out(end: float) -> Callable[[Any], Any]:
+    return lambda body: each(expires_in_seconds=end - time.monotonic())(body)
+
+
 def late(phase: str) -> Callable[[Any], Any]:
     return lambda body: {**body, "holders": [{**holder, phase: 0} for holder in body["holders"]]}
 
@@ -192,7 +199,7 @@ BROKEN: dict[str, tuple[str, Callable[[Around], None]]] = {
     ),
     "a lease that is not renewed": (
         "registered with a lease",
-        answering(f"GET /registry/{NAME}", each(expires_in_seconds=5.0)),
+        answering(f"GET /registry/{NAME}", running_out(time.monotonic() + 1000)),
     ),
     "not found by lookup": ("registered with a lease", answering(f"GET /lookup/{NAME}", lambda _: None)),
     "a lease left behind": ("deregistered when stopped", staying_when_stopped),
@@ -245,3 +252,15 @@ def test_every_rule_that_needs_more_than_the_url_is_broken_by_some_test(around: 
     needing = {outcome.title for outcome in by_url if outcome.not_checked}
     by_tokens = {outcome.title for outcome in by_url if "token" in outcome.not_checked}
     assert needing - by_tokens == {title for title, _ in BROKEN.values()}
+
+
+@pytest.mark.parametrize(("later", "renewed"), [(8.0, True), (0.0, False)])
+def test_a_lease_that_was_renewed_just_before_is_seen_to_be_renewed_again(
+    later: float, renewed: bool
+) -> None:
+    def instances() -> list[dict[str, Any]]:
+        # It says less than it did at first, since a while has passed.
+        return [{"instance_id": "a", "expires_in_seconds": 25.0}]
+
+    before = {"a": time.monotonic() + 25.0 - later}
+    assert _all_renewed(SimpleNamespace(instances=instances), before) is renewed  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Rules 3.7 and 3.8: a service is on the map as long as it runs, and says what becomes of it."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from fountain_cli.conformance.target import Target
 # A lease is renewed every 10 seconds, and would end by itself after 30: what goes sooner was taken back. That
 # of an instance that was killed a moment ago ends while we look, and is no fault of those that live.
 _RENEWED_SECONDS, _GONE_SECONDS = 40.0, 10.0
+_SURELY_LATER_SECONDS = 2.0
 _TOLD_SECONDS, _BACK_SECONDS = 10.0, 30.0
 _REGISTER = "PUT /registry/{service}/instances/{id} at the gateway, and again every renew_seconds"
 
@@ -45,7 +47,7 @@ def registered(target: Target) -> Found:
             yield place, f"{lease['url']} is registered by {lease.get('identity')!r}", "register as itself"
     if platform.get("gateway-lookup", f"/lookup/{platform.service}") is None:
         yield f"GET /lookup/{platform.service}", "finds nothing", "register an instance that is healthy"
-    before = {lease["instance_id"]: lease["expires_in_seconds"] for lease in leases}
+    before = _ends(leases)
     late = target.eventually(lambda: _all_renewed(platform, before), _RENEWED_SECONDS)
     if not late:
         yield place, "a lease is not renewed", _REGISTER
@@ -112,11 +114,18 @@ def _last_said_degraded(platform: Platform) -> bool:
 
 
 def _all_renewed(platform: Platform, before: dict[str, float]) -> bool:
-    """Whether there are leases, and every one runs longer than it did, or belongs to a new instance."""
-    leases = platform.instances()
-    return bool(leases) and all(
-        lease["expires_in_seconds"] > before.get(lease["instance_id"], 0.0) for lease in leases
+    """Whether there are leases, and every one ends later than it did, or belongs to a new instance."""
+    now = _ends(platform.instances())
+    # What the way of an answer takes moves the end by less, and a renewal by more.
+    return bool(now) and all(
+        end > before.get(instance, 0.0) + _SURELY_LATER_SECONDS for instance, end in now.items()
     )
+
+
+def _ends(leases: list[dict[str, Any]]) -> dict[str, float]:
+    """Answer when each lease ends, by this process's clock."""
+    now = time.monotonic()
+    return {lease["instance_id"]: now + lease["expires_in_seconds"] for lease in leases}
 
 
 def _restarted(target: Target) -> Restart:
