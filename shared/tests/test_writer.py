@@ -30,6 +30,23 @@ async def _names(db: Database) -> list[str]:
     return await db.read(lambda session: list(session.scalars(text("SELECT name FROM rows ORDER BY rowid"))))
 
 
+async def together(rows: Database, *writes: Any) -> list[Any]:
+    """Have writes, each a call that submits one, wait for the writer until all of them do."""
+    gate, running, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def hold(_session: Session) -> None:
+        loop.call_soon_threadsafe(running.set)
+        gate.wait(5)
+
+    first = asyncio.create_task(rows.write(hold))
+    await running.wait()
+    tasks = [asyncio.create_task(write()) for write in writes]
+    await asyncio.sleep(0)
+    gate.set()
+    await first
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_a_commit_that_fails_is_told_to_everybody_in_it_and_the_writer_goes_on(rows: Database) -> None:
     broken = [True]
 
@@ -65,24 +82,12 @@ async def test_a_failed_commit_wakes_nobody(rows: Database) -> None:
 async def test_when_the_database_ends_the_transaction_nobody_of_the_group_is_told_that_it_was_kept(
     rows: Database,
 ) -> None:
-    gate, running, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
-
-    def hold(_session: Session) -> None:
-        loop.call_soon_threadsafe(running.set)
-        gate.wait(5)
-
     def end(session: Session) -> None:
         # What SQLite does by itself on a full disk.
         session.connection().connection.cursor().execute("ROLLBACK")
         raise sqlite3.OperationalError("database or disk is full")
 
-    first = asyncio.create_task(rows.write(hold))
-    await running.wait()
-    together = [asyncio.create_task(rows.write(fn)) for fn in (adding("a"), end, adding("b"))]
-    await asyncio.sleep(0)
-    gate.set()
-    await first
-    results = await asyncio.gather(*together, return_exceptions=True)
+    results = await together(rows, *(partial(rows.write, fn) for fn in (adding("a"), end, adding("b"))))
     assert [type(result) for result in results] == [Unavailable] * 3
     assert await _names(rows) == []
     await rows.write(adding("c"))
@@ -105,23 +110,6 @@ def test_callers_of_several_event_loops_are_each_answered(tmp_path: Path) -> Non
         assert asyncio.run(db.write(lambda session: session.scalar(text("SELECT 1")))) == 1
     asyncio.run(db.close())
     gc.collect()
-
-
-async def together(rows: Database, *writes: Any) -> list[Any]:
-    """Have writes, each a call that submits one, wait for the writer until all of them do."""
-    gate, running, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
-
-    def hold(_session: Session) -> None:
-        loop.call_soon_threadsafe(running.set)
-        gate.wait(5)
-
-    first = asyncio.create_task(rows.write(hold))
-    await running.wait()
-    tasks = [asyncio.create_task(write()) for write in writes]
-    await asyncio.sleep(0)
-    gate.set()
-    await first
-    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_quick_write_runs_on_the_loop_and_an_ordinary_one_beside_it(rows: Database) -> None:
