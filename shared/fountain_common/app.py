@@ -20,6 +20,7 @@ from fountain_common.logging import get_logger
 from fountain_common.metrics import Metrics, add_metrics
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
+from fountain_common.route_index import RouteIndex
 from fountain_common.settings import ServiceSettings
 from fountain_common.shortcuts import Shortcut, require_operations
 from fountain_common.tracing import telemetry_config
@@ -85,9 +86,14 @@ class Service(FastAPI):
     """A FastAPI application inside the request layer."""
 
     layer: Callable[[ASGIApp], ASGIApp]
+    indexed: bool
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the request layer around everything, FastAPI's own error page included."""
+        """Put the request layer around everything, FastAPI's own error page included, and an index before
+        the routes.
+        """
+        if self.indexed:
+            self.router.middleware_stack = RouteIndex(self.router)
         return self.layer(super().build_middleware_stack())
 
 
@@ -159,6 +165,8 @@ def create_service(
         stream_paths=streams,
         shortcuts=() if settings.tracing else shortcuts,
     )
+    # A span learns its route from the framework's own search.
+    app.indexed = not settings.tracing
     errors.install(app)
     if landing:
         add_landing(app, settings)

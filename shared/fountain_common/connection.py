@@ -8,6 +8,7 @@ past the server's way of taking it in parts.
 """
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from fcntl import ioctl
 from functools import lru_cache, partial
@@ -28,6 +29,8 @@ It answers False, and has done nothing, where the answer has to go the ordinary 
 """
 FAREWELL_SECONDS = 0.5
 """Two of these a connection may take to close, on which nothing is under way; then it is broken off."""
+_EAGER = sys.version_info >= (3, 13)
+"""Whether a request is begun to be answered at once, or in the next turn of the event loop."""
 _JOIN_BYTES = 16_384
 """A TLS record holds no more, so that copying more together would gain nothing."""
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
@@ -83,6 +86,9 @@ class JoiningTransport:
 class BreakableProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP with all of that."""
 
+    _first = False
+    """Whether the next request is the first of what has just arrived."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
@@ -110,15 +116,26 @@ class BreakableProtocol(HttpToolsProtocol):
             # What lies in a buffer that cannot be looked into would have been sent on by then.
             self.loop.call_later(FAREWELL_SECONDS, partial(self._break_off_if_done, again=done))
 
-    def on_headers_complete(self) -> None:
-        """Begin to answer a request: the task has been made, and runs later."""
-        before = self.cycle
-        super().on_headers_complete()
-        cycle = self.cycle
-        if cycle is not before:
-            # Requests may lie one behind the other: to each its own cycle, and not the connection's newest.
-            scope = cast("dict[str, Any]", cycle.scope)
-            scope["extensions"] = {ABORT: self.transport.abort, ANSWER: partial(_answer, cycle)}
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived."""
+        self._first = _EAGER
+        super().data_received(data)
+        self._first = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Requests may lie one behind the other: to each its own cycle, and not the connection's newest.
+        scope = cast("dict[str, Any]", cycle.scope)
+        scope["extensions"] = {ABORT: self.transport.abort, ANSWER: partial(_answer, cycle)}
+        if not self._first:
+            super()._start_asgi_task(cycle, app)
+            return
+        # One alone: others that came with it have to take turns with the other connections.
+        self._first = False
+        begin = cast("Any", asyncio.Task)
+        task: asyncio.Task[None] = begin(cycle.run_asgi(app), loop=self.loop, eager_start=True)
+        if not task.done():
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
 
 def _answer(

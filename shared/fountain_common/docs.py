@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 
 from fountain_common.errors import NotFound
 from fountain_common.landing import page_template
-from fountain_common.routing import add_fixed
 
 _ASSETS = {
     "swagger-ui-bundle.js": ("fastapi_swagger.resources", "text/javascript; charset=utf-8"),
@@ -49,9 +48,9 @@ def add_docs(app: FastAPI) -> None:
             headers={"Cache-Control": "no-cache"},
         )
 
-    add_fixed(app, "/docs", get_docs_page, include_in_schema=False)
-    add_fixed(app, "/openapi.json", get_openapi_document, include_in_schema=False)
-    add_fixed(app, "/docs/assets/{name}", get_docs_asset, include_in_schema=False)
+    app.add_api_route("/docs", get_docs_page, include_in_schema=False)
+    app.add_api_route("/openapi.json", get_openapi_document, include_in_schema=False)
+    app.add_api_route("/docs/assets/{name}", get_docs_asset, include_in_schema=False)
 
 
 async def get_docs_asset(name: str) -> Response:

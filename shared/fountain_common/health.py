@@ -10,7 +10,6 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from fountain_common.logging import get_logger
-from fountain_common.routing import add_fixed
 
 CHECK_SECONDS = 2.0
 """A check that takes longer has failed."""
@@ -118,8 +117,7 @@ def add_health(app: FastAPI, health: Health, checks: Sequence[HealthCheck] = ())
         response.headers["Cache-Control"] = "no-store"
         return report
 
-    add_fixed(
-        app,
+    app.add_api_route(
         "/health",
         get_health_status,
         tags=["service"],

@@ -7,7 +7,6 @@ from string import Template
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from fountain_common.routing import add_fixed
 from fountain_common.settings import ServiceSettings
 
 MAX_DESCRIPTION = 300
@@ -61,8 +60,7 @@ def add_landing(app: FastAPI, settings: ServiceSettings) -> None:
         """Answer a page for people: name, version, description, and links to documentation and health."""
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
-    add_fixed(
-        app,
+    app.add_api_route(
         "/",
         get_landing_page,
         tags=["service"],

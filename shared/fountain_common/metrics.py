@@ -8,8 +8,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from fountain_common.routing import add_fixed
-
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 UNMATCHED = "unmatched"
@@ -86,4 +84,4 @@ def add_metrics(app: FastAPI, metrics: Metrics) -> None:
         registry = metrics.registry.restricted_registry(names) if names else metrics.registry
         return Response(encode(registry), headers={"content-type": content_type})
 
-    add_fixed(app, "/metrics", get_metrics, include_in_schema=False)
+    app.add_api_route("/metrics", get_metrics, include_in_schema=False)

@@ -15,7 +15,7 @@ from fountain_common.errors import MEDIA_TYPE, Problem, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
 from fountain_common.logging import get_logger, log_request
 from fountain_common.metrics import UNMATCHED, Metrics
-from fountain_common.requests import Edge, RequestContext, accept, client_address, enter, leave
+from fountain_common.requests import HEADERS, Edge, RequestContext, accept, client_address, enter, leave
 from fountain_common.shortcuts import Answer, QuickRequest, Shortcut, Shortcuts
 from fountain_common.tracing import enter_span
 from fountain_common.websocket import OpenSockets
@@ -78,6 +78,7 @@ class RequestLayer:
         if forwarded is not None:
             client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
         context = accept(headers, client, enter_span() if self._tracing else None)
+        scope[HEADERS] = headers
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)
@@ -192,24 +193,48 @@ class RequestLayer:
 
 
 class _Exchange:
-    """Sends on, with the request id, and remembers the status."""
+    """Sends on, with the request id, and remembers the status.
 
-    __slots__ = ("_request_id", "_send", "_whole", "status")
+    A head that tells the length of its body waits for the body: they leave in one step, where the connection
+    has one and the body is whole. Others leave at once, as there may be nothing behind them for long.
+    """
+
+    __slots__ = ("_head", "_request_id", "_send", "_whole", "status")
 
     def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
         self._send, self._request_id = send, request_id
         self._whole = scope.get("extensions", {}).get(ANSWER)
+        self._head: Message | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [
+            headers = message["headers"] = [
                 *message.get("headers", ()),
                 (b"x-request-id", self._request_id),
                 _NOSNIFF,
             ]
+            if self._whole is not None and any(name == b"content-length" for name, _ in headers):
+                self._head = message
+                return
+            self.status = message["status"]
+        elif self._head is not None:
+            head, self._head = self._head, None
+            self.status = head["status"]
+            if not message.get("more_body") and self._leaves(head, message.get("body", b"")):
+                return
+            await self._send(head)
         await self._send(message)
+
+    def _leaves(self, head: Message, body: bytes) -> bool:
+        length = b"%d" % len(body)
+        headers = []
+        for header in head["headers"]:
+            if header[0] != b"content-length":
+                headers.append(header)
+            elif header[1] != length:
+                return False
+        return bool(self._whole and self._whole(self._send, head["status"], headers, body))
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer, in one step where the connection has one."""

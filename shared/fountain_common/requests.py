@@ -48,6 +48,8 @@ class RequestContext(NamedTuple):
         return str(self.trace.child())
 
 
+HEADERS = "fountain.headers"
+"""In an ASGI scope, its headers by lower-case name."""
 _current: ContextVar[RequestContext | None] = ContextVar("fountain_request", default=None)
 
 
@@ -141,6 +143,14 @@ def accept(headers: Mapping[bytes, bytes], client: str, span: TraceParent | None
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     request_id = given if _REQUEST_ID.fullmatch(given) else fresh[:32]
     return RequestContext(request_id, trace, client, b"x-fountain-edge" in headers)
+
+
+def sole_bearer_token(headers: Mapping[bytes, bytes]) -> bytes:
+    """Answer the bearer token of a request that carries no other credential; nothing for every other."""
+    authorization = headers.get(b"authorization", b"")
+    if authorization[:7].lower() != b"bearer " or b"x-api-key" in headers:
+        return b""
+    return authorization[7:].strip()
 
 
 def enter(context: RequestContext) -> Token[RequestContext | None]:

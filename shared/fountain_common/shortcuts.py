@@ -21,10 +21,10 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.types import Message, Receive
 
+from fountain_common.requests import sole_bearer_token
 from fountain_common.tokens import Caller
 
 Headers = tuple[tuple[bytes, bytes], ...]
-_BEARER = b"bearer "
 
 
 class Answer(NamedTuple):
@@ -58,10 +58,8 @@ class QuickRequest:
 
     def caller(self) -> Caller | None:
         """Answer who calls, if his bearer token is known already; verifying one is for the ordinary way."""
-        authorization = self.headers.get(b"authorization", b"")
-        if authorization[:7].lower() != _BEARER or b"x-api-key" in self.headers:
-            return None
-        caller: Caller | None = self.app.state.platform.verifier.known(authorization[7:].strip())
+        token = sole_bearer_token(self.headers)
+        caller: Caller | None = self.app.state.platform.verifier.known(token) if token else None
         return caller
 
     async def body(self) -> bytes | None:
