@@ -191,7 +191,7 @@ class Events:
 
         Args:
             events: each with an `id` of the publisher's own, by which it is stored once however often it is
-                sent, and `type`; `subject`, `data` and `recipient` if it has them. 250 at most. Or their
+                sent, and `type`; `subject`, `data` and `recipient` if it has them. 500 at most. Or their
                 JSON array, as an outbox has it.
 
         Raises:

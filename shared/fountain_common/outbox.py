@@ -37,10 +37,10 @@ __all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "en
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 PACE_SECONDS = 0.005
-SLOWEST_PACE_SECONDS = 0.025
+SLOWEST_PACE_SECONDS = 0.08
 _PACE_EVENTS = 8
 _QUICK_REMOVALS = 256
-REMOVAL_SECONDS = 0.05
+REMOVAL_SECONDS = 0.2
 """What was accepted stays so long in the table and goes with what is accepted meanwhile: a commit for each
 would stand in the way of the changes that are written next.
 """

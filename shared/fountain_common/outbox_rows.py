@@ -38,7 +38,7 @@ from fountain_common.statements import Prepared
 
 TOPIC = "outbox"
 SET_ASIDE_DAYS = 30
-MOST_EVENTS: Final = 250
+MOST_EVENTS: Final = 500
 """As many as the notification service takes in one request, and so in one row."""
 MOST_BYTES: Final = 900_000
 """A request's body holds a megabyte."""
@@ -72,9 +72,10 @@ _FIRST = (
         cast(OUTBOX.c.data, Text),
         OUTBOX.c.recipient,
     )
-    .where(OUTBOX.c.refused.is_(None))
+    # What was accepted may be large, and is not read again until it is removed.
+    .where(OUTBOX.c.refused.is_(None), OUTBOX.c.position.not_in(bindparam("without", expanding=True)))
     .order_by(OUTBOX.c.position)
-    .limit(bindparam("most"))
+    .limit(MOST_EVENTS)
 )
 _REMOVE = delete(OUTBOX).where(OUTBOX.c.position.in_(bindparam("positions", expanding=True)))
 
@@ -221,10 +222,8 @@ def first_waiting(session: Session, without: Collection[int] = ()) -> Waiting:
     """Answer the oldest rows that wait, but for those at the positions `without`."""
     entries: list[Entry] = []
     count = size = 0
-    with session.connection().execute(_FIRST, {"most": MOST_EVENTS + len(without)}) as found:
+    with session.connection().execute(_FIRST, {"without": list(without)}) as found:
         for row in found:
-            if row[0] in without:
-                continue
             entry = _entry(*row)
             count += entry.count
             size += len(entry.encoded.encode()) + 1

@@ -103,13 +103,13 @@ async def test_events_that_are_written_together_are_one_row_and_handed_on_in_the
 
 async def test_rows_are_handed_on_as_many_as_one_request_takes(outbox: Database) -> None:
     receiver = Together()
-    for count in (120, 120, 120, 600):
+    for count in (200, 200, 200, 600):
         await outbox.write(written(count))
     dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all)
     await dispatcher.start()
     await until_left(outbox)
     await dispatcher.stop()
-    assert [len(batch) for batch in receiver.batches] == [240, 120, 250, 250, 100]
+    assert [len(batch) for batch in receiver.batches] == [400, 200, 500, 100]
     assert receiver.accepted[-600:] == [f"e.n{number}" for number in range(600)]
 
 

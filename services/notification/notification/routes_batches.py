@@ -14,7 +14,7 @@ from notification.deps import PublishingCaller, board_of
 from notification.event import Draft
 from notification.payloads import CloudEventIn, Text, draft
 
-MAX_EVENTS = 250
+MAX_EVENTS = 500
 
 router = APIRouter(tags=["events"])
 

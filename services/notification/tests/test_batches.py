@@ -72,7 +72,7 @@ def test_one_event_that_may_not_be_said_keeps_all_out_and_is_named(client: Servi
     [
         [],
         {},
-        batch(*["order.placed"] * 251),
+        batch(*["order.placed"] * 501),
         [{"type": "order.placed"}],
         [{"id": "x", "type": "order.placed", "colour": "red"}],
         [{"id": "", "type": "order.placed"}],
