@@ -106,7 +106,7 @@ class Watcher:
             for lease in registry.leases.values()
             if not lease.expired and lease.claim.key not in self._seen.health
         ]
-        # Those of a new service come first. Of thousands that came at once, the others are the rounds' to ask.
+        # Those of a new service come first. Of thousands at once, the others are the rounds' to ask.
         known = {service for service, _ in self._seen.health}
         new.sort(key=lambda lease: lease.claim.service in known)
         await asyncio.gather(*(self._probe(lease) for lease in new[:PROBES_PER_SECOND]))
