@@ -1,4 +1,4 @@
-"""What every service keeps (design, sections 2, 3 and 5), asked of each through the edge and past it."""
+"""What every service keeps, asked of each through the edge and past it."""
 
 import json
 import os

@@ -11,9 +11,9 @@ from steward import Steward
 
 SERVICES = [service.name for service in services(repository())]
 BY_EVENT_SECONDS = 3.0
-"""The contract says one; a busy machine may take longer. Far less than the ten between two fetches."""
+"""One is promised; a busy machine may take longer. Far less than the ten between two fetches."""
 BY_FETCHING_SECONDS = 10.0
-"""As the contract says; they fetch every eight."""
+"""As promised; they fetch every eight."""
 
 
 class Person:

@@ -1,6 +1,4 @@
-"""The notification service: a durable event log, pushed to streams and subscriptions, losing none (design,
-section 6).
-"""
+"""The notification service: a durable event log, pushed to streams and subscriptions, losing none."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The secrets manager: the only place where secrets and identities live (design, sections 4 and 5)."""
+"""The secrets manager: the only place where secrets and identities live."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

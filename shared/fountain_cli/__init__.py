@@ -1,1 +1,1 @@
-"""The `fountain` command: operates the platform from a terminal (design, section 10)."""
+"""The `fountain` command: operates the platform from a terminal."""

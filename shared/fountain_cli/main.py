@@ -1,4 +1,4 @@
-"""The commands, put together (design, section 10)."""
+"""The commands, put together."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Telling the Secrets Manager what this instance accepts and uses, until it hears it (design, section 5)."""
+"""Telling the Secrets Manager what this instance accepts and uses, until it hears it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

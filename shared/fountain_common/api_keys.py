@@ -1,6 +1,4 @@
-"""An API key shown to a service is exchanged for a token at the Secrets Manager; it is never judged here
-(design, section 4).
-"""
+"""An API key shown to a service is exchanged for a token at the Secrets Manager; it is never judged here."""
 
 import asyncio
 import hashlib

@@ -1,6 +1,6 @@
 """`create_service`: one call makes a FastAPI application a service of the platform.
 
-What it gives is fixed in the design, section 3.
+What it gives is described in `docs/rules.md`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence

@@ -1,8 +1,7 @@
-"""Who is calling, and may they? A bearer token or an API key, and role-based permissions (design, sections
-3.5 and 4).
+"""Who is calling, and may they? A bearer token or an API key, and role-based permissions.
 
-    @router.post("/notifications")
-    async def publish(caller: Annotated[Caller, requires(Permission.EVENTS_PUBLISH)]) -> ...
+@router.post("/notifications")
+async def publish(caller: Annotated[Caller, requires(Permission.EVENTS_PUBLISH)]) -> ...
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Asking the gateway where a service is (design, section 7)."""
+"""Asking the gateway where a service is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

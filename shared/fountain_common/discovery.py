@@ -1,4 +1,4 @@
-"""Where are the others? Asked at the gateway, held here, and answered from memory (design, section 7)."""
+"""Where are the others? Asked at the gateway, held here, and answered from memory."""
 
 import asyncio
 import random

@@ -1,5 +1,4 @@
-"""Starts a service: fetch the secrets, with patience, then serve the application in the same process (design,
-section 2).
+"""Starts a service: fetch the secrets, with patience, then serve the application in the same process.
 
     if __name__ == "__main__":
         run(Settings, "main:app")

@@ -1,4 +1,4 @@
-"""An event: a CloudEvent 1.0 with its position in the log (design, section 6)."""
+"""An event: a CloudEvent 1.0 with its position in the log."""
 
 import json
 import re

@@ -1,6 +1,4 @@
-"""One stream of events, held open: resumed where it broke, and honest about what was missed (design, section
-6).
-"""
+"""One stream of events, held open: resumed where it broke, and honest about what was missed."""
 
 import asyncio
 import random

@@ -1,10 +1,9 @@
-"""Events: published, heard on one stream, received at `POST /notifications`; the same handlers for all
-(design, section 6).
+"""Events: published, heard on one stream, received at `POST /notifications`; the same handlers for all.
 
-    @platform.events.on("order.*")
-    async def remember(event: Event) -> None: ...
+@platform.events.on("order.*")
+async def remember(event: Event) -> None: ...
 
-    await platform.events.publish("link.created", subject=token_id, data={"target": host})
+await platform.events.publish("link.created", subject=token_id, data={"target": host})
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Telling those whose state events keep current that some were missed (design, section 6)."""
+"""Telling those whose state events keep current that some were missed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

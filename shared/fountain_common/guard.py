@@ -1,4 +1,4 @@
-"""No operation is open by oversight: each is named public or says whom it lets in (design, section 3)."""
+"""No operation is open by oversight: each is named public or says whom it lets in."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Health of a service: its own job decides, a missing peer is only named (design, section 3.2)."""
+"""Health of a service: its own job decides, a missing peer is only named."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What a holder of secrets says to the Secrets Manager (design, section 5, holders)."""
+"""What a holder of secrets says to the Secrets Manager."""
 
 import asyncio
 from contextlib import suppress

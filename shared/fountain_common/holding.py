@@ -1,4 +1,4 @@
-"""What a holder of secrets holds: rules without I/O (design, section 5)."""
+"""What a holder of secrets holds: rules without I/O."""
 
 import time
 from collections.abc import Mapping

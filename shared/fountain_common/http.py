@@ -1,6 +1,4 @@
-"""Calls to peers: found by name, with a token for that peer alone, tried again where that is safe (design,
-section 8).
-"""
+"""Calls to peers: found by name, with a token for that peer alone, tried again where that is safe."""
 
 import asyncio
 import random

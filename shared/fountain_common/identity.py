@@ -1,6 +1,4 @@
-"""Who this service is: its API key, and the certificate of the authority that it trusts (design, section 4,
-secret zero).
-"""
+"""Who this service is: its API key, and the certificate of the authority that it trusts."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""The one way to the Secrets Manager (design, section 4, trust root).
+"""The one way to the Secrets Manager.
 
 Nothing goes out before the peer's certificate has verified for the name `secrets-manager` against our own
 authority, whatever address lookup gave. The client is used for nothing else: its connections are pooled by

@@ -1,4 +1,4 @@
-"""What a service says about itself: started, stopping, degraded, recovered (design, section 3.8)."""
+"""What a service says about itself: started, stopping, degraded, recovered."""
 
 import asyncio
 from contextlib import suppress

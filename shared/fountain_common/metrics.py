@@ -1,4 +1,4 @@
-"""Prometheus metrics of one application, in a registry of its own (design, section 3.3)."""
+"""Prometheus metrics of one application, in a registry of its own."""
 
 from collections.abc import Sequence
 

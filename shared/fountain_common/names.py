@@ -1,4 +1,4 @@
-"""Names of services: one function decides for everyone (design, section 2)."""
+"""Names of services: one function decides for everyone."""
 
 import re
 

@@ -70,7 +70,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def violations(document: dict[str, Any]) -> list[str]:
-    """Answer a sentence for everything that a description owes and this one lacks (design, section 3.4)."""
+    """Answer a sentence for everything that a description owes and this one lacks."""
     found: list[str] = []
     seen: set[str] = set()
     if document.get("openapi") != "3.0.3":

@@ -1,4 +1,4 @@
-"""Transactional outbox: an event is a row that is written with the change it tells of (design, section 5).
+"""Transactional outbox: an event is a row that is written with the change it tells of.
 
 Either both are kept or neither. A dispatcher hands the rows on, in order, until each is accepted; with the
 notification service away they wait. The event's id is its idempotency key: handed on twice, stored once.

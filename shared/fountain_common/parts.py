@@ -1,4 +1,4 @@
-"""The parts of a service's platform, each made from the settings or replaced (design, section 8)."""
+"""The parts of a service's platform, each made from the settings or replaced."""
 
 from collections.abc import Sequence
 from typing import TypedDict

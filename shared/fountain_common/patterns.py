@@ -1,6 +1,4 @@
-"""Patterns over event types: `*` is one word, `>` is one or more words and stands last (pure; design, section
-6).
-"""
+"""Patterns over event types: `*` is one word, `>` is one or more words and stands last (pure)."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""A service's platform: its parts, and their life from start to stop (design, sections 3, 4 and 8)."""
+"""A service's platform: its parts, and their life from start to stop."""
 
 import asyncio
 from contextlib import suppress

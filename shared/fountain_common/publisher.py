@@ -1,4 +1,4 @@
-"""Who stores the events that a service publishes (design, section 6)."""
+"""Who stores the events that a service publishes."""
 
 from typing import Any, Protocol
 

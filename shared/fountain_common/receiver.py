@@ -1,4 +1,4 @@
-"""`POST /notifications`: where an event is delivered to a service (design, sections 3.6 and 6)."""
+"""`POST /notifications`: where an event is delivered to a service."""
 
 from datetime import datetime
 from typing import Annotated, Any

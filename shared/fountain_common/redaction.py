@@ -1,4 +1,4 @@
-"""What must not be printed, and how it is kept out of whatever is (design, section 3.11)."""
+"""What must not be printed, and how it is kept out of whatever is."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Makes an instance known at the gateway, and keeps it known as long as it runs (design, section 7)."""
+"""Makes an instance known at the gateway, and keeps it known as long as it runs."""
 
 import asyncio
 import random

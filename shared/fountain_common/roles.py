@@ -1,4 +1,4 @@
-"""Permissions and the roles that are sets of them (design, section 4).
+"""Permissions and the roles that are sets of them.
 
 A permission is `<resource>:<action>`, both in lower case. Resources are plural nouns of the API; `read` is
 looking, `write` is making, changing and removing, and every other action is named for the one operation that

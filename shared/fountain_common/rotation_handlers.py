@@ -1,4 +1,4 @@
-"""What a service does when another version of its secrets becomes active (design, section 5)."""
+"""What a service does when another version of its secrets becomes active."""
 
 import asyncio
 import random

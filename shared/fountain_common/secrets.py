@@ -1,10 +1,9 @@
-"""The secrets of this service, live: read from memory, kept current, every version's arrival confirmed
-(design, section 5).
+"""The secrets of this service, live: read from memory, kept current, every version's arrival confirmed.
 
-    platform.secrets["DB_PASSWORD"]           # the active version, now
-    platform.secrets.accepted("JWT_SECRET")   # [(version, value), ...] of all that are honoured, active first
-    @platform.secrets.on_rotation
-    async def reopen_pool(version: int) -> None: ...
+platform.secrets["DB_PASSWORD"]           # the active version, now
+platform.secrets.accepted("JWT_SECRET")   # [(version, value), ...] of all that are honoured, active first
+@platform.secrets.on_rotation
+async def reopen_pool(version: int) -> None: ...
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Settings of a service: read once, from `FOUNTAIN_*` and an optional `.env` (design, section 3).
+"""Settings of a service: read once, from `FOUNTAIN_*` and an optional `.env`.
 
 A secret has no place there. The one that is found stops the start with a sentence that says where it belongs.
 """

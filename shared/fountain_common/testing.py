@@ -1,5 +1,4 @@
-"""What a service's tests use in place of the platform: fakes behind real clients, and no network (design,
-section 8).
+"""What a service's tests use in place of the platform: fakes behind real clients, and no network.
 
     with service_client(app) as client:
         client.world.secrets_manager.rotate("example-consumer")

@@ -1,4 +1,4 @@
-"""Reading an access token: pure rules, with the keys and the time passed in (design, section 4; RFC 9068)."""
+"""Reading an access token: pure rules, with the keys and the time passed in (RFC 9068)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -48,7 +48,7 @@ def test_a_service_without_the_library_keeps_every_rule_that_can_be_seen() -> No
         outcomes = checked(url)
     assert [finding for outcome in outcomes for finding in outcome.findings] == []
     assert {outcome.rule for outcome in outcomes if outcome.kept} >= {
-        f"3.{n}" for n in (1, 2, 3, 4, 5, 6, 9, 10)
+        str(n) for n in (1, 2, 3, 4, 5, 6, 9, 10)
     }
 
 
@@ -85,11 +85,11 @@ class TakesNoMessages(Notes):
 @pytest.mark.parametrize(
     ("kind", "rules"),
     [
-        (LetsEverybodyIn, {"3.5", "3.6", "3.11"}),
-        (TakesForeignTokens, {"3.5", "3.6"}),
-        (SaysLittle, {"3.2"}),
-        (ReadsEverything, {"3.10"}),
-        (TakesNoMessages, {"3.6"}),
+        (LetsEverybodyIn, {"5", "6", "11"}),
+        (TakesForeignTokens, {"5", "6"}),
+        (SaysLittle, {"2"}),
+        (ReadsEverything, {"10"}),
+        (TakesNoMessages, {"6"}),
     ],
 )
 def test_one_that_breaks_a_rule_is_found_out(kind: type[Notes], rules: set[str]) -> None:
@@ -119,7 +119,7 @@ def test_the_command_says_what_was_kept_and_what_was_not_checked(fountain: Calla
     assert "registered with a lease" in missed
     assert "no token without permissions" in missed["no entry without a permission"]
     assert not missed.keys() & {one["title"] for one in report["kept"]}
-    assert "not checked: 3.7 registered with a lease: " in shown.stderr
+    assert "not checked: rule 7, registered with a lease: " in shown.stderr
     assert " rules kept, " in shown.stderr
 
 
@@ -128,7 +128,7 @@ def test_the_command_names_rule_place_and_remedy_and_fails(fountain: Callable[..
         done = fountain("check", url)
     assert done.exit_code == FAILED
     assert "GET /health" in done.stdout
-    assert "3.2" in done.stdout
+    assert "docs/rules.md" in done.stdout + done.stderr
     assert "add degraded" in done.stdout
 
 

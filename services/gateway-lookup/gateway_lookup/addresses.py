@@ -1,4 +1,4 @@
-"""Which address an instance may have (design, section 7): the one that it connects from, and not every one
+"""Which address an instance may have: the one that it connects from, and not every one
 of those.
 
 The gateway fetches from what is registered and Caddy proxies to it; an address that an instance could choose

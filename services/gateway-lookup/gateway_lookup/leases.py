@@ -1,4 +1,4 @@
-"""The rules of leases (design, section 7): who may register, who gives way, who has expired.
+"""The rules of leases: who may register, who gives way, who has expired.
 
 Pure: every function takes the leases that there are and the time, in seconds of a monotonic clock, and
     answers

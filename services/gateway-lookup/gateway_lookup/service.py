@@ -242,7 +242,7 @@ class Gateway:
         get_logger().warning("name_freed", registered=name)
 
     async def may_have_certificate(self, domain: str) -> bool:
-        """Tell whether the edge may get a certificate for a host name (design, section 7)."""
+        """Tell whether the edge may get a certificate for a host name."""
         label = self.label_of(domain)
         if label is None:
             return False

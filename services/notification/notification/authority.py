@@ -1,4 +1,4 @@
-"""Who may say what (pure; design, section 6).
+"""Who may say what (pure).
 
 Some types are believed by whoever receives them, so only the one that they are about may publish them.
 """

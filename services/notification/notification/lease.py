@@ -1,4 +1,4 @@
-"""One writer: positions come from one process at a time (design, section 5, "One writer")."""
+"""One writer: positions come from one process at a time."""
 
 import asyncio
 import fcntl

@@ -1,6 +1,4 @@
-"""The forms in which an event may be handed in, and the one event that each of them means (design, section
-6).
-"""
+"""The forms in which an event may be handed in, and the one event that each of them means."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""Which events are kept (pure): by age and by count, for each type (design, section 6)."""
+"""Which events are kept (pure): by age and by count, for each type."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

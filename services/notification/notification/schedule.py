@@ -1,4 +1,4 @@
-"""When a delivery is tried again (pure; design, section 6)."""
+"""When a delivery is tried again (pure)."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Server-sent events on the wire (pure; HTML Living Standard, section 9.2; design, section 6)."""
+"""Server-sent events on the wire (pure; HTML Living Standard, section 9.2)."""
 
 from dataclasses import dataclass
 

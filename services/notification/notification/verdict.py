@@ -1,4 +1,4 @@
-"""What follows from an attempt (pure; design, section 6)."""
+"""What follows from an attempt (pure)."""
 
 import random
 from collections.abc import Sequence

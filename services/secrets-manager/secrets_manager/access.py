@@ -1,4 +1,4 @@
-"""Who may see the values of a secret, and who may do what to it (design, section 4)."""
+"""Who may see the values of a secret, and who may do what to it."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""The anchor in the event log, which whoever has this database does not have (design, section 5)."""
+"""The anchor in the event log, which whoever has this database does not have."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""Keeping the audit anchored outside, and never over an anchor that contradicts it (design, section 5).
+"""Keeping the audit anchored outside, and never over an anchor that contradicts it.
 
 Whoever puts an older database back, with everything beside it, does not reach the event log. The anchor in it
 is compared before a newer one takes its place; if it does not fit, it stays, and health says so until

@@ -1,4 +1,4 @@
-"""Anchoring the audit (design, section 5).
+"""Anchoring the audit.
 
 Its head, signed, is put where whoever changes the database does not reach: on stdout, in the event log, and
 in a file beside the database. A row that is missing here is remembered there.

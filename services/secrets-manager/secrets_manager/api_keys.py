@@ -1,4 +1,4 @@
-"""API keys: `fnt_<key id>_<256 random bits>`. Pure; only the hash is ever stored (design, section 4)."""
+"""API keys: `fnt_<key id>_<256 random bits>`. Pure; only the hash is ever stored."""
 
 import base64
 import hashlib

@@ -1,6 +1,6 @@
 """Writing the audit: with a change, in its transaction.
 
-For a read, in a commit that it shares with others (design, section 5).
+For a read, in a commit that it shares with others.
 """
 
 import asyncio

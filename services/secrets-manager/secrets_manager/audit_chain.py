@@ -1,4 +1,4 @@
-"""The audit's chain: each record's hash covers the record and the hash before it. Pure (design, section 5).
+"""The audit's chain: each record's hash covers the record and the hash before it. Pure.
 
 `hash` is plain SHA-256 over JSON, so that an export can be followed by anybody. `mac` is keyed, so that
 whoever writes to the database alone cannot make a record, not even by computing the whole chain anew.

@@ -1,4 +1,4 @@
-"""Closing a part of the audit, handing it out, and then letting go of it (design, section 5).
+"""Closing a part of the audit, handing it out, and then letting go of it.
 
 A segment is sealed: verified, and signed with the audit's key. Once it has been exported it may be pruned:
 its records go, and its end, signed as pruned, is where the chain begins from then on.

@@ -1,4 +1,4 @@
-"""Judging an API key: the same work for a known id and an unknown one (design, section 4)."""
+"""Judging an API key: the same work for a known id and an unknown one."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Beginning an epoch: what was out in the world before is not trusted to be the same (design, section 5).
+"""Beginning an epoch: what was out in the world before is not trusted to be the same.
 
 New signing keys, no holders, and API keys disabled until an admin enables each again: among them may be one
 that was revoked after this database was copied.

@@ -1,5 +1,4 @@
-"""Envelope encryption: a fresh data key for each sealed value, wrapped by a key of the ring (design,
-section 5).
+"""Envelope encryption: a fresh data key for each sealed value, wrapped by a key of the ring.
 
 A sealed value is one byte string:
 

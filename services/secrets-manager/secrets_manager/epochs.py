@@ -1,4 +1,4 @@
-"""The epoch, and when it began (design, section 5).
+"""The epoch, and when it began.
 
 Another one begins where a history does not go on: with a restore, or when somebody at the machine says so.
 The audit knows when, so that whoever can write to the database cannot make one begin.

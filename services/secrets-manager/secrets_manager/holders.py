@@ -1,4 +1,4 @@
-"""How long each holder still counts: a time to live that the holder's reads renew (design, section 5).
+"""How long each holder still counts: a time to live that the holder's reads renew.
 
 A row says that an instance holds a secret; how long it counts is kept here, in memory, so that a renewal
 costs no write. Nothing is lost with it: after the service's own downtime every holder gets one full time to

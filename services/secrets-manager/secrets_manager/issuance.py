@@ -1,4 +1,4 @@
-"""Deciding whether a token is issued, and for what (design, section 4; RFC 6749, RFC 8693)."""
+"""Deciding whether a token is issued, and for what (RFC 6749, RFC 8693)."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

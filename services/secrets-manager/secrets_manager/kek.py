@@ -1,4 +1,4 @@
-"""The key-encryption key: what wraps the key ring, kept apart from the database (design, section 5)."""
+"""The key-encryption key: what wraps the key ring, kept apart from the database."""
 
 import base64
 import binascii

@@ -1,6 +1,6 @@
 """Secret zero.
 
-At every start, what a service needs to prove who it is gets made if it is missing (design, section 4).
+At every start, what a service needs to prove who it is gets made if it is missing.
 """
 
 import time

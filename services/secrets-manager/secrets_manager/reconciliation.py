@@ -1,4 +1,4 @@
-"""What must exist after every start, and what is therefore missing. Pure (design, section 4, secret zero)."""
+"""What must exist after every start, and what is therefore missing. Pure."""
 
 import re
 from collections.abc import Collection

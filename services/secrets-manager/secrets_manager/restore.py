@@ -1,4 +1,4 @@
-"""Putting a backup onto an empty machine (design, section 5).
+"""Putting a backup onto an empty machine.
 
 What was out in the world when the backup was taken is not trusted to be the same: a new epoch, new signing
 keys, no holders, and API keys disabled until an admin enables each again.

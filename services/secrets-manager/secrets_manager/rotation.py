@@ -1,4 +1,4 @@
-"""The rotation of a secret as a state machine (design, section 5). Pure: time and holders are passed in.
+"""The rotation of a secret as a state machine. Pure: time and holders are passed in.
 
 Time is expected not to go back while a process lives (steady.py). A moment that lies in the future was
 taken by another process, whose clock was ahead: what it began is begun again, so that nothing waits for ever.

@@ -1,4 +1,4 @@
-"""A stream of bytes, encrypted to a passphrase in chunks (design, section 5, backup).
+"""A stream of bytes, encrypted to a passphrase in chunks.
 
     one line of JSON: format, scrypt parameters (RFC 7914), salt
     chunks: length (4) | nonce (12) | AES-256-GCM of at most 1 MiB, bound to the header, its number, and

@@ -1,6 +1,6 @@
 """The keys of access tokens and when each signs and is published.
 
-Pure: time is passed in (design, section 4).
+Pure: time is passed in.
 
 announced   in the key set, so that verifiers learn it; does not sign yet
    |  LEAD_SECONDS, longer than verifiers take to fetch the set again

@@ -1,7 +1,7 @@
 """How many wrong credentials one address may try. Pure: time is passed in.
 
 Only failures are counted and only failures are refused: a right credential is never asked about, so that
-nobody can lock anybody out by failing, from the same address or another (design, section 4).
+nobody can lock anybody out by failing, from the same address or another.
 """
 
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Making an access token (RFC 9068; design, section 4). Pure: key and time are passed in."""
+"""Making an access token (RFC 9068). Pure: key and time are passed in."""
 
 import secrets
 from collections.abc import Sequence

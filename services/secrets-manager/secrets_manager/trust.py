@@ -1,4 +1,4 @@
-"""The trust root: a CA, and the certificate that the secrets manager serves TLS with (design, section 4).
+"""The trust root: a CA, and the certificate that the secrets manager serves TLS with.
 
 The CA's key is sealed in the database. The leaf's key is made anew at every start and lives in memory alone.
 """

@@ -1,4 +1,4 @@
-"""Whose writes PostgreSQL takes: those of the writer alone, to the last commit (design, section 5).
+"""Whose writes PostgreSQL takes: those of the writer alone, to the last commit.
 
 A writer that lost its lock learns of it a moment later, and may be in the middle of a transaction. So each of
 its transactions asks first whether it still is the writer, and holds a share of the fence until its end; and

@@ -1,4 +1,4 @@
-"""One writer: a second replica waits until the first has gone (design, section 5).
+"""One writer: a second replica waits until the first has gone.
 
 The lock is held by the operating system for the life of the process, so that a killed writer leaves none
 behind. PostgreSQL holds it for the life of a connection instead: a process that loses this connection may

@@ -215,6 +215,7 @@ def _show(found: _Report) -> None:
     ]
     if rows:
         table(("service", "rule", "where", "what", "what to do"), rows)
+        say("docs/rules.md describes the rules.")
     for service, outcomes in found.items():
         counted = {
             "findings": sum(len(outcome.findings) for outcome in outcomes),
@@ -225,4 +226,4 @@ def _show(found: _Report) -> None:
         say(f"{service}: {said}")
         for outcome in outcomes:
             if outcome.not_checked:
-                say(f"  not checked: {outcome.rule} {outcome.title}: {outcome.not_checked}")
+                say(f"  not checked: rule {outcome.rule}, {outcome.title}: {outcome.not_checked}")

@@ -1,4 +1,4 @@
-"""What every service keeps (design, section 3), as an executable suite over a running service, black box.
+"""What every service keeps, as an executable suite over a running service, black box.
 
 It knows the service by its URL alone, so that one written in another language is checked as well. Rules that
 need more, such as the platform around it, its logs or its sources, are checked where that is within reach;

@@ -1,4 +1,4 @@
-"""Rule 3.5: who gets in. Every operation is called without a token, a powerless one, a foreign one."""
+"""Rule 5: who gets in. Every operation is called without a token, a powerless one, a foreign one."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _CREDENTIALS = ("access_token", "api_key", "token")
 
 
 def without_token(target: Target) -> Found:
-    """Nobody gets in without a credential, except where the design says so."""
+    """Nobody gets in without a credential, except where it is meant to be open."""
     for operation in target.operations():
         if operation.public and not is_public(operation.template, target.name):
             yield operation.place, "is public", "ask for a credential"

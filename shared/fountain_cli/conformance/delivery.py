@@ -1,4 +1,4 @@
-"""Rule 3.6: events are received at `POST /notifications`, in each form, from those who may deliver."""
+"""Rule 6: events are received at `POST /notifications`, in each form, from those who may deliver."""
 
 import secrets
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _TYPE, _SUBJECT = "conformance.probe", "conformance-probe"
 
 
 def forms() -> dict[str, dict[str, Any]]:
-    """Every form of payload that there is (design, section 6), by what it is called."""
+    """Every form of payload that there is, by what it is called."""
     now = datetime.now(UTC).isoformat()
     event = {"specversion": "1.0", "id": secrets.token_hex(16), "source": "conformance", "type": _TYPE}
     return {

@@ -1,4 +1,4 @@
-"""Rule 3.4: what the OpenAPI document says, by an independent validator and by our limits."""
+"""Rule 4: what the OpenAPI document says, by an independent validator and by our limits."""
 
 import re
 from collections import Counter

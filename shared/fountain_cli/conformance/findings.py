@@ -39,7 +39,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by its number in the design, what it asks for in a line, and how it is checked.
+    """A rule by its number in `docs/rules.md`, what it asks for in a line, and how it is checked.
 
     `examine` gives what it finds, and raises `NotChecked` where something is missing that it needs. Where it
     stumbles over what the service answers, that is a finding as well.

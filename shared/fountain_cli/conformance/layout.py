@@ -1,4 +1,4 @@
-"""Where the sources are at hand: the same files with the same jobs in every service (design, section 2)."""
+"""Where the sources are at hand: the same files with the same jobs in every service."""
 
 from fountain_cli.conformance.findings import Found
 from fountain_cli.conformance.missing import NotChecked

@@ -1,4 +1,4 @@
-"""Rule 3.9: logs on stdout, one JSON object a line, with the request's id."""
+"""Rule 9: logs on stdout, one JSON object a line, with the request's id."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Rules 3.9 and 3.10: request ids, errors as problems, limits."""
+"""Rules 9 and 10: request ids, errors as problems, limits."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Rules 3.1 to 3.4: the landing page, health, metrics and the documentation's page."""
+"""Rules 1 to 4: the landing page, health, metrics and the documentation's page."""
 
 import re
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Rules 3.7 and 3.8: a service is on the map as long as it runs, and says what becomes of it."""
+"""Rules 7 and 8: a service is on the map as long as it runs, and says what becomes of it."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The main job (design, section 5): a rotated secret is accepted and used by every instance in seconds,
+"""The main job: a rotated secret is accepted and used by every instance in seconds,
 and requests go on meanwhile."""
 
 from collections.abc import Iterator

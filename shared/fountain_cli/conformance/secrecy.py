@@ -1,4 +1,4 @@
-"""Rule 3.11: what was sent, and what is secret, comes back nowhere."""
+"""Rule 11: what was sent, and what is secret, comes back nowhere."""
 
 import secrets
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _PAUSE_SECONDS = 0.1
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 _PUBLIC = {"/", "/health", "/docs", "/openapi.json", "/metrics"}
-# What the design names as public besides, and at which service alone.
+# What is public besides, and at which service alone.
 _PUBLIC_AT = {
     "secrets-manager": {
         "/auth/token",
@@ -29,7 +29,7 @@ _PUBLIC_AT = {
 
 
 def is_public(template: str, service: str) -> bool:
-    """Whether the design lets everybody call this path at this service; "" may be any of them."""
+    """Whether everybody may call this path at this service; "" may be any of them."""
     own = _PUBLIC_AT.get(service, set()) if service else set().union(*_PUBLIC_AT.values())
     return template in _PUBLIC | own or template.startswith("/docs/")
 

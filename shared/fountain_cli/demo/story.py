@@ -1,4 +1,4 @@
-"""The main job, step by step: what `make demo` shows (design, section 1)."""
+"""The main job, step by step: what `make demo` shows."""
 
 import time
 from collections.abc import Iterator

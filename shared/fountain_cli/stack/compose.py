@@ -1,4 +1,4 @@
-"""The platform as containers, kept by Docker (design, section 9)."""
+"""The platform as containers, kept by Docker."""
 
 import json
 import os

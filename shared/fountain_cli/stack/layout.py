@@ -1,4 +1,4 @@
-"""Which services this repository has, and where each listens as a local process (design, section 9)."""
+"""Which services this repository has, and where each listens as a local process."""
 
 import os
 import re

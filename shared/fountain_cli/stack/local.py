@@ -1,4 +1,4 @@
-"""The platform as local processes, kept by supervisor (design, section 9)."""
+"""The platform as local processes, kept by supervisor."""
 
 import contextlib
 import os

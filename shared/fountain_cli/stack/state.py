@@ -1,4 +1,4 @@
-"""The folder with the state of the local runtime: keys, data, logs (design, section 9)."""
+"""The folder with the state of the local runtime: keys, data, logs."""
 
 import json
 import os
