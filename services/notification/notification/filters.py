@@ -1,5 +1,6 @@
 """Which events somebody wants, and which of them he may see (pure)."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -45,14 +46,20 @@ class Filter:
         """Tell whether an event is for everybody, or for the reader."""
         return not event.recipient or event.recipient == self.reader
 
-    def accepts(self, event: Stored) -> bool:
-        """Tell whether an event is asked for and may be seen."""
-        return (
-            self.may_see(event)
-            and (self.source is None or event.source == self.source)
-            and self.wants_type(event.type)
-            and ((subjects := self.subjects(event.type)) is None or event.subject in subjects)
-        )
+    def chosen(self, events: Iterable[Stored]) -> Iterator[Stored]:
+        """Answer those events that are asked for and may be seen. Of many, each type is judged once."""
+        asked: dict[str, frozenset[str] | None] = {}
+        for event in events:
+            type_ = event.type
+            if type_ not in asked:
+                asked[type_] = self.subjects(type_) if self.wants_type(type_) else frozenset()
+            subjects = asked[type_]
+            if (
+                (subjects is None or event.subject in subjects)
+                and (self.source is None or event.source == self.source)
+                and self.may_see(event)
+            ):
+                yield event
 
 
 @lru_cache(maxsize=8192)

@@ -231,7 +231,7 @@ class EventLog:
         latest = self.latest
         recent = self.tail.after(position)
         if recent is not None:
-            found = [event for event in recent if wanted.accepts(event)]
+            found = list(wanted.chosen(recent))
         else:
             types = self.types
             found = await self._database.read(

@@ -78,7 +78,7 @@ def _scan(session: Session, position: int, wanted: Filter, limit: int, through: 
     conditions, size = _where(wanted), limit
     while len(found) < limit:
         rows = session.execute(_behind(position, through, size, conditions)).all()
-        found += [event for event in map(stored, rows) if wanted.accepts(event)]
+        found += wanted.chosen(map(stored, rows))
         if len(rows) < size:
             break
         position, size = rows[-1].position, min(2 * size, MOST_ROWS)
@@ -95,7 +95,7 @@ def _behind(
 
 
 def _where(wanted: Filter) -> list[ColumnElement[bool]]:
-    """Answer what the database can decide; the rest of a pattern is decided by `Filter.accepts`."""
+    """Answer what the database can decide; the rest of a pattern is decided by `Filter.chosen`."""
     conditions: list[ColumnElement[bool]] = [visible(wanted.reader)]
     if wanted.source is not None:
         conditions.append(events.c.source == wanted.source)

@@ -82,12 +82,14 @@ class Chunk:
         position: where the reader is after them.
         accepted: when the oldest of them came in, in monotonic seconds; 0.0 if not known.
         gone: the newest position of what had been removed when they were looked for.
+        lasts: none of them ever expires.
     """
 
     frames: bytes
     position: int
     accepted: float = 0.0
     gone: int = 0
+    lasts: bool = True
 
 
 class Streams:
@@ -195,7 +197,7 @@ class Streams:
                 return None
             chunk = self._chunk(recent, reader.wanted, self._log.latest)
             # What expires is encoded for each reader anew, with its data only as long as it has any.
-            if len(self._shared) < MAX_SHARED_CHUNKS and all(event.expires_at is None for event in recent):
+            if len(self._shared) < MAX_SHARED_CHUNKS and chunk.lasts:
                 self._shared[key] = chunk
         return chunk
 
@@ -216,10 +218,8 @@ class Streams:
 
     def _chunk(self, events: Sequence[Stored], wanted: Filter, through: int) -> Chunk:
         frames: list[bytes] = []
-        size, accepted, now = 0, 0.0, self._clock()
-        for event in events:
-            if not wanted.accepts(event):
-                continue
+        size, accepted, lasts, now = 0, 0.0, True, self._clock()
+        for event in wanted.chosen(events):
             if size > MAX_CHUNK_BYTES:
                 through = event.position - 1
                 break
@@ -227,8 +227,9 @@ class Streams:
             frames.append(frame)
             size += len(frame)
             accepted = accepted or event.accepted
+            lasts = lasts and event.expires_at is None
         # Judged after reading: what was removed meanwhile was noted before that.
-        return Chunk(b"".join(frames), through, accepted, self._log.removed_through(wanted))
+        return Chunk(b"".join(frames), through, accepted, self._log.removed_through(wanted), lasts)
 
     def _frame(self, event: Stored, now: float) -> bytes:
         if event.expires_at is not None:
