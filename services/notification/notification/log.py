@@ -16,6 +16,7 @@ from fountain_common.db import Database
 from fountain_common.errors import Conflict, Unavailable
 from fountain_common.gathering import gathered
 from fountain_common.logging import get_logger
+from sqlalchemy.exc import IntegrityError
 
 from notification.event import Draft, Stored
 from notification.filters import Filter
@@ -29,6 +30,7 @@ from notification.repository import (
     load_state,
     newest_events,
     store,
+    store_new,
 )
 from notification.repository_search import events_after
 from notification.tail import MAX_EVENTS, Tail
@@ -186,8 +188,7 @@ class EventLog:
     async def _append_group(self, group: list[_Waiting]) -> None:
         batches = [Batch(entry.drafts, entry.since) for entry in group]
         try:
-            storing = partial(store, batches=batches, now=self._clock())
-            found = await self._database.write_rows(storing, quick=_is_quick(group))
+            found = await self._store(batches, quick=_is_quick(group))
         except BaseException as error:
             for entry in group:
                 if not entry.future.done():
@@ -208,6 +209,14 @@ class EventLog:
         for entry, outcomes in zip(group, found, strict=True):
             if not entry.future.done():
                 entry.future.set_result(outcomes)
+
+    async def _store(self, batches: Sequence[Batch], *, quick: bool) -> list[list[Outcome] | Clash]:
+        now, write = self._clock(), self._database.write_rows
+        try:
+            return await write(partial(store_new, batches=batches, now=now), quick=quick)
+        except IntegrityError:
+            # Something of it is stored already, or comes twice: then all of it is looked up.
+            return await write(partial(store, batches=batches, now=now), quick=quick)
 
     def _tell(self, fresh: list[Stored]) -> None:
         if not fresh:

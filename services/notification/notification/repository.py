@@ -25,6 +25,10 @@ from notification.event import Draft, Stored
 from notification.models import events, log_state, removals
 
 _ADD = Prepared(insert(events))
+# What fails here is not kept in any case: SQLite need not remember for each statement what was before it.
+_ADD_NEW = Prepared(insert(events).prefix_with("OR FAIL", dialect="sqlite"))
+_LAST = select(log_state.c.last_position).with_for_update()
+_SET_LAST = update(log_state).values(last_position=bindparam("last"))
 _Known = tuple[Stored, bytes]
 """An event under one of its names, and the fingerprint of what was published."""
 COLUMNS = (
@@ -113,6 +117,29 @@ def begin_epoch(session: Session) -> str:
     return epoch
 
 
+def store_new(connection: Connection, batches: Sequence[Batch], now: float) -> list[list[Outcome] | Clash]:
+    """As `store`, for drafts of which none has been stored before: nothing is looked up, as the table itself
+    lets in no id or key of a publisher a second time.
+
+    Raises:
+        IntegrityError: one has been, or two are the same; what was done must be rolled back.
+    """
+    last = position = connection.execute(_LAST).scalar_one()
+    outcomes: list[list[Outcome] | Clash] = []
+    rows: list[tuple[Any, ...]] = []
+    for drafts, accepted in batches:
+        placed: list[Outcome] = []
+        for draft in drafts:
+            position += 1
+            event = draft.at(position, now, accepted)
+            placed.append(Outcome(event))
+            rows.append(_row(event, draft))
+        outcomes.append(placed)
+    _ADD_NEW.run_rows(connection, rows)
+    connection.execute(_SET_LAST, {"last": last + len(rows)})
+    return outcomes
+
+
 def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[list[Outcome] | Clash]:
     """Store batches of drafts at the next positions, each draft once and each batch in its order or not at
     all; answer what became of each.
@@ -123,7 +150,7 @@ def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[
     known = _known(connection, [draft for batch in batches for draft in batch.drafts])
     outcomes: list[list[Outcome] | Clash] = []
     rows: list[tuple[Any, ...]] = []
-    last = connection.execute(select(log_state.c.last_position).with_for_update()).scalar_one()
+    last = connection.execute(_LAST).scalar_one()
     for batch in batches:
         placed = _place(batch, known, last + len(rows) + 1, now)
         if isinstance(placed, Clash):
@@ -140,7 +167,7 @@ def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[
         outcomes.append(found)
     if rows:
         _ADD.run_rows(connection, rows)
-        connection.execute(update(log_state).values(last_position=last + len(rows)))
+        connection.execute(_SET_LAST, {"last": last + len(rows)})
     return outcomes
 
 
