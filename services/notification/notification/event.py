@@ -79,12 +79,27 @@ class Draft(NamedTuple):
         if data is not None:
             attributes["datacontenttype"] = datacontenttype or "application/json"
             attributes["data"] = data
-        head = orjson.dumps(attributes)[:-1]
-        if len(head) + _POSITION_BYTES > MAX_EVENT_BYTES:
-            raise TooLarge
-        said = orjson.dumps([type, subject, recipient, expires_at, data], option=orjson.OPT_SORT_KEYS)
-        fingerprint = blake2b(said, digest_size=16).digest()
+        head, fingerprint = _head(attributes), _fingerprint([type, subject, recipient, expires_at, data])
         return cls(id, source, type, subject, recipient, expires_at, key, fingerprint, head, made_id)
+
+    @classmethod
+    def plain(cls, id: str, source: str, type: str, subject: str, time: str, data: Any) -> Self:  # noqa: A002
+        """As `of`, for an event with all of these and nothing else, and its id as its key.
+
+        `time` is its `timestamp`, which is made once for many. None is no data here.
+        """
+        attributes = {
+            "specversion": "1.0",
+            "id": id,
+            "source": source,
+            "type": type,
+            "subject": subject,
+            "time": time,
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        head, fingerprint = _head(attributes), _fingerprint([type, subject, "", None, data])
+        return cls(id, source, type, subject, "", None, id, fingerprint, head)
 
     def at(self, position: int, now: float, accepted: float = 0.0) -> "Stored":
         """Give it its place in the log."""
@@ -100,6 +115,17 @@ class Draft(NamedTuple):
             b'%b,"position":%d}' % (self.head, position),
             accepted,
         )
+
+
+def _head(attributes: dict[str, Any]) -> bytes:
+    head = orjson.dumps(attributes)[:-1]
+    if len(head) + _POSITION_BYTES > MAX_EVENT_BYTES:
+        raise TooLarge
+    return head
+
+
+def _fingerprint(said: list[Any]) -> bytes:
+    return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 class Stored(NamedTuple):

@@ -14,7 +14,10 @@ from notification.authority import require_may_announce_rotation, require_may_pu
 from notification.event import Draft, TooLarge
 
 # Control characters are not text (CloudEvents 1.0, "Type System"), and PostgreSQL does not store all of them.
-Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+MAX_TEXT_CHARACTERS = 255
+Text = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
 
 
 def _type(raw: str) -> str:

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Body, Request
 from fountain_common.errors import Problem, problem_responses
 from fountain_common.tokens import Caller
@@ -63,9 +62,9 @@ async def publish_notification_batch(
     return BatchOut(items=[Place(id=event.id, position=event.position) for event, _ in outcomes])
 
 
-def read_batch(raw: bytes) -> list[NamedEventIn]:
-    """Answer the events of a request's body; ValueError if these are none."""
-    return _BATCH.validate_python(orjson.loads(raw))
+def read_batch(events: Any) -> list[NamedEventIn]:
+    """Answer the events of a request's JSON; ValueError if these are none."""
+    return _BATCH.validate_python(events)
 
 
 def batch_drafts(events: Sequence[NamedEventIn], caller: Caller, now: float) -> list[Draft]:

@@ -13,6 +13,7 @@ from fountain_common.shortcuts import Answer, QuickRequest, Shortcut
 
 from notification.board import Board
 from notification.payloads import draft
+from notification.plain import plain_drafts
 from notification.publish_route import read_event, read_key
 from notification.routes_batches import batch_drafts, read_batch
 
@@ -51,7 +52,8 @@ async def publish_batch(request: QuickRequest) -> Answer | None:
     if raw is None or request.header(b"content-type") != "application/json":
         return None
     try:
-        drafts = batch_drafts(read_batch(raw), caller, time.time())
+        events, now = orjson.loads(raw), time.time()
+        drafts = plain_drafts(events, caller, now) or batch_drafts(read_batch(events), caller, now)
     except (Problem, ValueError):
         return None
     board: Board = request.app.state.board
