@@ -200,11 +200,14 @@ class EventLog:
             return
         # Readers first: whoever published may ask for the event at once. What is behind `latest` is new to
         # them though it was stored before: by a commit of which no word came back, or by another writer.
-        fresh: dict[int, Stored] = {}
-        for outcomes in found:
-            for event, _ in () if isinstance(outcomes, Clash) else outcomes:
-                if event.position > self.latest:
-                    fresh.setdefault(event.position, event)
+        latest = self.latest
+        fresh = {
+            event.position: event
+            for outcomes in found
+            if not isinstance(outcomes, Clash)
+            for event, _ in outcomes
+            if event.position > latest
+        }
         self._tell([fresh[position] for position in sorted(fresh)])
         for entry, outcomes in zip(group, found, strict=True):
             if not entry.future.done():
@@ -228,7 +231,7 @@ class EventLog:
             self.tail.extend(fresh)
         self.latest = fresh[-1].position
         if len(self._types) <= MAX_TYPES:
-            self._types.update(event.type for event in fresh)
+            self._types.update({event.type for event in fresh})
         for listener in self._listeners:
             listener(fresh)
 

@@ -205,8 +205,7 @@ def _key(draft: Draft) -> tuple[str, str, str]:
 
 def _row(event: Stored, draft: Draft) -> tuple[Any, ...]:
     """Answer the columns of an event in the table's order, as SQLite's driver takes them."""
-    *columns, body, _ = event
-    return (*columns, draft.key, bytearray(draft.fingerprint), bytearray(body))
+    return (*event[: len(COLUMNS) - 1], draft.key, bytearray(draft.fingerprint), bytearray(event.body))
 
 
 def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], _Known]:

@@ -28,19 +28,18 @@ class Tail:
 
     def extend(self, events: Iterable[Stored]) -> None:
         """Add events behind all that are held; the oldest go when there are too many."""
-        for event in events:
-            self._events.append(event)
-            self._positions.append(event.position)
-            self._bytes += len(event.body)
+        more = list(events)
+        self._events += more
+        self._positions += [event.position for event in more]
+        self._bytes += _size(more)
         if len(self._events) > self._max_events or self._bytes > self._max_bytes:
             self._shrink()
 
     def _shrink(self) -> None:
         # Half goes at once, so that the cost of moving the rest is shared by many events.
-        gone = 0
-        while gone < len(self._events) and (
-            len(self._events) - gone > self._max_events // 2 or self._bytes > self._max_bytes // 2
-        ):
+        gone = max(0, len(self._events) - self._max_events // 2)
+        self._bytes -= _size(self._events[:gone])
+        while gone < len(self._events) and self._bytes > self._max_bytes // 2:
             self._bytes -= len(self._events[gone].body)
             gone += 1
         self.start = self._positions[gone - 1]
@@ -66,4 +65,8 @@ class Tail:
         gone = set(positions)
         self._events = [event for event in self._events if event.position not in gone]
         self._positions = [event.position for event in self._events]
-        self._bytes = sum(len(event.body) for event in self._events)
+        self._bytes = _size(self._events)
+
+
+def _size(events: Iterable[Stored]) -> int:
+    return sum([len(event.body) for event in events])
