@@ -12,6 +12,7 @@ from fountain_common.tokens import Caller
 
 from notification.dispatcher import Dispatcher
 from notification.housekeeping import Housekeeping
+from notification.journal import move_journal_rarely
 from notification.lease import WriterLease
 from notification.log import EventLog
 from notification.mark import MarkFile
@@ -40,6 +41,7 @@ class Board:
         self.settings = settings
         self.database = Database(settings.effective_database_url, password=settings.database_password)
         overwrite_what_is_deleted(self.database)
+        move_journal_rarely(self.database)
         self.log = EventLog(self.database, mark=MarkFile(settings.data_dir))
         self.metrics = LogMetrics.of(metrics.registry)
         self._platform: Platform | None = None
