@@ -40,7 +40,8 @@ class RouteIndex:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and not scope.get("root_path"):
+        # One within another application is that one's to place.
+        if scope["type"] == "http" and not scope.get("root_path") and "router" not in scope:
             method, path = scope["method"], scope["path"]
             entry = self._fixed.get((method, path))
             found = (entry, {}) if entry is not None else self._search(method, path)
@@ -56,6 +57,9 @@ class RouteIndex:
 
     def _search(self, method: str, path: str) -> "tuple[_Entry, dict[str, Any]] | None":
         # A parameter stands for one part of a path, so that its slashes can be counted.
+        if "\n" in path:
+            # The framework takes a line's end at the end of a path for no part of it.
+            return None
         for entry in self._parted.get((method, path.count("/")), ()):
             match = entry.regex.match(path)
             if match is not None:
@@ -89,7 +93,7 @@ def _entries(router: APIRouter) -> Iterator[_Entry]:
             original = context.original_route
             if isinstance(original, APIWebSocketRoute):
                 continue
-            if not _can_be_found(context) or _limits_forms(route):
+            if not _can_be_found(context) or _has_a_way_of_its_own(route):
                 return
             yield _Entry(context)
 
@@ -98,16 +102,24 @@ def _can_be_found(context: RouteContext) -> bool:
     route = context.original_route
     return (
         isinstance(route, APIRoute)
+        # One without methods answers them all.
+        and bool(context.methods)
         # One with a way of its own to match or to answer is asked.
         and (type(route).matches, type(route).handle) == (APIRoute.matches, APIRoute.handle)
         and {type(each) for each in context.param_convertors.values()} <= _OF_ONE_PART
     )
 
 
-def _limits_forms(route: BaseRoute) -> bool:
-    """Tell whether routers on the way to a route have limits for forms, which the framework adds up there."""
+def _has_a_way_of_its_own(route: BaseRoute) -> bool:
+    """Tell whether a router on the way to a route, or beside it, is more than its routes: by what it is, or
+    by limits for forms, which the framework adds up there.
+    """
     included: Any = getattr(route, "original_router", None)
     if included is None:
         return False
     context: Any = getattr(route, "include_context", None)
-    return bool(context.form_limits or included.form_limits) or any(map(_limits_forms, included.routes))
+    return (
+        (type(included).matches, type(included).handle) != (APIRouter.matches, APIRouter.handle)
+        or bool(context.form_limits or included.form_limits)
+        or any(map(_has_a_way_of_its_own, included.routes))
+    )
