@@ -88,6 +88,8 @@ class BreakableProtocol(HttpToolsProtocol):
 
     _first = False
     """Whether the next request is the first of what has just arrived."""
+    _under_way: RequestResponseCycle | None = None
+    """The request that is being answered, or was the last to be."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
@@ -116,6 +118,14 @@ class BreakableProtocol(HttpToolsProtocol):
             # What lies in a buffer that cannot be looked into would have been sent on by then.
             self.loop.call_later(FAREWELL_SECONDS, partial(self._break_off_if_done, again=done))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection: the server says so to the newest request, but an older one may be under way."""
+        super().connection_lost(exc)
+        cycle = self._under_way
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
         self._first = _EAGER
@@ -123,10 +133,16 @@ class BreakableProtocol(HttpToolsProtocol):
         self._first = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.transport.is_closing():
+            # What lies behind the connection's last request is not answered, and so not done.
+            return
         # Requests may lie one behind the other: to each its own cycle, and not the connection's newest.
         scope = cast("dict[str, Any]", cycle.scope)
         scope["extensions"] = {ABORT: self.transport.abort, ANSWER: partial(_answer, cycle)}
+        self._under_way = cycle
         if not self._first:
+            # The one before may have been answered since this one has arrived: the connection is not idle.
+            self._unset_keepalive_if_required()
             super()._start_asgi_task(cycle, app)
             return
         # One alone: others that came with it have to take turns with the other connections.

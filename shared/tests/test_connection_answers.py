@@ -2,19 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from fountain_common.app import Alone
-from fountain_common.connection import ANSWER, BreakableProtocol
+from fountain_common.connection import ANSWER
 from fountain_common.errors import Problem
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
 from fountain_common.settings import ServiceSettings
 from fountain_common.shortcuts import Answer, QuickRequest, Shortcut
+from served import request, said, serving
 
 LARGE = bytes(range(256)) * 4096
 JSON = (b"content-type", b"application/json")
@@ -72,49 +70,7 @@ class Service:
         await self._layer(scope, receive, send)
 
 
-@asynccontextmanager
-async def serving(service: Any) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        service,
-        port=0,
-        http=BreakableProtocol,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        date_header=False,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            yield server.servers[0].sockets[0].getsockname()[1]
-        finally:
-            server.should_exit = True
-            await task
-
-
-def request(path: str, method: str = "GET", *more: str, body: bytes = b"") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: a", "X-Request-ID: r-1", *more]
-    if body:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
 LAST = request("/empty", "GET", "Connection: close")
-
-
-async def said(service: Any, *parts: bytes) -> bytes:
-    """Everything that the server says until it closes."""
-    async with serving(service) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-        found = await reader.read(-1)
-        writer.close()
-    return found
 
 
 @pytest.mark.parametrize(
@@ -192,8 +148,8 @@ async def test_whoever_wants_to_see_what_is_sent_sees_it(settings: ServiceSettin
 
 async def test_a_reader_that_takes_nothing_holds_back_what_is_written(settings: ServiceSettings) -> None:
     service = Service(settings, one_step=True)
-    async with serving(service) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    async with serving(service) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
         transport: Any = writer.transport
         transport.pause_reading()
         writer.write(request("/huge") + request("/plain") + LAST)
