@@ -78,7 +78,8 @@ class RequestLayer:
         if forwarded is not None:
             client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
         context = accept(headers, client, enter_span() if self._tracing else None)
-        scope[HEADERS] = headers
+        once = len(headers) == len(scope["headers"])
+        scope[HEADERS] = headers if once else None
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)
@@ -91,13 +92,16 @@ class RequestLayer:
             elif b"transfer-encoding" in headers:
                 await self._app(scope, BodyLimit(receive, self._max_body_bytes), exchange)
             else:
-                found = self._shortcuts.find(scope["method"], scope["path"])
-                # A query is parameters, and those are for the ordinary way to judge.
-                if found is None or scope["query_string"]:
+                # Parameters are for the ordinary way to judge, and so is a header that was sent twice.
+                plain = once and not scope["query_string"]
+                found = self._shortcuts.find(scope["method"], scope["path"]) if plain else None
+                if found is None:
                     await self._app(scope, receive, exchange)
                 else:
                     request = QuickRequest(scope["app"], headers, found[1], receive)
                     await self._take(found[0], request, scope, context, exchange)
+            if exchange.head is not None:
+                await exchange.finish()
         except Exception as error:  # noqa: BLE001 - the last place: nothing may reach the server's own error page
             get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
             if not exchange.status:
@@ -199,32 +203,41 @@ class _Exchange:
     has one and the body is whole. Others leave at once, as there may be nothing behind them for long.
     """
 
-    __slots__ = ("_head", "_request_id", "_send", "_whole", "status")
+    __slots__ = ("_request_id", "_send", "_whole", "head", "status")
 
     def __init__(self, scope: Scope, send: Send, request_id: bytes) -> None:
         self._send, self._request_id = send, request_id
         self._whole = scope.get("extensions", {}).get(ANSWER)
-        self._head: Message | None = None
+        self.head: Message | None = None
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        head = self.head
+        if head is not None:
+            self.head = None
+            self.status = head["status"]
+            whole = message["type"] == "http.response.body" and not message.get("more_body")
+            if whole and self._leaves(head, message.get("body", b"")):
+                return
+            await self._send(head)
+        elif message["type"] == "http.response.start":
             headers = message["headers"] = [
                 *message.get("headers", ()),
                 (b"x-request-id", self._request_id),
                 _NOSNIFF,
             ]
             if self._whole is not None and any(name == b"content-length" for name, _ in headers):
-                self._head = message
+                self.head = message
                 return
             self.status = message["status"]
-        elif self._head is not None:
-            head, self._head = self._head, None
-            self.status = head["status"]
-            if not message.get("more_body") and self._leaves(head, message.get("body", b"")):
-                return
-            await self._send(head)
         await self._send(message)
+
+    async def finish(self) -> None:
+        """Send a head behind which nothing has come: that the body is missing is the server's to judge."""
+        head, self.head = self.head, None
+        if head is not None:
+            self.status = head["status"]
+            await self._send(head)
 
     def _leaves(self, head: Message, body: bytes) -> bool:
         length = b"%d" % len(body)

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
 from fountain_common.app import create_service
 from fountain_common.auth import Caller, requires
+from fountain_common.errors import install
 from fountain_common.roles import Permission
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import ServiceClient, service_client, token_for, wait_until
@@ -188,3 +190,83 @@ def test_a_key_shown_through_the_edge_is_exchanged_as_such(client: ServiceClient
     assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
     assert client.get("/whoami", headers={"X-API-Key": key, "X-Fountain-Edge": "1"}).status_code == 200
     assert [b"through_edge=true" in form for form in forms if b"subject_token" in form] == [False, True]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer  "])
+def test_a_scheme_may_be_spelled_in_any_way_before_and_after_a_token_is_known(
+    client: ServiceClient, scheme: str
+) -> None:
+    token = client.bearer("bob")["Authorization"].removeprefix("Bearer ")
+    for _ in range(2):
+        answer = client.get("/whoami", headers={"Authorization": f"{scheme} {token}"})
+        assert answer.json() == {"subject": "bob", "roles": ["admin"]}
+    for other in (f"Basic {token}", f"Bearer\t{token}", f"Bearer{token}", token, f"Token {token}"):
+        assert client.get("/whoami", headers={"Authorization": other}).status_code == 401
+
+
+def test_a_token_that_is_known_is_recognised_without_being_verified(
+    client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = client.bearer("bob", ["viewer"])
+    assert client.get("/whoami", headers=headers).status_code == 200
+
+    async def unexpected(_request: Any) -> Caller:
+        raise AssertionError
+
+    monkeypatch.setattr("fountain_common.auth._judge", unexpected)
+    assert client.get("/whoami", headers=headers).json() == {"subject": "bob", "roles": ["viewer"]}
+    assert client.get("/audit/1", headers=headers).json()["permission"] == "audit:read"
+
+
+def test_a_known_token_beside_another_credential_is_refused_all_the_same(client: ServiceClient) -> None:
+    headers = client.bearer("bob")
+    assert client.get("/whoami", headers=headers).status_code == 200
+    for key in ("fnt_x", ""):
+        assert client.get("/whoami", headers={**headers, "X-API-Key": key}).status_code == 400
+    assert client.get(f"/whoami?token={headers['Authorization'][7:]}", headers=headers).status_code == 400
+
+
+def test_of_two_tokens_the_same_one_counts_whether_it_is_known_or_not(client: ServiceClient) -> None:
+    ann, bob, unknown = client.bearer("ann"), client.bearer("bob"), {"Authorization": "Bearer unknown"}
+
+    def asked(*credentials: dict[str, str]) -> httpx2.Response:
+        return client.get("/whoami", headers=[pair for each in credentials for pair in each.items()])
+
+    for _ in range(2):
+        assert asked(ann, bob).json()["subject"] == "ann"
+        assert asked(bob, ann).json()["subject"] == "bob"
+        assert asked(bob, unknown).json()["subject"] == "bob"
+        assert asked(unknown, bob).status_code == 401
+
+
+def test_a_known_token_that_expires_is_refused(
+    client: ServiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = client.bearer("bob")
+    assert client.get("/whoami", headers=headers).status_code == 200
+    verifier = client.app.state.platform.verifier  # type: ignore[attr-defined]
+    (caller,) = verifier._verified.values()
+    monkeypatch.setattr(verifier, "_clock", lambda: caller.expires_at + 3600)
+    assert client.get("/whoami", headers=headers).status_code == 401
+    assert not verifier._verified
+
+
+@pytest.mark.parametrize("claims", [{"aud": ["stories"]}, {"iss": "https://elsewhere"}, {"exp": 1}])
+def test_what_was_refused_is_refused_again(client: ServiceClient, claims: dict[str, Any]) -> None:
+    headers = client.bearer("bob", **claims)
+    for _ in range(2):
+        assert client.get("/whoami", headers=headers).status_code == 401
+
+
+def test_without_the_layer_callers_are_known_too(settings: ServiceSettings, client: ServiceClient) -> None:
+    bare = FastAPI()
+    bare.include_router(router)
+    install(bare)
+    bare.state.platform = client.app.state.platform  # type: ignore[attr-defined]
+    headers = client.bearer("bob", ["viewer"])
+    within = TestClient(bare)
+    for _ in range(2):
+        assert within.get("/whoami", headers=headers).json() == {"subject": "bob", "roles": ["viewer"]}
+        assert within.get("/audit/1", headers=headers).status_code == 403
+        assert within.get("/whoami", headers={**headers, "X-API-Key": "fnt_x"}).status_code == 400
+        assert within.get("/whoami").status_code == 401

@@ -120,6 +120,14 @@ def test_what_is_declined_and_what_has_parameters_goes_the_ordinary_way(client: 
     assert client.get("/things/").status_code == 404
 
 
+def test_a_header_that_was_sent_twice_goes_the_ordinary_way(client: TestClient) -> None:
+    _known(client)
+    known = ("Authorization", client.headers.pop("authorization"))
+    assert client.get("/things/x", headers=[known]).json()["way"] == "short"
+    assert client.get("/things/x", headers=[known, known]).json()["way"] == "ordinary"
+    assert client.get("/things/x", headers=[("Authorization", "Bearer nonsense"), known]).status_code == 401
+
+
 def test_a_problem_of_the_short_way_looks_like_any_other(client: TestClient) -> None:
     _known(client)
     answer = client.get("/things/taken")

@@ -107,6 +107,19 @@ def test_a_socket_ends_when_its_caller_is_revoked(client: ServiceClient, what: d
         assert untouched.receive_text().startswith("bob still here")
 
 
+def test_a_socket_whose_token_was_known_ends_with_its_caller_too(client: ServiceClient) -> None:
+    given = client.bearer("ann", ("admin",))
+    for _ in range(2):
+        with client.websocket_connect("/echo", headers=given) as socket:
+            socket.send_text("hello")
+            socket.receive_text()
+    with client.websocket_connect("/echo", headers=given) as socket:
+        client.world.secrets_manager.revoke(subject="ann")
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+    assert (ended.value.code, ended.value.reason) == (1008, "The token has been revoked.")
+
+
 def test_a_socket_ends_with_the_token_that_opened_it(client: ServiceClient) -> None:
     given = client.bearer("ann", ("admin",), exp=time.time() + 0.3)
 
