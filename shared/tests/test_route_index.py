@@ -524,9 +524,10 @@ def test_every_service_has_an_index_unless_spans_are_made(
     assert not isinstance(traced.router.middleware_stack, RouteIndex)
 
 
-PARTS = ("a", "b", "{}", "{:int}", "{:float}", "{:uuid}", "{:path}", "a{}", "{}.b", "")
+PARTS = ("a", "a", "b", "{}", "{}", "{:int}", "{:float}", "{:uuid}", "{:path}", "a{}", "{}.b", "")
 VALUES = ("a", "b", "1", "1.5", UUID, "ab", "1.b", "", "é", "a\n", "b/a")
 METHODS = ("GET", "POST", "HEAD")
+ASKED_ALWAYS = ("/a", "/b", "/1", "/a\n", "/1\n", "/a/a", "/a/b", "/a/1", "/b/a", "/a/a/a", "/a/1/a")
 
 
 def named(parts: list[str], depth: int) -> str:
@@ -566,7 +567,7 @@ def build_planned(router: Any, planned: list[Planned], depth: int = 0, name: str
             build_planned(inner, within, depth + 1, f"{own}.")
             router.include_router(inner, prefix=path)
         elif kind == "mount":
-            router.mount("/a", PlainTextResponse("mounted"))
+            router.mount("/a", PlainTextResponse("mounted"), name="mounted")
         elif kind == "plain":
             router.routes.append(Route(path, lambda _: PlainTextResponse("plain"), methods=methods))
         elif kind == "asked":
@@ -611,7 +612,7 @@ def test_whatever_the_routes_are_the_answers_are_the_frameworks(data: st.DataObj
         build_planned(app.router, planned)
 
     both = [application(build, indexed=indexed) for indexed in (True, False)]
-    asked = data.draw(st.lists(questions(planned), min_size=1, max_size=8))
+    asked = [*data.draw(st.lists(questions(planned), max_size=8)), *(("GET", path) for path in ASKED_ALWAYS)]
     with asyncio.Runner() as runner:
         for method, path in asked:
             with_index, without = (runner.run(ask(app, method, path)) for app in both)
