@@ -51,6 +51,16 @@ class Presence:
                     self._counts[key.service_name, key.identity] += 1
                 self._until[key] = until
 
+    def adopt(self, keys: Iterable[HolderKey]) -> list[HolderKey]:
+        """Count those of these that are not counted, for one full time to live, and return them."""
+        until = self._clock() + self.ttl
+        with self._lock:
+            unknown = [key for key in keys if key not in self._until]
+            for key in unknown:
+                self._counts[key.service_name, key.identity] += 1
+                self._until[key] = until
+        return unknown
+
     def renew(self, key: HolderKey) -> bool:
         """Give a holder another time to live; False if it is none (any more)."""
         with self._lock:
