@@ -27,11 +27,17 @@ from secrets_manager.rotation import Rotation, RotationState, VersionState
 from secrets_manager.values import Values
 from secrets_manager.vault import Vault
 
+#: Versions of one secret that drain at once: every reader is handed all of them.
+MOST_DRAINING: Final = 32
 _MOST: Final = 64
 #: So much is read, opened, sealed and written in a few milliseconds.
 _QUICK_BYTES: Final = 512 * 1024
 #: So often a rotation is held against a holder in as long, or one of the two alone is read and written.
 _QUICK_ROWS: Final = 512
+
+
+class StillDrainingError(Conflict):
+    """So many versions drain that another rotation has to wait."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ class Rotating:
             raise NotFound(f"There is no secret of {wish.service_name}.")
         intent = wish.intent
         _check_if_match(intent, found, epoch)
+        _check_draining(intent, found)
         by_state = {row.state: row for row in found.versions}
         active = by_state.get(VersionState.ACTIVE)
         if active is None:
@@ -205,6 +212,15 @@ def _granted(one: Begun, made: Values, found: Standing | None) -> Granted:
 
 def _done(one: Begun) -> Done:
     return Done(one.rotation.version, one.rotation.rotation_id)
+
+
+def _check_draining(intent: Intent, found: Standing) -> None:
+    draining = sum(row.state == VersionState.DRAINING for row in found.versions)
+    if draining >= MOST_DRAINING and not intent.immediate:  # which ends their draining
+        raise StillDrainingError(
+            f"{draining} versions of this secret still drain, and no more than {MOST_DRAINING} may. "
+            "Wait until one of them has retired, or rotate with `immediate`."
+        )
 
 
 def _check_if_match(intent: Intent, found: Standing, epoch: str) -> None:
