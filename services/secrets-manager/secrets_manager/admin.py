@@ -41,9 +41,9 @@ from secrets_manager import backup, recovery, restore
 from secrets_manager.audit import TamperedAuditError
 from secrets_manager.beginning import Beginning
 from secrets_manager.core import MIGRATIONS
-from secrets_manager.kek import KeyRefusedError
+from secrets_manager.kek import KeyEncryptionKey, KeyRefusedError
 from secrets_manager.kek_provider import key_encryption_key
-from secrets_manager.keyring import Keyring, Ring
+from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import load_keyring, move_key_ring, rotate_key_encryption_key
 from secrets_manager.sealed_columns import SEALED
 from secrets_manager.sealed_stream import MIN_PASSPHRASE, DigestingWriter, NotOpenedError
@@ -118,8 +118,8 @@ async def _backup(settings: Settings, given: argparse.Namespace) -> str:
     passphrase = read_passphrase(sys.stdin, twice=True)
 
     async def write(database: Database, keyring: Keyring) -> str:
-        del database
-        args = (passphrase, keyring.ring, stores, time.time())
+        del database, keyring  # it may be another by the time that the store is copied
+        args = (passphrase, key_encryption_key(settings), stores, time.time())
         if given.file == _STREAM:
             return await asyncio.to_thread(_to_stdout, settings.data_dir, *args)
         names = await asyncio.to_thread(backup.write_file, given.file, *args)
@@ -128,11 +128,13 @@ async def _backup(settings: Settings, given: argparse.Namespace) -> str:
     return await _opened(settings, write)
 
 
-def _to_stdout(scratch: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float) -> str:
+def _to_stdout(
+    scratch: Path, passphrase: str, kek: KeyEncryptionKey, stores: Mapping[str, Path], now: float
+) -> str:
     """Write a backup to standard output; the report is by what a reader knows that he has all of it."""
     with _scratch(scratch) as folder, open(1, "wb", closefd=False) as out:
         digested = DigestingWriter(out)
-        names = backup.write(cast("BinaryIO", digested), folder, passphrase, ring, stores, now)
+        names = backup.write(cast("BinaryIO", digested), folder, passphrase, kek, stores, now)
     return orjson.dumps({"stores": names, "bytes": digested.size, "sha256": digested.hexdigest()}).decode()
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import orjson
 
+from secrets_manager.kek import KeyEncryptionKey, KeyRefusedError
 from secrets_manager.keyring import Ring
 from secrets_manager.sealed_stream import NotOpenedError, OpeningReader, SealingWriter
 
@@ -24,6 +25,7 @@ _RING: Final = "key-ring"
 _MANIFEST: Final = "manifest.json"
 _SUFFIX: Final = ".db"
 _SMALL: Final = 1024 * 1024
+_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,13 +38,13 @@ class Unpacked:
 
 
 def write_file(
-    target: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float
+    target: Path, passphrase: str, kek: KeyEncryptionKey, stores: Mapping[str, Path], now: float
 ) -> list[str]:
     """Write a backup into a file, whole or not at all; returns the names of the stores in it."""
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
         partial = Path(folder) / "partial"
         with _private(partial) as file:
-            names = write(file, Path(folder), passphrase, ring, stores, now)
+            names = write(file, Path(folder), passphrase, kek, stores, now)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
@@ -50,33 +52,41 @@ def write_file(
 
 
 def write(
-    target: BinaryIO, scratch: Path, passphrase: str, ring: Ring, stores: Mapping[str, Path], now: float
+    target: BinaryIO,
+    scratch: Path,
+    passphrase: str,
+    kek: KeyEncryptionKey,
+    stores: Mapping[str, Path],
+    now: float,
 ) -> list[str]:
     """Write a backup; returns the names of the stores in it.
 
     The secrets manager's own store goes last, so that what others remember of it, the audit's anchors, is not
-    newer than it.
+    newer than it. The key ring is the one in its copy, whatever keys wrap its rows anew meanwhile.
 
     Args:
         target: where it goes; it is written once, from the beginning to the end.
         scratch: a folder with room for a copy of the largest store.
         passphrase: what it is encrypted to.
-        ring: the key ring.
-        stores: where each store is; those that are not there are left out.
+        kek: unwraps the key ring.
+        stores: where each store is; of the others, those that are not there are left out.
         now: unix seconds.
+
+    Raises:
+        KeyRefusedError: the key-encryption key is missing, unreadable or another's.
     """
-    order = sorted(
-        (name for name in stores if stores[name].exists()), key=lambda name: (name == OWN_STORE, name)
-    )
+    order = [*sorted(name for name in stores if name != OWN_STORE and stores[name].exists()), OWN_STORE]
     manifest = orjson.dumps({"created_at": now, "stores": order})
     writer = SealingWriter(target, passphrase)
     with tarfile.open(fileobj=cast("BinaryIO", writer), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         _add_bytes(archive, _MANIFEST, manifest)
-        _add_bytes(archive, _RING, ring.dump())
         for name in order:
             snapshot = scratch / f"{name}{_SUFFIX}"
             try:
-                _snapshot(stores[name], snapshot)
+                if name == OWN_STORE:
+                    _add_bytes(archive, _RING, _own_snapshot(stores[name], snapshot, kek).dump())
+                else:
+                    _snapshot(stores[name], snapshot)
                 archive.add(snapshot, arcname=f"stores/{name}{_SUFFIX}")
             finally:
                 snapshot.unlink(missing_ok=True)
@@ -134,6 +144,27 @@ def _snapshot(source: Path, target: Path) -> None:
         connection.backup(copy)
         with suppress(sqlite3.OperationalError):
             copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def _own_snapshot(source: Path, target: Path, kek: KeyEncryptionKey) -> Ring:
+    """Copy the secrets manager's own store, and return the key ring that opens the copy."""
+    attempts = 0
+    while True:
+        _snapshot(source, target)
+        try:
+            return _ring_in(target, kek)
+        except KeyRefusedError:
+            # A replacement of the key-encryption key may have ended since, and dropped what wrapped it.
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise
+            target.unlink()
+
+
+def _ring_in(copy: Path, kek: KeyEncryptionKey) -> Ring:
+    with closing(sqlite3.connect(copy)) as connection:
+        (wrapped,) = connection.execute("SELECT wrapped FROM key_ring").fetchone()
+    return Ring.load(kek.unwrap(wrapped))
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:

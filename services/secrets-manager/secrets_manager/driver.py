@@ -6,6 +6,7 @@ killed anywhere is followed by one that goes on from there.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ LONGEST_PAUSE_SECONDS: Final = 1.0
 _SHORTEST_PAUSE_SECONDS: Final = 0.01
 _AFTER_FAILURE_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
+_ADOPTION_SECONDS: Final = 60.0
 _JUMP_SECONDS: Final = 60.0
 
 
@@ -41,6 +43,7 @@ class Driver:
     clock: Callable[[], float]
     _task: asyncio.Task[None] | None = None
     _next_prune: float = 0.0
+    _next_adoption: float = math.inf
     _ahead: float | None = None
     _last_look: float = field(default_factory=time.monotonic)
     _doubtful: set[HolderKey] = field(default_factory=set)
@@ -57,6 +60,7 @@ class Driver:
         for service_name in services:
             self.changes.postpone(service_name, self.clock())
         self._last_look = time.monotonic()
+        self._next_adoption = self.clock() + _ADOPTION_SECONDS
         self._task = asyncio.create_task(self._run(), name="rotation-driver")
 
     async def stop(self) -> None:
@@ -96,6 +100,9 @@ class Driver:
             await self.policies.mend()
         if self.policies.next_look <= self.policies.clock():
             await self.policies.rotate_due()
+        if self._next_adoption <= self.clock():
+            self._next_adoption = self.clock() + _ADOPTION_SECONDS
+            await self._adopt()
         if self._next_prune <= self.clock():
             await self.changes.prune(idempotency.prune, self.clock())
             self._next_prune = self.clock() + _PRUNE_SECONDS
@@ -129,6 +136,20 @@ class Driver:
             stored = await self.changes.read(lambda session: set(rotations.all_holders(session)))
             self.presence.add([key for key in self._doubtful if key in stored])
             self._doubtful.clear()
+
+    async def _adopt(self) -> None:
+        """Count whoever is in the database and not in memory: nobody else would ever see it expire.
+
+        In the writer's turn, so that no removal is half done. Nothing is known to leave such a holder behind.
+        """
+
+        def run(session: Session) -> list[HolderKey]:
+            return self.presence.adopt(map(HolderKey._make, rotations.all_holders(session)))
+
+        for key in await self.changes.write(run):
+            get_logger().warning(
+                "holder_adopted", secret_of=key.service_name, identity=key.identity, holder=key.instance_id
+            )
 
     def _forgive_own_absence(self) -> None:
         """Renew everybody if this process did not run for a while: they could not be heard."""

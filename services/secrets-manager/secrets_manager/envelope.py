@@ -21,6 +21,8 @@ _NONCE: Final = 12
 _WRAPPED: Final = KEY_BYTES + 16
 _FORMAT: Final = 1
 _HEADER: Final = struct.Struct(">BI")
+#: So much of a sealed value says which key wrapped it.
+HEADER_BYTES: Final = _HEADER.size
 _BODY: Final = _HEADER.size + _NONCE + _WRAPPED
 
 

@@ -39,6 +39,7 @@ class Presence:
         self._clock = clock
         self._until: dict[HolderKey, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._of_secret: Counter[str] = Counter()
         self._departed: OrderedDict[HolderKey, None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -47,9 +48,16 @@ class Presence:
         until = self._clock() + self.ttl
         with self._lock:
             for key in keys:
-                if key not in self._until:
-                    self._counts[key.service_name, key.identity] += 1
-                self._until[key] = until
+                self._enter(key, until)
+
+    def adopt(self, keys: Iterable[HolderKey]) -> list[HolderKey]:
+        """Count those of these that are not counted, for one full time to live, and return them."""
+        until = self._clock() + self.ttl
+        with self._lock:
+            unknown = [key for key in keys if key not in self._until]
+            for key in unknown:
+                self._enter(key, until)
+        return unknown
 
     def renew(self, key: HolderKey) -> bool:
         """Give a holder another time to live; False if it is none (any more)."""
@@ -99,15 +107,26 @@ class Presence:
         until = self._until.get(key)
         return None if until is None else max(0.0, until - self._clock())
 
+    def count(self, service_name: str) -> int:
+        """Return how many hold a secret."""
+        return self._of_secret[service_name]
+
     def is_full(self, service_name: str, identity: str) -> bool:
         """Whether an identity has as many instances that hold a secret as it may have."""
         most = MAX_OF_OWNER if identity == service_name else MAX_OF_GRANTEE
         return self._counts[service_name, identity] >= most
 
+    def _enter(self, key: HolderKey, until: float) -> None:
+        if key not in self._until:
+            self._counts[key.service_name, key.identity] += 1
+            self._of_secret[key.service_name] += 1
+        self._until[key] = until
+
     def _forget(self, keys: Iterable[HolderKey]) -> None:
         for key in keys:
             if self._until.pop(key, None) is not None:
                 self._counts[key.service_name, key.identity] -= 1
+                self._of_secret[key.service_name] -= 1
                 self._departed[key] = None
         while len(self._departed) > _MAX_DEPARTED:
             self._departed.popitem(last=False)

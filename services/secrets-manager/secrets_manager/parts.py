@@ -194,7 +194,8 @@ def build_secrets_parts(
     alive = Presence(settings.holder_seconds) if presence is None else presence
     granted = Grants()
     access = Access(granted)
-    secrets = SecretsService(changes, Rotating(changes, safe, audit, clock), safe, access, audit, clock)
+    rotating = Rotating(changes, safe, audit, clock, alive)
+    secrets = SecretsService(changes, rotating, safe, access, audit, clock)
     policies = PoliciesService(changes, secrets, audit, wall or clock)
     return SecretsParts(
         database=db,

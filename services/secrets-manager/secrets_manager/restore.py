@@ -10,20 +10,25 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from fountain_common.db import Database
+from sqlalchemy import LargeBinary, func, select
 from sqlalchemy.orm import Session
 
-from secrets_manager import backup
+from secrets_manager import backup, envelope
 from secrets_manager.beginning import Beginning
 from secrets_manager.epochs import RESTORED
 from secrets_manager.kek import KeyEncryptionKey
-from secrets_manager.keyring import Keyring
+from secrets_manager.keyring import CannotOpenError, Keyring, Ring
 from secrets_manager.models_base import KeyRingRow
+from secrets_manager.sealed_columns import SEALED
+from secrets_manager.sealed_stream import NotOpenedError
+from secrets_manager.vault import SEALED as SEALED_SECRETS
 
 #: What begins a new history in the stores of others, so that whoever resumes from before is told of the gap.
 NEW_EPOCHS: Final = {"notification": "UPDATE log_state SET epoch = lower(hex(randomblob(8)))"}
@@ -60,7 +65,8 @@ async def restore(
 
     Raises:
         NotEmptyError: something is in the way; nothing was written.
-        NotOpenedError: the passphrase is wrong, or the file is not as it was written; nothing was written.
+        NotOpenedError: the passphrase is wrong, the file is not as it was written, or its key ring lacks a
+            key that its rows need; nothing was written.
     """
     for name, path in stores.items():
         if there := _files_of(path):
@@ -89,6 +95,13 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
     database = Database(f"sqlite:///{unpacked.stores[backup.OWN_STORE]}")
     try:
         database.migrate(migrations)
+        if lacking := await database.read(partial(_lacking, ring=unpacked.ring)):
+            keys = ", ".join(map(str, sorted(lacking)))
+            raise NotOpenedError(
+                f"The key ring of this backup lacks key {keys}, so that rows in it would never open: it was "
+                "taken while the key-encryption key was being replaced. Restore another backup. Nothing was "
+                "written."
+            )
         if not kek.exists():
             kek.create()
         wrapped, keyring = kek.wrap(unpacked.ring.dump()), Keyring(unpacked.ring)
@@ -103,6 +116,18 @@ async def _begin_anew(unpacked: backup.Unpacked, kek: KeyEncryptionKey, migratio
         return await database.write(write)
     finally:
         await database.close()
+
+
+def _lacking(session: Session, ring: Ring) -> set[int]:
+    """Return the keys that sealed rows name and the ring does not have."""
+    named: set[int] = set()
+    for sealed in (SEALED_SECRETS, *SEALED):
+        value = getattr(sealed.model, sealed.column)
+        header = func.substr(value, 1, envelope.HEADER_BYTES, type_=LargeBinary)
+        for begins in session.scalars(select(header).where(value.is_not(None)).distinct()):
+            with suppress(CannotOpenError):  # altered before it was backed up; that row says so when read
+                named.add(envelope.ring_key_of(begins))
+    return named - ring.keys.keys()
 
 
 def _files_of(store: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from secrets_manager import idempotency, repository_facts, repository_rotating, transitions, views
 from secrets_manager.audit import Audit
 from secrets_manager.changes import Changes
+from secrets_manager.holders import Presence
 from secrets_manager.idempotency import Done
 from secrets_manager.intents import Intent, Wish
 from secrets_manager.preconditions import strongly_matches
@@ -26,9 +27,17 @@ from secrets_manager.rotation import Rotation, RotationState, VersionState
 from secrets_manager.values import Values
 from secrets_manager.vault import Vault
 
+#: Versions of one secret that drain at once: every reader is handed all of them.
+MOST_DRAINING: Final = 32
 _MOST: Final = 64
 #: So much is read, opened, sealed and written in a few milliseconds.
 _QUICK_BYTES: Final = 512 * 1024
+#: So often a rotation is held against a holder in as long, or one of the two alone is read and written.
+_QUICK_ROWS: Final = 512
+
+
+class StillDrainingError(Conflict):
+    """So many versions drain that another rotation has to wait."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,11 @@ class Rotating:
     vault: Vault
     audit: Audit
     clock: Callable[[], float]
+    presence: Presence
     _waiting: list[tuple[Wish, asyncio.Future[Granted]]] = field(default_factory=list)
-    # The held versions of what was rotated last, sealed: the next rotation meets no more bytes than that.
-    _sizes: dict[str, int] = field(default_factory=dict)
+    # The held versions of what was rotated last, sealed, and the rotations that were open then: the next one
+    # meets no more bytes and rotations than that.
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
     @property
@@ -102,6 +113,7 @@ class Rotating:
             raise NotFound(f"There is no secret of {wish.service_name}.")
         intent = wish.intent
         _check_if_match(intent, found, epoch)
+        _check_draining(intent, found)
         by_state = {row.state: row for row in found.versions}
         active = by_state.get(VersionState.ACTIVE)
         if active is None:
@@ -124,7 +136,8 @@ class Rotating:
         changes = transitions.begin(rotation, found.open_ones, found.holders, immediate=intent.immediate)
         sealed = self.vault.seal(wish.service_name, rotation.version, made)
         # Whether this is committed or not: then there is less.
-        self._sizes[wish.service_name] = len(sealed) + sum(len(row.sealed or b"") for row in found.versions)
+        held = len(sealed) + sum(len(row.sealed or b"") for row in found.versions)
+        self._sizes[wish.service_name] = held, len(found.open_ones) + 1
         return begun(rotation, sealed, changes, found.holders, intent.by), made
 
     def _described(self, intent: Intent, rotation: Rotation, made: Values) -> dict[str, object]:
@@ -160,8 +173,13 @@ class Rotating:
         """Tell whether these are several, and take a few milliseconds; of what was not rotated yet, nobody
         knows.
         """
-        sizes = (self._sizes.get(wish.service_name, math.inf) + wish.given_bytes for wish in wishes)
-        return len(wishes) > 1 and sum(sizes) <= _QUICK_BYTES
+        size = rows = 0.0
+        for wish in wishes:
+            held, rotations = self._sizes.get(wish.service_name, (math.inf, math.inf))
+            size += held + wish.given_bytes
+            # Holders come without a rotation, so that their number is asked for now.
+            rows += (1 + rotations) * (1 + self.presence.count(wish.service_name))
+        return len(wishes) > 1 and size <= _QUICK_BYTES and rows <= _QUICK_ROWS
 
     def _take(self) -> list[tuple[Wish, asyncio.Future[Granted]]]:
         """Take what can be done at once; a second wish for the same secret sees what became of the first."""
@@ -194,6 +212,15 @@ def _granted(one: Begun, made: Values, found: Standing | None) -> Granted:
 
 def _done(one: Begun) -> Done:
     return Done(one.rotation.version, one.rotation.rotation_id)
+
+
+def _check_draining(intent: Intent, found: Standing) -> None:
+    draining = sum(row.state == VersionState.DRAINING for row in found.versions)
+    if draining >= MOST_DRAINING and not intent.immediate:  # which ends their draining
+        raise StillDrainingError(
+            f"{draining} versions of this secret still drain, and no more than {MOST_DRAINING} may. "
+            "Wait until one of them has retired, or rotate with `immediate`."
+        )
 
 
 def _check_if_match(intent: Intent, found: Standing, epoch: str) -> None:

@@ -113,7 +113,7 @@ async def replace_secrets_for_service(
     idempotency_key: IdempotencyHeader = None,
 ) -> Rotated:
     """Rotate to exactly the given values. If-Match refuses to overwrite what somebody else changed
-    meanwhile.
+    meanwhile. 409 while 32 versions still drain.
     """
     key = _key(parts, caller, idempotency_key, "replace", service_name, given.root)
     intent = Intent(caller, "replace", key, if_match)
@@ -134,7 +134,8 @@ async def rotate_secrets_for_service(
     idempotency_key: IdempotencyHeader = None,
 ) -> Rotated:
     """Give generated keys new values. Answers when every holder accepts them, or after 5 seconds, still
-    staged. Choosing values, and not waiting, need secrets:write.
+    staged. Choosing values, and not waiting, need secrets:write. While 32 versions still drain, only
+    `immediate` goes on (409).
     """
     wish = wish or RotateRequest()
     if wish.new_secrets or wish.immediate:

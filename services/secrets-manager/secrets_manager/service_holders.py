@@ -42,6 +42,9 @@ class HoldersService:
             if known is None:
                 raise NotFound(f"There is no version {version} of the secret of {holder.service_name}.")
             if row is None:
+                # Whatever the reason, the next read makes it a holder anew. Here and not behind the commit,
+                # where that read may have been heard of already.
+                self.presence.remove([holder])
                 raise NoHolderError(
                     "This instance does not hold the secret (any more). Read it first, then acknowledge."
                 )
@@ -56,14 +59,9 @@ class HoldersService:
             record(session, version=version, phase=phase, instance_id=holder.instance_id)
             return after
 
-        try:
-            # Not `add`: its removal may have been waiting behind this, and then there is no row any more. A
-            # holder in memory alone would be renewed for ever and waited for by no rotation.
-            return await self.changes.commit(holder.service_name, run, lambda _: self.presence.renew(holder))
-        except NoHolderError:
-            # Whatever the reason, the next read makes it a holder anew.
-            self.presence.remove([holder])
-            raise
+        # Not `add`: its removal may have been waiting behind this, and then there is no row any more. A
+        # holder in memory alone would be renewed for ever and waited for by no rotation.
+        return await self.changes.commit(holder.service_name, run, lambda _: self.presence.renew(holder))
 
     async def leave(self, caller: Caller, service_name: str, instance_id: str) -> None:
         """Forget an instance that stops; nobody waits for it any more. An admin may say so of anybody's."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -21,6 +21,7 @@ from secrets_manager.intents import Intent, Wish
 from secrets_manager.models_secrets import PolicyRow
 from secrets_manager.policies import InvalidPolicyError, Policy
 from secrets_manager.recording import Record, recorder
+from secrets_manager.rotating import StillDrainingError
 from secrets_manager.rotation import VersionState
 from secrets_manager.service_secrets import SecretsService
 from secrets_manager.values import UnchangedError, Values
@@ -41,6 +42,7 @@ class PoliciesService:
     audit: Audit
     clock: Callable[[], float]
     next_look: float = 0.0
+    _held_back: set[str] = field(default_factory=set)
 
     async def set(self, caller: Caller, service_name: str, policy: Policy) -> PolicyRow:
         """Put a policy in the place of the one before."""
@@ -103,6 +105,9 @@ class PoliciesService:
                 )
                 try:
                     await self.changes.commit(service_name, rotate)
+                    self._held_back.discard(service_name)
+                except StillDrainingError as failure:
+                    self._say_that_it_waits(service_name, failure)
                 except Exception as failure:  # noqa: BLE001 - its moment stays due, and the others have theirs
                     get_logger().error("scheduled_rotation_failed", secret_of=service_name, exc_info=failure)
             earliest = await self.changes.read(repository.earliest)
@@ -126,6 +131,12 @@ class PoliciesService:
         row = repository.find(session, service_name)
         if row is not None:
             row.next_at = policies.mended(repository.to_policy(row), row.next_at, self.clock())
+
+    def _say_that_it_waits(self, service_name: str, why: StillDrainingError) -> None:
+        """Log once, and not at each look, that a moment has come and waits until fewer versions drain."""
+        if service_name not in self._held_back:
+            self._held_back.add(service_name)
+            get_logger().warning("scheduled_rotation_waits", secret_of=service_name, reason=why.detail)
 
     def _look_now(self, _row: object = None) -> None:
         self.next_look = 0.0

@@ -1,9 +1,10 @@
-"""Secrets managers that kill themselves (SIGKILL) just before their n-th commit, while a secret is rotated.
+"""Secrets managers that kill themselves (SIGKILL) just before their n-th commit, while a secret is rotated,
+or before or after the commit of something that `killed_story` tells.
 
-Counted from the start, or from an operation of `killed_story`. Reads lines of n, folder and operation
-(empty for the start), with tabs between them; for each it forks one on that folder, and answers with a line
-of how that ended, as `os.waitstatus_to_exitcode` says it. Forked, each starts with everything imported, and
-with what the libraries work out once: one rotation that nobody kills is done before.
+Reads lines of n (or `before` or `after`), folder and what that is (or nothing), with tabs between them; for
+each it forks one on that folder, and answers with a line of how that ended, as `os.waitstatus_to_exitcode`
+says it. Forked, each starts with everything imported, and with what the libraries work out once: one
+rotation that nobody kills is done before.
 """
 
 import asyncio
@@ -13,20 +14,16 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
-from killed_story import meddle, told
+from killed_story import EVENTS_BY_THEN, INCIDENTS, OPERATIONS, meddle, told, wait_by
 from secrets_world import World, world
 from sqlalchemy import event
 from test_killed_rotations import converge, events, write_down
 
 
-async def rotate(folder: Path, commits: int, operation: str) -> None:
-    left = 0 if operation else commits
-
-    def reached(one: str) -> None:
-        nonlocal left
-        if one == operation:
-            left = commits
+async def rotate(folder: Path, commits: int) -> None:
+    left = commits
 
     def before_commit(_connection: object) -> None:
         nonlocal left
@@ -39,16 +36,44 @@ async def rotate(folder: Path, commits: int, operation: str) -> None:
         event.listen(sm.db.engine, "commit", before_commit)
 
     async with world(folder, opened=begin) as sm:
-        if operation:
-            await meddle(sm, reached)
+        await converge(sm, folder)
+
+
+async def tell(folder: Path, when: str, operation: str) -> None:
+    """Tell the story of an operation, and die at its commit."""
+    done = {**OPERATIONS, **INCIDENTS}[operation]
+    reached: set[str] = set()
+
+    def die_at(moment: str, *, hit: bool) -> None:
+        if hit and moment == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def begin(sm: World) -> None:
+        write_down(sm, folder)
+        dialect: Any = sm.db.engine.dialect
+        commit = dialect.do_commit
+
+        def do_commit(connection: Any) -> None:
+            found = connection.cursor().execute(done).fetchone() if operation in reached else None
+            hit = found is not None and bool(found[0])
+            die_at("before", hit=hit)
+            commit(connection)
+            die_at("after", hit=hit)
+
+        dialect.do_commit = do_commit
+
+    async with world(folder, opened=begin) as sm:
+        if operation in OPERATIONS:
+            await meddle(sm, reached.add)
             await told(events, folder / "told")
         else:
-            await converge(sm, folder)
+            await wait_by(sm, reached.add)
+            await told(events, folder / "told", len(EVENTS_BY_THEN))
 
 
-def child(folder: Path, commits: int, operation: str) -> None:
+def child(folder: Path, when: str, operation: str) -> None:
     try:
-        asyncio.run(rotate(folder, commits, operation))
+        asyncio.run(tell(folder, when, operation) if operation else rotate(folder, int(when)))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -59,7 +84,7 @@ async def rehearse(folder: Path) -> None:
     async with world(folder) as sm:
         await sm.create()
         await sm.policy(overlap_seconds=0)
-    await rotate(folder, 0, "")
+    await rotate(folder, 0)
 
 
 with tempfile.TemporaryDirectory() as scratch:
@@ -69,6 +94,6 @@ with tempfile.TemporaryDirectory() as scratch:
 for line in sys.stdin:
     number, name, operation = line.rstrip("\n").split("\t")
     if (pid := os.fork()) == 0:
-        child(Path(name), int(number), operation)
+        child(Path(name), number, operation)
     sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
     sys.stdout.flush()

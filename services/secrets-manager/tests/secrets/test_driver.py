@@ -12,6 +12,8 @@ from fountain_common.auth import Caller
 from fountain_common.errors import Unavailable
 from secrets_manager.driver import Driver
 from secrets_manager.holders import HolderKey
+from secrets_manager.repository_rotations import all_holders
+from secrets_manager.service_holders import NoHolderError
 from secrets_world import SERVICE, World
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +93,36 @@ async def test_an_acknowledgement_that_meets_its_own_expiry_leaves_no_holder_in_
     assert (await holder.read()).status_code == 200
     assert [one["instance_id"] for one in (await sm.rotation(rotation))["holders"]] == [holder.instance_id]
     assert (await holder.ack(2, "uses")).status_code == 200
+
+
+async def test_an_instance_that_expired_and_says_and_reads_at_once_is_a_holder_in_memory_too(
+    sm: World,
+) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    await sm.pass_time(95)
+    key = HolderKey(SERVICE, SERVICE, holder.instance_id)
+    async with busy_writer(sm):
+        # Written together: what the first is told arrives behind what the second has made of it.
+        said = await queued(sm.parts.holders.acknowledge(CALLER, key, 1, uses=True))
+        read = await queued(sm.parts.reading.read(CALLER, SERVICE, holder.instance_id, None))
+    with pytest.raises(NoHolderError):
+        await said
+    await read
+    assert [HolderKey(*one) for one in await sm.db.read(all_holders)] == [key]
+    assert sm.parts.presence.seconds_left(key) is not None
+
+
+async def test_a_holder_that_memory_has_lost_is_not_waited_for_for_ever(sm: World) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    rotation = (await sm.begin_rotation())["rotation_id"]
+    sm.parts.presence.remove([HolderKey(SERVICE, SERVICE, holder.instance_id)])
+    await sm.pass_time(61)
+    assert (await sm.rotation(rotation))["state"] == "staged"
+    assert holder.instance_id in {key.instance_id for key in sm.parts.presence.of_identity(SERVICE)}
+    await sm.pass_time(91)
+    assert (await sm.rotation(rotation))["state"] == "draining"
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["undone", "done, but nobody heard"])

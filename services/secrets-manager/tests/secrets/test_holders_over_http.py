@@ -116,6 +116,19 @@ async def test_an_instance_that_was_away_is_asked_anew_what_it_uses(sm: World) -
     assert await state(sm, rotation) == "draining"
 
 
+async def test_an_instance_that_was_away_is_asked_anew_though_it_reads_as_if_it_were_fresh(sm: World) -> None:
+    away, fresh = sm.holder(1), sm.holder(2)
+    await away.read()
+    await sm.pass_time(95)
+    rotation = await rotate(sm, patient=True)
+    assert (await away.read()).json()["version"] == 2
+    assert await state(sm, rotation) == "active"
+    await away.ack(2, "uses")
+    assert await state(sm, rotation) == "draining"
+    await fresh.read()
+    assert await state(sm, rotation) == "draining"
+
+
 async def test_an_instance_that_was_away_gets_everything_even_if_nothing_changed(sm: World) -> None:
     away = sm.holder(1)
     await away.read()

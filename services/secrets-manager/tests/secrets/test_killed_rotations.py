@@ -1,17 +1,33 @@
 """Killed before any of its commits, it goes on at the next start: nothing is lost or done twice."""
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from killed_story import EVENTS, OPERATIONS, VERSIONS, meddle, told
-from secrets_world import SERVICE, World, world
+from killed_story import (
+    EVENTS,
+    EVENTS_BY_THEN,
+    INCIDENTS,
+    LATER,
+    OPERATIONS,
+    PATIENCE,
+    VERSIONS,
+    VERSIONS_BY_THEN,
+    meddle,
+    told,
+    wait_by,
+)
+from secrets_manager.repository_rotations import all_holders
+from secrets_world import SERVICE, Clock, World, world
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +80,7 @@ async def base_in(tmp_path: Path) -> Path:
     base.mkdir()
     async with world(base) as sm:
         await sm.create()
-        await sm.policy(overlap_seconds=0)
+        await sm.policy(overlap_seconds=0, deadline_seconds=PATIENCE)
     return base
 
 
@@ -82,11 +98,11 @@ async def begin_children() -> asyncio.subprocess.Process:
 
 
 async def end_of_child(
-    children: asyncio.subprocess.Process, commits: int, folder: Path, operation: str = ""
+    children: asyncio.subprocess.Process, when: int | str, folder: Path, operation: str = ""
 ) -> int:
     assert children.stdin is not None
     assert children.stdout is not None
-    children.stdin.write(f"{commits}\t{folder}\t{operation}\n".encode())
+    children.stdin.write(f"{when}\t{folder}\t{operation}\n".encode())
     return int(await asyncio.wait_for(children.stdout.readline(), 90))
 
 
@@ -120,22 +136,60 @@ async def test_a_rotation_that_is_killed_before_any_commit_goes_on_at_the_next_s
     pytest.fail("it never finished")
 
 
+async def states(sm: World) -> list[tuple[int, str]]:
+    versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
+    return [(one["version"], one["state"]) for one in versions]
+
+
 async def test_what_an_operator_does_is_done_once_though_it_is_killed_before_or_after_its_commit(
     tmp_path: Path,
 ) -> None:
     base = await base_in(tmp_path)
     children = await begin_children()
-    # The first commit behind one is its own: nothing was done. At the second it was, and nobody heard of it.
-    for operation, commits in ((OPERATIONS[-1], 1), *((one, 2) for one in OPERATIONS)):
-        folder = tmp_path / f"{operation}-{commits}"
+    # Before its commit nothing was done. After it, it was, and nobody has heard of it.
+    for operation, when in itertools.product(OPERATIONS, ("before", "after")):
+        folder = tmp_path / f"{operation}-{when}"
         shutil.copytree(base, folder)
-        assert await end_of_child(children, commits, folder, operation) == -signal.SIGKILL, operation
+        assert await end_of_child(children, when, folder, operation) == -signal.SIGKILL, operation
+        assert found(folder, OPERATIONS[operation]) is (when == "after")
         async with world(folder, opened=lambda sm, folder=folder: write_down(sm, folder)) as sm:
             await meddle(sm)
-            versions = (await sm.operator.get(f"/secrets/{SERVICE}/versions")).json()["items"]
-            assert [(one["version"], one["state"]) for one in versions] == VERSIONS, operation
+            assert await states(sm) == VERSIONS, operation
             assert len(await sm.rotations(SERVICE)) == 4
             said = await told(events, folder / "told")
         assert (len(said), set(said)) == (len(EVENTS), EVENTS), operation
         assert said.index(("secret.aborted", 2)) < said.index(("secret.staged", 3))
     await end(children)
+
+
+async def test_what_happens_by_itself_happens_once_though_it_is_killed_before_or_after_its_commit(
+    tmp_path: Path,
+) -> None:
+    base = await base_in(tmp_path)
+    children = await begin_children()
+    for incident, when in itertools.product(INCIDENTS, ("before", "after")):
+        folder = tmp_path / f"{incident}-{when}"
+        shutil.copytree(base, folder)
+        assert await end_of_child(children, when, folder, incident) == -signal.SIGKILL, incident
+        assert found(folder, INCIDENTS[incident]) is (when == "after")
+        clock = Clock()
+        clock.advance(LATER)
+        async with world(folder, clock=clock, opened=lambda sm, folder=folder: write_down(sm, folder)) as sm:
+            await wait_by(sm)
+            for _ in range(2):
+                await sm.pass_time(1)
+            assert await states(sm) == VERSIONS_BY_THEN, incident
+            reasons = [one["reason"] for one in await sm.rotations(SERVICE)]
+            assert reasons == ["scheduled", "rotate"], incident
+            assert await sm.db.read(all_holders) == []
+            assert sm.parts.presence.of_identity(SERVICE) == []
+            said = await told(events, folder / "told", len(EVENTS_BY_THEN))
+        assert said == EVENTS_BY_THEN, incident
+    await end(children)
+
+
+def found(folder: Path, query: str) -> bool:
+    """Whether what is asked for is in the database that was left."""
+    with closing(sqlite3.connect(folder / "secrets_manager.db")) as connection:
+        row = connection.execute(query).fetchone()
+    return row is not None and bool(row[0])

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from secrets_manager.changes import Changes
+from secrets_manager.holders import HolderKey
 from secrets_manager.models_audit import AuditRow
+from secrets_manager.models_secrets import HolderRow
 from secrets_manager.repository_secrets import version_in
 from secrets_manager.rotation import VersionState
 from secrets_world import World
 from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +177,31 @@ async def test_large_secrets_and_large_values_hold_up_no_loop(
     on_the_loop.clear()
     await rotated_together(sm, {"newSecrets": {"JWT_SECRET": "a"}})
     assert any(on_the_loop)
+
+
+async def test_many_holders_and_many_open_rotations_hold_up_no_loop(
+    sm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_secrets(sm)
+    on_the_loop = written_by(sm, monkeypatch)
+    await rotated_together(sm)
+    crowd = [HolderKey(NAMES[0], NAMES[0], f"{number:032x}") for number in range(300)]
+
+    def join(session: Session) -> None:
+        session.add_all(HolderRow(**key._asdict(), accepts=99, uses=99, since=0) for key in crowd)
+
+    await sm.db.write(join)
+    sm.parts.presence.add(crowd)
+    on_the_loop.clear()
+    await rotated_together(sm)
+    assert not any(on_the_loop)
+    sm.parts.presence.remove(crowd)
+    await rotated_together(sm)
+    assert any(on_the_loop)
+    for name in NAMES:
+        sm.parts.presence.add(HolderKey(name, name, f"{number:032x}") for number in range(10))
+        await sm.policy(name, overlap_seconds=900)
+    for _ in range(5):
+        on_the_loop.clear()
+        await rotated_together(sm)
+    assert not any(on_the_loop)
