@@ -10,13 +10,13 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from fountain_common.cancelling import meant_for_us
 from fountain_common.errors import Unavailable
 from fountain_common.event import Event, require_fit
 from fountain_common.event_stream import EventStream, Feed, Interest
@@ -29,6 +29,7 @@ Handler = Callable[[Event], Awaitable[None]]
 
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
+BEGIN_AGAIN_SECONDS = 1.0
 MOST_ABOUT = 32
 """The notification service takes no more; who holds more secrets hears of all."""
 
@@ -209,7 +210,24 @@ class Events:
     def ready(self) -> None:
         """Begin to run the service's own handlers, with what has arrived since the stream was opened."""
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="event handlers")
+            self._begin()
+
+    def _begin(self) -> None:
+        self._worker = asyncio.create_task(self._work(), name="event handlers")
+        self._worker.add_done_callback(self._ended)
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        if self._worker is not worker:
+            return
+        # Such as by a handler that cancels the task in which it runs.
+        self._raised.inc()
+        error = None if worker.cancelled() else worker.exception()
+        get_logger().error("event_worker_ended", waiting=self._waiting.qsize(), exc_info=error)
+        asyncio.get_running_loop().call_later(BEGIN_AGAIN_SECONDS, self._begin_again, worker)
+
+    def _begin_again(self, ended: asyncio.Task[None]) -> None:
+        if self._worker is ended:
+            self._begin()
 
     async def stop(self) -> None:
         """Close the stream; a handler that is running is ended."""
@@ -217,11 +235,10 @@ class Events:
             listening.cancel()
         if self._stream is not None:
             await self._stream.stop()
-        if self._worker is not None:
-            self._worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._worker
-            self._worker = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
         await self._gaps.stop()
 
     async def _arrived(self, event: Event) -> None:
@@ -281,7 +298,10 @@ class Events:
             if matches(pattern, event.type):
                 try:
                     await handler(event)
-                except Exception as error:  # noqa: BLE001 - one handler's trouble is not the next one's
+                except (Exception, asyncio.CancelledError) as error:
+                    # One handler's trouble is not the next one's.
+                    if meant_for_us(error):
+                        raise
                     succeeded = False
                     self._failed(event, error)
         if event.id and succeeded:
@@ -290,6 +310,6 @@ class Events:
                 self._handled.popitem(last=False)
         return succeeded
 
-    def _failed(self, event: Event, error: Exception) -> None:
+    def _failed(self, event: Event, error: BaseException) -> None:
         self._raised.inc()
         get_logger().error("event_handler_failed", event_id=event.id, type=event.type, exc_info=error)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
+from fountain_common.cancelling import meant_for_us
 from fountain_common.logging import get_logger
 
 HANDLER_SECONDS = 30.0
@@ -62,6 +63,9 @@ class Gaps:
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await handler()
-        except Exception as error:  # noqa: BLE001 - the others still have to refetch
+        except (Exception, asyncio.CancelledError) as error:
+            # The others still have to refetch.
+            if meant_for_us(error):
+                raise
             self._failed.inc()
             get_logger().error("gap_handler_failed", exc_info=error)

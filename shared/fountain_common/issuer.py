@@ -99,10 +99,12 @@ class IssuerClient:
     async def _verified_client(self) -> httpx2.AsyncClient:
         context = None if self._connections.transport else await self._identity.ssl_context()
         if self._client is None or context is not self._context:
-            if self._client is not None:
-                await self._client.aclose()
-            self._context = context
-            self._client = self._connections.client(context)
+            # Nobody comes in between: of several who find another authority, one makes the client.
+            before, self._context = self._client, context
+            client = self._client = self._connections.client(context)
+            if before is not None:
+                await before.aclose()
+            return client
         return self._client
 
     async def issue(self, api_key: str, audience: str | None) -> tuple[str, float]:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import sys
 import traceback
+from collections import deque
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
@@ -29,13 +30,13 @@ class _Lines:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._held: list[bytes] = []
+        # Threads take from it what the loop puts in: a line at a time, so that each is one's alone.
+        self._held: deque[bytes] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def msg(self, line: bytes) -> None:
         """Write a line at once, behind what is held."""
-        held, self._held = self._held, []
-        self._write(b"".join((*held, line)) if held else line)
+        self._write(b"".join((*self._take(), line)) if self._held else line)
 
     def soon(self, line: bytes) -> None:
         """Write a line with all others of this turn of the event loop: one call of the system for many."""
@@ -51,9 +52,17 @@ class _Lines:
         self._held.append(line)
 
     def _let_go(self) -> None:
-        held, self._held = self._held, []
-        if held:
-            self._write(b"".join(held))
+        if taken := self._take():
+            self._write(b"".join(taken))
+
+    def _take(self) -> list[bytes]:
+        held, taken = self._held, []
+        try:
+            while held:
+                taken.append(held.popleft())
+        except IndexError:
+            pass  # another thread was quicker
+        return taken
 
     def _write(self, line: bytes) -> None:
         stream = self._stream or sys.stdout

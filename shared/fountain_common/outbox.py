@@ -44,6 +44,10 @@ REMOVAL_SECONDS = 0.2
 """What was accepted stays so long in the table and goes with what is accepted meanwhile: a commit for each
 would stand in the way of the changes that are written next.
 """
+MOST_UNREMOVED = 2000
+"""With more in the table than that, nothing is handed on before they are removed: each question for what
+waits names them all.
+"""
 # The whole table is read to count it.
 _COUNT_SECONDS = 1.0
 SOONEST_SECONDS = 1.0
@@ -127,8 +131,9 @@ class OutboxDispatcher:
         self._counted_at = float("-inf")
         self._wake, self._hurry = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        # Accepted, and still in the table. Where this process is killed, they are handed on once more.
-        self._accepted: set[int] = set()
+        # Accepted, and still in the table: how many events are in the row at which position. Where this
+        # process is killed, they are handed on once more.
+        self._accepted: dict[int, int] = {}
         self._removal: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
         self._waiting = Gauge(
@@ -171,7 +176,9 @@ class OutboxDispatcher:
 
     async def waiting(self) -> int:
         """Answer how many events wait."""
-        return await self._db.read(partial(count_waiting, without=frozenset(self._accepted)))
+        accepted = sum(self._accepted.values())
+        # Some of these may be removed while it is counted.
+        return max(0, await self._db.read(count_waiting, long=True) - accepted)
 
     async def _run(self) -> None:
         failures = 0
@@ -213,6 +220,8 @@ class OutboxDispatcher:
         self._waiting.set(0)
 
     async def _first_waiting(self) -> Waiting:
+        if len(self._accepted) >= MOST_UNREMOVED:
+            await self._remove()
         return await self._db.read(partial(first_waiting, without=frozenset(self._accepted)))
 
     async def _count(self, waiting: Waiting) -> None:
@@ -233,13 +242,13 @@ class OutboxDispatcher:
                 raise
             return False
         self._sent.inc(waiting.event_count)
-        self._accept(entry.position for entry in waiting.entries)
+        self._accept(waiting.entries)
         return True
 
     async def _hand_on_one_by_one(self, entries: list[Entry]) -> None:
         for entry in entries:
             if await self._hand_on_each(entry):
-                self._accept([entry.position])
+                self._accept([entry])
 
     async def _hand_on_each(self, entry: Entry) -> bool:
         """Hand on a row's events; tell whether it can go: one that was set aside by itself stays."""
@@ -250,8 +259,8 @@ class OutboxDispatcher:
                 await self._db.write(partial(set_aside, entry=entry, event=event, reason=reason))
         return entry.is_batch or not aside
 
-    def _accept(self, positions: Iterable[int]) -> None:
-        self._accepted.update(positions)
+    def _accept(self, entries: Iterable[Entry]) -> None:
+        self._accepted.update((entry.position, entry.count) for entry in entries)
         if self._removal is None:
             self._removal = asyncio.create_task(self._remove_soon(), name="outbox removal")
 
@@ -272,7 +281,8 @@ class OutboxDispatcher:
         if positions:
             quick = len(positions) <= _QUICK_REMOVALS
             await self._db.write_rows(partial(remove, positions=positions), quick=quick)
-            self._accepted.difference_update(positions)
+            for position in positions:
+                self._accepted.pop(position, None)
 
     async def _hand_on(self, event: Mapping[str, Any]) -> str | None:
         """Hand one on; answer why it is to be set aside, if it is."""

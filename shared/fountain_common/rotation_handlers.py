@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from fountain_common.cancelling import meant_for_us
 from fountain_common.errors import Problem
 from fountain_common.holding import Held
 from fountain_common.logging import get_logger
@@ -71,6 +72,9 @@ class RotationHandlers:
     def look(self) -> None:
         """Look anew at what is active, and do what is to be done for it."""
         place = place_of(self._held)
+        if self._task is not None and self._task.done():
+            # However it ended, nothing is being handled.
+            self._handling = None
         if not self._started or self._handling == place or (self._handling is None and self.succeeded):
             return
         before, self._handling = self._task, place
@@ -102,7 +106,10 @@ class RotationHandlers:
             try:
                 await handler(version)
                 succeeded.add(handler)
-            except Exception as error:  # noqa: BLE001 - one handler's trouble is not the next one's
+            except (Exception, asyncio.CancelledError) as error:
+                # One handler's trouble is not the next one's.
+                if meant_for_us(error):
+                    raise
                 failed = True
                 is_problem = isinstance(error, Problem)
                 get_logger().warning(

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import suppress
 from typing import NoReturn
 
+import httpx2
+
 from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
 from fountain_common.holder import Holder, SecretsSource
@@ -44,12 +46,12 @@ class Secrets(Mapping[str, str]):
         self._held = Held()
         self._active: Mapping[str, str] = {}
         self._acknowledger = Acknowledger(service, self._held, self._send)
-        self._lock = asyncio.Lock()
-        self._asked = self._answered = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock, self._granting, self._stopping = asyncio.Lock(), asyncio.Lock(), False
+        self._asked = self._answered = self._taken = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._soon: set[asyncio.Task[None]] = set()
         self._others: dict[str, Secrets] = {}
-        self._granting, self._stopping = asyncio.Lock(), False
         self.before_another: Callable[[], Awaitable[None]] | None = None
         """Awaited before another service's secrets are fetched: what happens to them is heard of from then
         on."""
@@ -156,6 +158,7 @@ class Secrets(Mapping[str, str]):
         held = self._others.get(service)
         if held is not None and held.version:
             return held
+        self._be_here()
         async with self._granting:
             if service not in self._others:
                 await self._hold(service)
@@ -184,11 +187,17 @@ class Secrets(Mapping[str, str]):
         """Fetch what there is, if nothing is held yet with patience, and keep current in the background."""
         if self._tasks:
             return
-        self._lock, self._granting, self._stopping = asyncio.Lock(), asyncio.Lock(), False
+        self._stopping = False
         with suppress(Problem):
             await self.fetch()
         self._tasks = [asyncio.create_task(self._keep_current(), name=f"secrets of {self._service}")]
         await self._acknowledger.start()
+
+    def _be_here(self) -> None:
+        # A lock belongs to its event loop. Within one it is never another: somebody may hold it.
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock, self._granting = loop, asyncio.Lock(), asyncio.Lock()
 
     async def stop(self) -> None:
         """End, and say goodbye, so that no rotation waits for us."""
@@ -227,6 +236,7 @@ class Secrets(Mapping[str, str]):
         Raises:
             Problem: it could not be fetched; what is held stays.
         """
+        self._be_here()
         self._asked += 1
         mine = self._asked
         async with self._lock:
@@ -247,7 +257,7 @@ class Secrets(Mapping[str, str]):
             self.current = True
 
     async def _fetch(self) -> None:
-        response = await self._holder.read()
+        response = await self._read()
         if response.status_code == 304:
             return
         if response.status_code != 200:
@@ -268,6 +278,19 @@ class Secrets(Mapping[str, str]):
             states=self._held.states(),
             before=before,
         )
+
+    async def _read(self) -> httpx2.Response:
+        """Answer what was said after all that is held: a version that was accepted since must not be lost.
+
+        Of two answers that were under way at one time nobody knows which was said first, whichever was asked
+        for first. Nor do numbers tell: the newest version goes when its rotation is aborted.
+        """
+        while True:
+            taken = self._taken
+            response = await self._holder.read()
+            if taken == self._taken:
+                self._taken += 1
+                return response
 
     async def _keep_current(self) -> None:
         failures = 0

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,10 +45,13 @@ async def test_it_is_broken_off_at_once_and_not_finished() -> None:
 
 
 LARGE = 30_000_000
+"""More than our system takes from us."""
+MIDDLE = 120_000
+"""Our system takes it, and theirs does not."""
 
 
 async def _plain(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    body = b"ok" if scope["path"] == "/" else bytes(LARGE)
+    body = b"ok" if scope["path"] == "/" else bytes(int(scope["path"][1:]))
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
@@ -56,7 +60,11 @@ async def _plain(scope: dict[str, Any], _receive: Any, send: Any) -> None:
 def _connected(port: int, path: str) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    asking = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    plain = socket.socket()
+    plain.settimeout(10)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.connect(("127.0.0.1", port))
+    asking = context.wrap_socket(plain)
     asking.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     return asking
 
@@ -85,11 +93,14 @@ async def _serving(folder: Path) -> AsyncIterator[tuple[uvicorn.Server, asyncio.
             ssl_context_factory=lambda _config, _default: context,
         )
     )
-    serving = asyncio.create_task(server.serve())
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MIDDLE)
+    listening.bind(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(20):
         while not server.started:
             await asyncio.sleep(0.01)
-        yield server, serving, server.servers[0].sockets[0].getsockname()[1]
+        yield server, serving, listening.getsockname()[1]
 
 
 def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Path) -> None:
@@ -104,8 +115,9 @@ def test_a_stop_does_not_wait_for_the_farewell_of_one_who_is_frozen(tmp_path: Pa
     uvloop.run(stop_beside_a_frozen_one())
 
 
+@pytest.mark.parametrize("length", [MIDDLE, LARGE])
 def test_a_stop_cuts_no_answer_off_however_slowly_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     looks = threading.Semaphore(0)
     look = BreakableProtocol._break_off_if_done
@@ -119,7 +131,7 @@ def test_a_stop_cuts_no_answer_off_however_slowly_it_is_read(
 
     def read_late(asking: ssl.SSLSocket) -> int:
         for _ in range(5):
-            assert looks.acquire(timeout=10)
+            assert looks.acquire(timeout=10), "it was broken off"
         size = 0
         while part := asking.recv(1 << 20):
             size += len(part)
@@ -127,7 +139,7 @@ def test_a_stop_cuts_no_answer_off_however_slowly_it_is_read(
 
     async def stop_before_it_is_read() -> int:
         async with _serving(tmp_path) as (server, serving, port):
-            slow = await asyncio.to_thread(_connected, port, "/large")
+            slow = await asyncio.to_thread(_connected, port, f"/{length}")
             while not any(_answered(one) for one in server.server_state.connections):
                 await asyncio.sleep(0.01)
             server.should_exit = True
@@ -136,11 +148,45 @@ def test_a_stop_cuts_no_answer_off_however_slowly_it_is_read(
         slow.close()
         return size
 
-    assert uvloop.run(stop_before_it_is_read()) > LARGE
+    assert uvloop.run(stop_before_it_is_read()) > length
 
 
 def _answered(connection: Any) -> bool:
     return connection.cycle is not None and connection.cycle.response_complete
+
+
+class Clock:
+    """An event loop's, with one thing to be done later at most."""
+
+    def __init__(self) -> None:
+        self._later: Any = None
+
+    def call_later(self, _seconds: float, what: Any) -> None:
+        assert self._later is None
+        self._later = what
+
+    def comes(self) -> None:
+        what, self._later = self._later, None
+        what()
+
+
+def test_it_is_broken_off_when_it_is_found_done_twice_on_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, broken_off, clock = [True], [], Clock()
+    monkeypatch.setattr("fountain_common.connection._has_arrived", lambda _transport: arrived[0])
+    connection: Any = BreakableProtocol.__new__(BreakableProtocol)
+    connection.connections, connection.cycle, connection.loop = {connection}, None, clock
+    connection.transport = SimpleNamespace(
+        get_write_buffer_size=lambda: 0, abort=lambda: broken_off.append(True)
+    )
+    connection._break_off_if_done()
+    assert not broken_off, "what lies where it cannot be seen is given the time to be sent on"
+    arrived[0] = False
+    clock.comes()
+    arrived[0] = True
+    clock.comes()
+    assert not broken_off
+    clock.comes()
+    assert broken_off == [True]
 
 
 class Wire:

@@ -220,3 +220,80 @@ async def test_a_resolved_lookup_waits_for_nothing(discovery: Discovery) -> None
     await discovery.resolve("stories")
     with pytest.raises(StopIteration):  # it is over at its first step
         discovery.resolve("stories").send(None)
+
+
+class Slow(Directory):
+    """Answers when a test lets it, with what was so when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[asyncio.Future[None]] = []
+
+    async def lookup(self, name: str, etag: str | None) -> Lookup | None:
+        self.asked.append((name, etag))
+        found = self.known[name]
+        self.answers.append(asyncio.get_running_loop().create_future())
+        await self.answers[-1]
+        return Lookup(name, found, etag)
+
+    async def let_answer(self, discovery: Discovery, number: int) -> None:
+        self.answers[number].set_result(None)
+        await settled(lambda: not discovery._asking or len(self.answers) > number + 1)
+
+
+@pytest.fixture
+async def slow() -> Slow:
+    slow = Slow()
+    slow.put("stories", "http://a")
+    return slow
+
+
+async def found_slowly(slow: Slow) -> Discovery:
+    discovery = Discovery(slow)
+    looking = asyncio.create_task(discovery.resolve("stories"))
+    await settled(lambda: slow.answers)
+    await slow.let_answer(discovery, 0)
+    assert await looking == "http://a"
+    return discovery
+
+
+async def test_what_changes_while_it_is_asked_for_is_asked_for_once_more(slow: Slow) -> None:
+    discovery = await found_slowly(slow)
+    discovery.stale("stories")
+    await settled(lambda: len(slow.answers) == 2)
+    slow.put("stories", "http://new")
+    discovery.stale("stories")
+    await slow.let_answer(discovery, 1)
+    await slow.let_answer(discovery, 2)
+    assert await discovery.resolve("stories") == "http://new"
+    assert len(slow.asked) == 3
+    await discovery.stop()
+
+
+async def test_what_changes_just_after_an_answer_is_asked_for_again(slow: Slow) -> None:
+    discovery = await found_slowly(slow)
+    discovery.stale("stories")
+    await settled(lambda: len(slow.answers) == 2)
+    slow.put("stories", "http://new")
+    slow.answers[1].set_result(None)
+    # It comes behind the task that is over by then, and before anybody is told that it is.
+    asyncio.get_running_loop().call_soon(discovery.stale, "stories")
+    await settled(lambda: len(slow.answers) == 3)
+    await slow.let_answer(discovery, 2)
+    assert await discovery.resolve("stories") == "http://new"
+    await discovery.stop()
+
+
+async def test_the_end_of_one_question_does_not_have_the_next_one_forgotten(slow: Slow) -> None:
+    discovery = await found_slowly(slow)
+    discovery.stale("stories")
+    await settled(lambda: len(slow.answers) == 2)
+    slow.answers[1].set_result(None)
+    asyncio.get_running_loop().call_soon(discovery.stale, "stories")
+    await settled(lambda: len(slow.answers) == 3)
+    discovery.stale("stories")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(slow.answers) == 3, "it is under way"
+    await discovery.stop()
+    assert slow.answers[2].cancelled()

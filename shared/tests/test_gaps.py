@@ -68,3 +68,26 @@ async def test_what_is_missed_while_they_run_makes_them_run_again_and_only_once(
     await until(lambda: gaps._task is not None and gaps._task.done())
     assert len(runs) == 2
     assert registry.get_sample_value("fountain_event_gaps_total") == 2
+
+
+async def test_one_that_lets_a_cancellation_out_has_failed_and_the_others_are_told_again(
+    gaps: Gaps, registry: CollectorRegistry
+) -> None:
+    told: list[int] = []
+
+    @gaps.add
+    async def lets_a_cancellation_out() -> None:
+        other = asyncio.create_task(asyncio.Event().wait())
+        other.cancel()
+        await other
+
+    @gaps.add
+    async def is_told_of_another_one() -> None:
+        told.append(1)
+        if len(told) == 1:
+            gaps.tell()
+            await asyncio.sleep(0.01)
+
+    gaps.tell()
+    await until(lambda: len(told) == 2)
+    await until(lambda: registry.get_sample_value("failures_total") == 2)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -198,6 +199,37 @@ async def test_a_new_authority_is_read_when_the_old_one_verifies_nobody(
             await client.issue(KEY, None)
         (tmp_path / "identity" / "ca.pem").write_text(authority.pem)
         assert await client.issue(KEY, None) == ("t", 900.0)
+
+
+async def test_of_many_that_find_a_new_authority_one_makes_the_client_and_closes_the_one_before(
+    identity: Identity, tmp_path: Path
+) -> None:
+    made: list[httpx2.AsyncClient] = []
+
+    class Client(httpx2.AsyncClient):
+        async def aclose(self) -> None:
+            # As where connections are open.
+            await asyncio.sleep(0)
+            await super().aclose()
+
+    class Noted(Connections):
+        def client(self, verify: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
+            assert verify is not None
+            made.append(Client(verify=verify))
+            return made[-1]
+
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    client = IssuerClient(identity, Noted(), fixed_address("https://127.0.0.1:1"))
+    before = await client._verified_client()
+    (tmp_path / "identity" / "ca.pem").write_text(Authority(newer).pem)
+    await identity.reread()
+    answered = await asyncio.gather(*(client._verified_client() for _ in range(3)))
+    assert made == [before, answered[0]]
+    assert set(answered) == {answered[0]}
+    assert before.is_closed
+    await client.close()
+    assert all(each.is_closed for each in made)
 
 
 @pytest.mark.parametrize(

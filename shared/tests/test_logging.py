@@ -3,11 +3,12 @@ import contextlib
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fountain_common.logging import configure, get_logger, log_request, set_level
+from fountain_common.logging import _Lines, configure, get_logger, log_request, set_level
 from fountain_common.requests import accept, enter, leave
 from fountain_common.settings import ServiceSettings
 
@@ -175,3 +176,41 @@ def test_a_library_that_formats_wrongly_does_not_fail_us(log: Log, text: str) ->
     (ours,) = [handler for handler in logging.getLogger().handlers if "fountain" in type(handler).__module__]
     ours.emit(record)
     assert log()[0]["event"] == text
+
+
+class _Interrupted(_Lines):
+    """Whenever its loop's thread has looked at what is held, another one writes a line before it goes on."""
+
+    def __init__(self, stream: io.StringIO) -> None:
+        self.others = 0
+        super().__init__(stream)
+
+    @property
+    def _held(self) -> Any:
+        seen = self._seen
+        if threading.current_thread() is threading.main_thread():
+            self.others += 1
+            other = threading.Thread(target=self.msg, args=(b"other\n",))
+            other.start()
+            other.join()
+        return seen
+
+    @_held.setter
+    def _held(self, held: Any) -> None:
+        self._seen = held
+
+
+async def test_no_line_is_lost_or_doubled_when_another_thread_writes_at_any_moment() -> None:
+    stream = io.StringIO()
+    lines = _Interrupted(stream)
+    for number in range(6):
+        lines.soon(b"%d\n" % number)
+        if number == 3:
+            lines.msg(b"at once\n")
+        if number % 2:
+            await asyncio.sleep(0)
+    written = stream.getvalue().split()
+    ours = [line for line in written if line.isdigit()]
+    assert ours == ["0", "1", "2", "3", "4", "5"]
+    assert written.count("at") == 1
+    assert written.count("other") == lines.others > 6

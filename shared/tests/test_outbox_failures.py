@@ -1,16 +1,26 @@
 """Receivers that are away, refuse, or lose their answers; a database that fails."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import Conflict, Unavailable
-from fountain_common.outbox import LONGEST_WAIT_SECONDS, OUTBOX, OutboxDispatcher, wait_seconds
+from fountain_common.outbox import (
+    LONGEST_WAIT_SECONDS,
+    OUTBOX,
+    OutboxDispatcher,
+    enqueue_all,
+    wait_seconds,
+)
+from fountain_common.outbox_rows import count_waiting
 from hypothesis import given
 from hypothesis import strategies as st
-from outbox_receiver import Receiver, left, telling, until_left
+from outbox_receiver import Receiver, Together, left, telling, until_left
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 
 async def test_with_the_receiver_away_events_wait_in_order(outbox: Database, monkeypatch) -> None:
@@ -107,11 +117,11 @@ class Flaky:
         self._db, self.reads, self.writes = db, reads, writes
         self.listen = db.listen
 
-    async def read(self, fn: Any) -> Any:
+    async def read(self, fn: Any, **how: Any) -> Any:
         if self.reads:
             self.reads -= 1
             raise Unavailable("Locked.")
-        return await self._db.read(fn)
+        return await self._db.read(fn, **how)
 
     async def write_rows(self, fn: Any, **how: Any) -> Any:
         if self.writes:
@@ -176,6 +186,54 @@ async def test_one_who_is_killed_before_it_removed_hands_on_again_under_the_same
         await receiver.until(lambda turn=turn: len(receiver.accepted) == turn)
     await dispatcher.stop()
     assert len(set(receiver.keys)) == 1
+
+
+async def test_while_too_much_cannot_be_removed_nothing_more_is_handed_on(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.FIRST_WAIT_SECONDS", 0.005)
+    monkeypatch.setattr("fountain_common.outbox.SOONEST_SECONDS", 0.005)
+    monkeypatch.setattr("fountain_common.outbox.LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("fountain_common.outbox.MOST_UNREMOVED", 3)
+    receiver, flaky = Receiver(), Flaky(outbox, writes=10_000)
+    dispatcher = OutboxDispatcher(flaky, receiver)  # type: ignore[arg-type]
+    await outbox.write(telling("a", "b", "c"))
+    await dispatcher.start()
+    await receiver.until(lambda: len(receiver.accepted) == 3)
+    await outbox.write(telling("d"))
+    before = flaky.writes
+    async with asyncio.timeout(5):
+        while flaky.writes > before - 10:
+            await asyncio.sleep(0.002)
+    assert (receiver.accepted, await dispatcher.waiting()) == (["a", "b", "c"], 1)
+    flaky.writes = 0
+    await receiver.until(lambda: receiver.accepted == ["a", "b", "c", "d"])
+    await dispatcher.stop()
+
+
+async def test_what_was_accepted_and_is_still_there_is_not_counted_as_waiting(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.REMOVAL_SECONDS", 3600.0)
+    counted_by: list[threading.Thread] = []
+
+    def count(session: Session) -> int:
+        counted_by.append(threading.current_thread())
+        return count_waiting(session)
+
+    monkeypatch.setattr("fountain_common.outbox.count_waiting", count)
+    receiver = Together()
+    dispatcher = OutboxDispatcher(outbox, receiver, publish_all=receiver.all)
+    await outbox.write(lambda session: enqueue_all(session, [("e", None, {}) for _ in range(100)]))
+    await outbox.write(telling("single"))
+    await dispatcher.start()
+    await receiver.until(lambda: len(receiver.accepted) == 101)
+    receiver.error = Unavailable("Away.")
+    await outbox.write(lambda session: enqueue_all(session, [("e", None, {}) for _ in range(7)]))
+    assert await dispatcher.waiting() == 7
+    assert counted_by, "and never on the event loop: the whole table is read"
+    assert threading.main_thread() not in counted_by
+    await dispatcher.stop()
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))

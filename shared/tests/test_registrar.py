@@ -25,7 +25,7 @@ class Registry:
         self.puts: list[tuple[dict[str, Any], str | None]] = []
         self.deleted: list[str] = []
         self.leases: dict[str, str] = {}
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.renew_seconds = 10.0
 
     async def register(
@@ -118,6 +118,33 @@ async def test_an_answer_that_cannot_be_read_does_not_end_the_renewals() -> None
     gateway.body = '{"lease_secret": "s"}'
     await until(lambda: registrar.registered)
     await registrar.stop()
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, asyncio.CancelledError])
+async def test_whatever_goes_wrong_with_a_renewal_is_told_and_does_not_end_them(
+    registrar: Registrar,
+    registry: Registry,
+    log: Callable[[], list[dict[str, Any]]],
+    kind: type[BaseException],
+) -> None:
+    registry.renew_seconds = 0.01
+    await registrar.start()
+    registry.error = kind()
+    await until(lambda: not registrar.registered)
+    failed = [line for line in log() if line["event"] == "registration_failed"]
+    assert [(line["level"], line["reason"]) for line in failed] == [("error", kind.__name__)]
+    registry.error = None
+    await until(lambda: registrar.registered)
+
+
+async def test_an_error_that_nobody_thought_of_does_not_end_a_start(
+    registrar: Registrar, registry: Registry
+) -> None:
+    registry.error = RuntimeError()
+    await registrar.start()
+    assert not registrar.registered
+    registry.error = None
+    await until(lambda: registrar.registered)
 
 
 async def test_draining_is_said_before_leaving(registrar: Registrar, registry: Registry) -> None:

@@ -102,3 +102,45 @@ async def test_looking_again_does_not_begin_again(instance: Instance) -> None:
     await until(lambda: instance.finished)
     instance.handlers.look()
     assert (runs, instance.finished) == ([2], [2])
+
+
+async def test_one_that_lets_a_cancellation_out_is_tried_again(instance: Instance) -> None:
+    runs: list[str] = []
+
+    @instance.handlers.add
+    async def lets_a_cancellation_out_once(version: int) -> None:
+        runs.append("first")
+        if len(runs) == 1:
+            other = asyncio.create_task(asyncio.Event().wait())
+            other.cancel()
+            await other
+
+    @instance.handlers.add
+    async def succeeds(version: int) -> None:
+        runs.append("second")
+
+    instance.activate(2)
+    await until(lambda: instance.finished == [2])
+    assert runs == ["first", "second", "first"]
+
+
+async def test_what_was_ended_in_the_middle_begins_again_at_the_next_look(instance: Instance) -> None:
+    runs: list[int] = []
+
+    @instance.handlers.add
+    async def ends_its_task_once(version: int) -> None:
+        runs.append(version)
+        task = asyncio.current_task()
+        assert task is not None
+        if len(runs) == 1:
+            task.cancel()
+            await asyncio.sleep(0)
+
+    instance.activate(2)
+    task = instance.handlers._task
+    assert task is not None
+    await asyncio.wait([task])
+    assert not instance.handlers.succeeded
+    instance.handlers.look()
+    await until(lambda: instance.finished == [2])
+    assert runs == [2, 2]
