@@ -42,7 +42,7 @@ class NewLink(StrictModel):
     """A link to be signed."""
 
     target: Annotated[HttpUrl, UrlConstraints(allowed_schemes=["https"], max_length=2048)]
-    ttl_seconds: int = Field(default=300, ge=1, le=settings.link_seconds)
+    ttl_seconds: int = Field(default=min(300, settings.link_seconds), ge=1, le=settings.link_seconds)
 
 
 class Link(BaseModel):
@@ -149,6 +149,13 @@ async def get_peer_health(name: Annotated[str, Path(alias="serviceName")]) -> Pe
 
 @events.on("config.updated")
 async def follow_configuration(event: Event) -> None:
-    """Change the log level of the running process: `{"log_level": "DEBUG"}`."""
-    if event.subject in (None, settings.service_name) and "log_level" in (event.data or {}):
-        set_level(event.data["log_level"])
+    """Change the log level of the running process: `{"log_level": "DEBUG"}`. What cannot be meant is logged
+    and left: an event whose handler raises is delivered again, and this one would be no better then.
+    """
+    if event.subject not in (None, settings.service_name) or not isinstance(event.data, dict):
+        return
+    try:
+        if "log_level" in event.data:
+            set_level(event.data["log_level"])
+    except ValueError as error:
+        log.warning("configuration_ignored", reason=str(error))

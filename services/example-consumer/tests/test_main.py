@@ -1,6 +1,7 @@
 """What the example consumer promises, with fakes for its peers: no network."""
 
 import logging
+import time
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_a_link_leads_by_https_to_an_allowed_host_alone(client: ServiceClient, t
 @pytest.mark.parametrize("ttl", [0, -1, 901, "soon"])
 def test_a_link_lives_no_longer_than_versions_overlap(client: ServiceClient, ttl: object) -> None:
     assert client.post("/links", json={"target": TARGET, "ttl_seconds": ttl}).status_code == 422
+
+
+@pytest.mark.parametrize(("longest", "lifetime"), [(60, 60), (900, 300)])
+def test_a_link_lives_no_longer_than_the_setting_when_nobody_says_how_long(
+    monkeypatch: pytest.MonkeyPatch, longest: int, lifetime: int
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_LINK_SECONDS", str(longest))
+    with replica() as client:
+        began = time.time()
+        claims = jwt.decode(sign(client), options={"verify_signature": False})
+        assert began + lifetime - 1 <= claims["exp"] <= time.time() + lifetime
 
 
 def test_an_expired_link_is_gone(client: ServiceClient) -> None:
@@ -229,6 +241,30 @@ def test_the_log_level_follows_the_configuration(client: ServiceClient) -> None:
         assert logging.getLogger().level == logging.INFO
     finally:
         logging.getLogger().setLevel(before)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"log_level": "LOUD"},
+        {"log_level": 7},
+        {"log_level": None},
+        {"log_level": ["DEBUG"]},
+        {"other": "DEBUG"},
+        ["log_level"],
+        "log_level",
+        7,
+        None,
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_taken_and_changes_nothing(
+    client: ServiceClient, data: object
+) -> None:
+    before = logging.getLogger().level
+    event = {"type": "config.updated", "subject": NAME, "data": data}
+    # A refusal would have it delivered again, for days, and never be any better.
+    assert client.post("/notifications", json=event).status_code == 200
+    assert logging.getLogger().level == before
 
 
 @pytest.mark.parametrize(
