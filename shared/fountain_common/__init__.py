@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from fountain_common.roles import Permission as Permission
     from fountain_common.roles import Role as Role
     from fountain_common.schemas import StrictModel as StrictModel
+    from fountain_common.sealing import Sealer as Sealer
     from fountain_common.secrets import Secrets as Secrets
     from fountain_common.settings import ServiceSettings as ServiceSettings
     from fountain_common.settings import load as load
+    from fountain_common.store import dispatch_outbox as dispatch_outbox
+    from fountain_common.store import open_store as open_store
     from fountain_common.tokens import Caller as Caller
 
 _HOME = {
@@ -54,15 +57,18 @@ _HOME = {
     "Problem": "errors",
     "RequestContext": "requests",
     "Role": "roles",
+    "Sealer": "sealing",
     "Secrets": "secrets",
     "ServiceSettings": "settings",
     "StrictModel": "schemas",
     "create_platform": "platform",
     "create_service": "app",
     "current": "requests",
+    "dispatch_outbox": "store",
     "enqueue": "outbox",
     "get_logger": "logging",
     "load": "settings",
+    "open_store": "store",
     "outbox_table": "outbox",
     "problem_responses": "errors",
     "requires": "auth",

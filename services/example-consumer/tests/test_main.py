@@ -3,32 +3,22 @@
 import logging
 import time
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import httpx2
 import jwt
 import pytest
 import time_machine
-from fountain_common.testing import ServiceClient, World, service_client, wait_until
+from fountain_common.testing import ServiceClient, World, instance, wait_until
 
+SERVICE = Path(__file__).parents[1]
 NAME = "example-consumer"
 TARGET = "https://example.com/a?b=c"
 
 
-def replica(world: World | None = None) -> ServiceClient:
-    """One instance: the application is made anew, as in a process of its own."""
-    spec = spec_from_file_location("main", Path(__file__).parents[1] / "main.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return service_client(module.app, world)
-
-
 @pytest.fixture
 def client() -> Iterator[ServiceClient]:
-    with replica() as client:
+    with instance(SERVICE) as client:
         yield client
 
 
@@ -87,7 +77,7 @@ def test_a_link_lives_no_longer_than_the_setting_when_nobody_says_how_long(
     monkeypatch: pytest.MonkeyPatch, longest: int, lifetime: int
 ) -> None:
     monkeypatch.setenv("FOUNTAIN_LINK_SECONDS", str(longest))
-    with replica() as client:
+    with instance(SERVICE) as client:
         began = time.time()
         claims = jwt.decode(sign(client), options={"verify_signature": False})
         assert began + lifetime - 1 <= claims["exp"] <= time.time() + lifetime
@@ -163,7 +153,7 @@ def test_a_staged_version_is_honoured_before_it_is_used(client: ServiceClient) -
 
 def test_a_link_of_one_replica_opens_at_another_at_every_moment_of_a_rotation() -> None:
     world = World()
-    with replica(world) as one, replica(world) as other:
+    with instance(SERVICE, world) as one, instance(SERVICE, world) as other:
         manager = world.secrets_manager
         assert len(manager.holders(NAME)) == 2
 
