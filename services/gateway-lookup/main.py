@@ -57,7 +57,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 app = create_service(
     settings,
-    title="FountainAI Gateway",
+    title="Gateway",
     description="The gateway of the platform: it knows which service runs where and how it is, "
     "answers lookups, and shows every service and its operations.",
     version="1.0.0",
