@@ -10,19 +10,22 @@ from fastapi.responses import RedirectResponse
 from fountain_common import (
     Event,
     Events,
+    Gone,
+    HeldVersion,
+    NotFound,
     Peers,
     Problem,
     Secrets,
     StrictModel,
+    Unavailable,
+    Unprocessable,
     create_service,
     get_logger,
     load,
     problem_responses,
     requires,
+    set_level,
 )
-from fountain_common.errors import Gone, NotFound, Unavailable, Unprocessable
-from fountain_common.holding import Report
-from fountain_common.logging import set_level
 from pydantic import BaseModel, Field, HttpUrl, UrlConstraints
 
 settings = load(Settings)
@@ -58,7 +61,7 @@ class Status(BaseModel):
     service_name: str
     instance_id: str
     version: int = Field(description="The active version: links are signed with it.")
-    versions: list[Report]
+    versions: list[HeldVersion]
 
 
 class PeerHealth(BaseModel):

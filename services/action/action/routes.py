@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response, status
-from fountain_common.errors import Unprocessable, problem_responses
+from fountain_common import Unprocessable, problem_responses
 
 from action.deps import ActionsDep, MayRead, MayWrite
 from action.schemas import ActionChange, ActionPage, ActionView, Id, NewAction

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from fountain_common.db import Database
-from fountain_common.errors import NotFound, PreconditionFailed
-from fountain_common.outbox import enqueue
+from fountain_common import Database, NotFound, PreconditionFailed, enqueue
 from sqlalchemy.orm import Session
 
 from action import repository

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fountain_common.db import Database
-from fountain_common.errors import Unavailable
-from fountain_common.sealing import Sealer
+from fountain_common import Database, Sealer, Unavailable
 from fountain_common.testing import ServiceClient, World, instance
 from people import NOW, SERVICE, SOMEBODY, confirmed, enrolled, sent_code, verified
 from two_factor.service import Factors

@@ -2,9 +2,7 @@
 
 from collections.abc import Collection
 
-from fountain_common.errors import Conflict, Forbidden, InvalidName
-from fountain_common.names import service_name
-from fountain_common.tokens import Caller
+from fountain_common import Caller, Conflict, Forbidden, InvalidName, service_name
 
 
 def is_identity(name: str) -> bool:

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated
 
-from fountain_common.schemas import StrictModel
+from fountain_common import StrictModel
 from pydantic import AfterValidator, BaseModel, Field
 
 from two_factor.codes import typed

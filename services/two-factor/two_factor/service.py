@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from fountain_common.db import Database
-from fountain_common.errors import (
+from fountain_common import (
     Conflict,
+    Database,
     Forbidden,
     Gone,
     NotFound,
+    SealBroken,
+    Sealer,
     Unavailable,
     Unprocessable,
+    enqueue,
+    get_logger,
 )
-from fountain_common.logging import get_logger
-from fountain_common.outbox import enqueue
-from fountain_common.sealing import SealBroken, Sealer
 from sqlalchemy.orm import Session
 
 from two_factor import codes, qr, repository, totp

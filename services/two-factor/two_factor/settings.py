@@ -1,6 +1,6 @@
 """Settings of the two-factor service."""
 
-from fountain_common.settings import ServiceSettings
+from fountain_common import ServiceSettings
 from pydantic import Field, field_validator
 
 from two_factor.couriers import is_identity
