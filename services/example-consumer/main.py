@@ -72,7 +72,9 @@ class PeerHealth(BaseModel):
     health: dict[str, Any]
 
 
-@app.post("/links", status_code=201, summary="Sign a link", dependencies=[requires("links:write")])
+@app.post(
+    "/links", status_code=201, tags=["links"], summary="Sign a link", dependencies=[requires("links:write")]
+)
 async def create_link(body: NewLink, after: BackgroundTasks) -> Link:
     """Sign a link to an https page of an allowed host, with the active version of the key."""
     if body.target.host not in settings.link_hosts or body.target.username or body.target.password:
@@ -97,6 +99,7 @@ async def announce(target: str, version: int) -> None:
 @app.get(
     "/links/{token}",
     status_code=307,
+    tags=["links"],
     summary="Open a link",
     response_class=RedirectResponse,
     responses=problem_responses(404, 410),
@@ -124,7 +127,12 @@ def key_that_signed(token: str) -> str:
     raise jwt.InvalidTokenError
 
 
-@app.get("/status", summary="Tell what this instance holds", dependencies=[requires("status:read")])
+@app.get(
+    "/status",
+    tags=["service"],
+    summary="Tell what this instance holds",
+    dependencies=[requires("status:read")],
+)
 async def get_consumer_status() -> Status:
     """Answer which versions of the secrets this instance holds, their phase and since when; no values."""
     return Status(
@@ -137,6 +145,7 @@ async def get_consumer_status() -> Status:
 
 @app.get(
     "/peers/{serviceName}",
+    tags=["peers"],
     summary="Ask how a peer is",
     responses=problem_responses(404, 503),
     dependencies=[requires("peers:read")],

@@ -257,6 +257,17 @@ def test_a_configuration_that_cannot_be_meant_is_taken_and_changes_nothing(
     assert logging.getLogger().level == before
 
 
+def test_every_operation_stands_in_a_group_of_the_documentation(client: ServiceClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    groups = {
+        path: {tag for each in item.values() for tag in each.get("tags", ())} for path, item in paths.items()
+    }
+    assert groups["/links"] == groups["/links/{token}"] == {"links"}
+    assert groups["/status"] == {"service"}
+    assert groups["/peers/{serviceName}"] == {"peers"}
+    assert all(groups.values())
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/links"), ("GET", "/links/x"), ("GET", "/status"), ("GET", "/peers/x")]
 )
