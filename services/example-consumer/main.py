@@ -78,7 +78,7 @@ class PeerHealth(BaseModel):
 async def create_link(body: NewLink, after: BackgroundTasks) -> Link:
     """Sign a link to an https page of an allowed host, with the active version of the key."""
     if body.target.host not in settings.link_hosts or body.target.username or body.target.password:
-        raise Unprocessable(f"Links lead to these hosts alone: {', '.join(sorted(settings.link_hosts))}.")
+        raise Unprocessable(f"A link may lead to these hosts only: {', '.join(sorted(settings.link_hosts))}.")
     version, key = secrets.accepted("JWT_SECRET")[0]
     claims = {"to": str(body.target), "exp": int(time.time()) + body.ttl_seconds}
     token = jwt.encode(claims, key, "HS256", {"kid": str(version)})
@@ -112,7 +112,9 @@ async def open_link(token: Annotated[str, Path(max_length=4096)]) -> RedirectRes
     except jwt.ExpiredSignatureError:
         raise Gone("This link has expired. Ask for a new one.") from None
     except jwt.InvalidTokenError:
-        raise NotFound("This is no link that was signed here. Copy it whole, or ask for a new one.") from None
+        raise NotFound(
+            "This link is not valid. Check that it was copied whole, or ask for a new one."
+        ) from None
     return RedirectResponse(claims["to"])
 
 
@@ -156,7 +158,9 @@ async def get_peer_health(name: Annotated[str, Path(alias="serviceName")]) -> Pe
     try:
         return PeerHealth(service_name=name, status_code=response.status_code, health=response.json())
     except ValueError:
-        raise Unavailable(f"What {name} says about its health is not understood.") from None
+        raise Unavailable(
+            f"{name} answered with something other than a health report. Look at its logs."
+        ) from None
 
 
 @events.on("config.updated")

@@ -130,7 +130,7 @@ def test_an_enrolment_under_a_lost_key_is_made_anew(
     lose_the_key(tmp_path, "pending_seed")
     answer = client.post("/factors/ada/confirm", json={"otp_code": authenticator.at(NOW)})
     assert answer.status_code == 409
-    assert "enrol it anew" in answer.json()["detail"]
+    assert "Begin a new one with POST /factors" in answer.json()["detail"]
     confirmed(client)
 
 

@@ -92,7 +92,7 @@ class Judge:
         seconds = repository.lockout(session, username).remaining(self.clock())
         if seconds > 0:
             raise TooManyRequests(
-                "Too many wrong codes for this name; no code is looked at for now.",
+                "Too many wrong codes for this name. Try again later.",
                 headers={"Retry-After": str(int(seconds) + 1)},
             )
 

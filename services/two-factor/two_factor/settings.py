@@ -23,5 +23,5 @@ class Settings(ServiceSettings):
     def _identities(cls, raw: str) -> str:
         for name in raw.split():
             if not is_identity(name):
-                raise ValueError(f"{name!r} is no name of an identity")
+                raise ValueError(f"{name!r} is not the name of an identity")
         return raw
