@@ -158,7 +158,7 @@ def is_about_a_link(answer: httpx2.Response) -> bool:
     if answer.status_code != 404:
         return answer.status_code in (307, 410)
     try:
-        return "no link that was signed here" in str(answer.json()["detail"])
+        return "This link is not valid" in str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return False
 

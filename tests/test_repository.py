@@ -55,6 +55,27 @@ def compose() -> dict[str, dict[str, object]]:
     return found
 
 
+def title_of(service: Path) -> str:
+    """What `create_service` is told, or the constant that it is given."""
+    tree = ast.parse((service / "main.py").read_text())
+    given = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "title"]
+    given += [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TITLE"
+    ]
+    (title,) = [str(node.value) for node in given if isinstance(node, ast.Constant)]
+    return title
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=NAMES)
+def test_a_title_is_the_services_name_in_words(service: Path) -> None:
+    """Without the platform's: it stands above them all, and a card or a tab has little room."""
+    words = title_of(service).replace("-", " ").split()
+    assert words == [word.capitalize() for word in service.name.split("-")][: len(words)]
+    assert words
+
+
 @pytest.mark.parametrize("service", SERVICES, ids=NAMES)
 def test_every_service_has_the_same_rooms(service: Path) -> None:
     missing = [room for room in ROOMS if not (service / room).exists()]

@@ -19,6 +19,28 @@ def test_a_body_over_one_megabyte_is_refused(world: World) -> None:
     assert answer.status_code == 413
 
 
+def test_the_edges_own_refusals_say_what_is_wrong(world: World) -> None:
+    away = f"away.{DOMAIN}"
+    world.routes["away"] = (free_port(),)
+    answers = [
+        world.edge.get(f"shop.{DOMAIN}", "/metrics"),
+        world.edge.request("POST", f"shop.{DOMAIN}", "/", content=b"x" * (1024 * 1024 + 1)),
+        world.edge.request("POST", away, "/"),
+    ]
+    said = [
+        (404, "Not Found", "The edge serves nothing at this path."),
+        (413, "Request Entity Too Large", "The edge takes requests of up to 1 MB. Send less at once."),
+        (502, "Bad Gateway", "The edge got no answer from this service. Try again in a moment."),
+    ]
+    for answer, (status, title, detail) in zip(answers, said, strict=True):
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem.pop("request_id")
+        assert problem == {
+            "type": "about:blank", "title": title, "status": status, "detail": detail, "instance": "",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("host", SITES)
 def test_security_headers_are_on_every_site(world: World, host: str) -> None:
     headers = world.edge.get(host).headers

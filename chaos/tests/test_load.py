@@ -11,7 +11,7 @@ from chaos.load import fingerprint, is_about_a_link
     [
         (httpx2.Response(307), True),
         (httpx2.Response(410, json={"instance": "/links/x"}), True),
-        (httpx2.Response(404, json={"detail": "This is no link that was signed here. Ask for one."}), True),
+        (httpx2.Response(404, json={"detail": "This link is not valid. Ask for one."}), True),
         (httpx2.Response(404, html="<h1>Nobody of this name is here</h1>"), False),
         (httpx2.Response(404, json={"detail": "Not Found", "instance": "/links/x"}), False),
         (httpx2.Response(404, json=["x"]), False),

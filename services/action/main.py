@@ -9,10 +9,7 @@ from action.routes import router
 from action.service import Actions
 from action.settings import Settings
 from fastapi import FastAPI
-from fountain_common import create_service
-from fountain_common.db import Database
-from fountain_common.outbox import OutboxDispatcher
-from fountain_common.settings import load
+from fountain_common import create_service, load, open_store
 
 settings = load(Settings)
 
@@ -20,21 +17,9 @@ settings = load(Settings)
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the database and hand its events on."""
-    platform = app.state.platform
-    db = Database(settings.effective_database_url, password=settings.database_password)
-    db.migrate(Path(__file__).parent / "action" / "migrations")
-    app.state.actions = Actions(db, lambda: datetime.now(UTC))
-    platform.health.add("database", db.check)
-    events = platform.events
-    outbox = OutboxDispatcher(
-        db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
-    )
-    await outbox.start()
-    try:
+    async with open_store(app.state.platform, Path(__file__).parent / "action" / "migrations") as db:
+        app.state.actions = Actions(db, lambda: datetime.now(UTC))
         yield
-    finally:
-        await outbox.stop()
-        await db.close()
 
 
 app = create_service(

@@ -10,19 +10,22 @@ from fastapi.responses import RedirectResponse
 from fountain_common import (
     Event,
     Events,
+    Gone,
+    HeldVersion,
+    NotFound,
     Peers,
     Problem,
     Secrets,
     StrictModel,
+    Unavailable,
+    Unprocessable,
     create_service,
     get_logger,
     load,
     problem_responses,
     requires,
+    set_level,
 )
-from fountain_common.errors import Gone, NotFound, Unavailable, Unprocessable
-from fountain_common.holding import Report
-from fountain_common.logging import set_level
 from pydantic import BaseModel, Field, HttpUrl, UrlConstraints
 
 settings = load(Settings)
@@ -42,7 +45,7 @@ class NewLink(StrictModel):
     """A link to be signed."""
 
     target: Annotated[HttpUrl, UrlConstraints(allowed_schemes=["https"], max_length=2048)]
-    ttl_seconds: int = Field(default=300, ge=1, le=settings.link_seconds)
+    ttl_seconds: int = Field(default=min(300, settings.link_seconds), ge=1, le=settings.link_seconds)
 
 
 class Link(BaseModel):
@@ -58,7 +61,7 @@ class Status(BaseModel):
     service_name: str
     instance_id: str
     version: int = Field(description="The active version: links are signed with it.")
-    versions: list[Report]
+    versions: list[HeldVersion]
 
 
 class PeerHealth(BaseModel):
@@ -69,11 +72,13 @@ class PeerHealth(BaseModel):
     health: dict[str, Any]
 
 
-@app.post("/links", status_code=201, summary="Sign a link", dependencies=[requires("links:write")])
+@app.post(
+    "/links", status_code=201, tags=["links"], summary="Sign a link", dependencies=[requires("links:write")]
+)
 async def create_link(body: NewLink, after: BackgroundTasks) -> Link:
     """Sign a link to an https page of an allowed host, with the active version of the key."""
     if body.target.host not in settings.link_hosts or body.target.username or body.target.password:
-        raise Unprocessable(f"Links lead to these hosts alone: {', '.join(sorted(settings.link_hosts))}.")
+        raise Unprocessable(f"A link may lead to these hosts only: {', '.join(sorted(settings.link_hosts))}.")
     version, key = secrets.accepted("JWT_SECRET")[0]
     claims = {"to": str(body.target), "exp": int(time.time()) + body.ttl_seconds}
     token = jwt.encode(claims, key, "HS256", {"kid": str(version)})
@@ -94,6 +99,7 @@ async def announce(target: str, version: int) -> None:
 @app.get(
     "/links/{token}",
     status_code=307,
+    tags=["links"],
     summary="Open a link",
     response_class=RedirectResponse,
     responses=problem_responses(404, 410),
@@ -106,7 +112,9 @@ async def open_link(token: Annotated[str, Path(max_length=4096)]) -> RedirectRes
     except jwt.ExpiredSignatureError:
         raise Gone("This link has expired. Ask for a new one.") from None
     except jwt.InvalidTokenError:
-        raise NotFound("This is no link that was signed here. Copy it whole, or ask for a new one.") from None
+        raise NotFound(
+            "This link is not valid. Check that it was copied whole, or ask for a new one."
+        ) from None
     return RedirectResponse(claims["to"])
 
 
@@ -121,7 +129,12 @@ def key_that_signed(token: str) -> str:
     raise jwt.InvalidTokenError
 
 
-@app.get("/status", summary="Tell what this instance holds", dependencies=[requires("status:read")])
+@app.get(
+    "/status",
+    tags=["service"],
+    summary="Tell what this instance holds",
+    dependencies=[requires("status:read")],
+)
 async def get_consumer_status() -> Status:
     """Answer which versions of the secrets this instance holds, their phase and since when; no values."""
     return Status(
@@ -134,6 +147,7 @@ async def get_consumer_status() -> Status:
 
 @app.get(
     "/peers/{serviceName}",
+    tags=["peers"],
     summary="Ask how a peer is",
     responses=problem_responses(404, 503),
     dependencies=[requires("peers:read")],
@@ -144,11 +158,20 @@ async def get_peer_health(name: Annotated[str, Path(alias="serviceName")]) -> Pe
     try:
         return PeerHealth(service_name=name, status_code=response.status_code, health=response.json())
     except ValueError:
-        raise Unavailable(f"What {name} says about its health is not understood.") from None
+        raise Unavailable(
+            f"{name} answered with something other than a health report. Look at its logs."
+        ) from None
 
 
 @events.on("config.updated")
 async def follow_configuration(event: Event) -> None:
-    """Change the log level of the running process: `{"log_level": "DEBUG"}`."""
-    if event.subject in (None, settings.service_name) and "log_level" in (event.data or {}):
-        set_level(event.data["log_level"])
+    """Change the log level of the running process: `{"log_level": "DEBUG"}`. What cannot be meant is logged
+    and left: an event whose handler raises is delivered again, and this one would be no better then.
+    """
+    if event.subject not in (None, settings.service_name) or not isinstance(event.data, dict):
+        return
+    try:
+        if "log_level" in event.data:
+            set_level(event.data["log_level"])
+    except ValueError as error:
+        log.warning("configuration_ignored", reason=str(error))

@@ -1,16 +1,16 @@
 """The gateway: which service runs where, is it well, and where does a subdomain go."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
 from fountain_common import create_service
 from fountain_common.db import Database
 from fountain_common.identity import Identity
-from fountain_common.outbox import OutboxDispatcher
 from fountain_common.requests import Edge
 from fountain_common.settings import load
+from fountain_common.store import dispatch_outbox
 from gateway_lookup import routes_catalog, routes_edge, routes_lookup, routes_pages, routes_registry
 from gateway_lookup.catalog import Catalogue
 from gateway_lookup.fetch import Fetcher
@@ -40,28 +40,24 @@ platform = ServesFirst(
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Take up the stored leases, watch them, and hand events on."""
-    db.migrate(Path(__file__).parent / "gateway_lookup" / "migrations")
-    await gateway.load()
-    platform.health.add("database", db.check)
-    watcher = Watcher(gateway, Fetcher(platform.connections, identity.ssl_context), seen)
-    events = app.state.platform.events
-    outbox = OutboxDispatcher(
-        db, events.publish, publish_all=events.publish_all, registry=platform.metrics.registry
-    )
-    app.state.watcher = watcher
-    await watcher.start()
-    await outbox.start()
-    try:
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(db.close)
+        db.migrate(Path(__file__).parent / "gateway_lookup" / "migrations")
+        # Before anything is handed on: the way to whom it is handed is among what is loaded.
+        await gateway.load()
+        platform.health.add("database", db.check)
+        app.state.watcher = watcher = Watcher(
+            gateway, Fetcher(platform.connections, identity.ssl_context), seen
+        )
+        closing.push_async_callback(watcher.stop)
+        await watcher.start()
+        await closing.enter_async_context(dispatch_outbox(platform, db))
         yield
-    finally:
-        await outbox.stop()
-        await watcher.stop()
-        await db.close()
 
 
 app = create_service(
     settings,
-    title="FountainAI Gateway",
+    title="Gateway",
     description="The gateway of the platform: it knows which service runs where and how it is, "
     "answers lookups, and shows every service and its operations.",
     version="1.0.0",

@@ -28,7 +28,7 @@ def create_app(settings: Settings, connections: Connections | None = None) -> Fa
     core = Core(settings)
     app = create_service(
         settings,
-        title="FountainAI Secrets Manager",
+        title="Secrets Manager",
         description=(
             "Keeps identities and secrets: issues tokens, stores secrets encrypted, and rotates them so that "
             "every running instance has the new value before anyone uses it, and nobody needs the old one "

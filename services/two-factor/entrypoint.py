@@ -1,6 +1,6 @@
 """Fetch the secrets into memory, then serve `main:app` in this same process."""
 
-from fountain_common.entrypoint import run
+from fountain_common import run
 from two_factor.settings import Settings
 
 if __name__ == "__main__":

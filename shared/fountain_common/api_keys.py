@@ -25,10 +25,8 @@ EXCHANGES_AT_ONCE = 4
 WAITING_FOR_ONE_ADDRESS = 50
 WAITING_IN_ALL = 2000
 _Value = TypeVar("_Value")
-_REFUSAL = (
-    "The API key is not honoured here. It must be valid, and made with this service among its audiences."
-)
-_CROWDED = "Too many API keys that are not known here yet are waiting to be verified. Try again in a moment."
+_REFUSAL = "The API key is not valid here. Use one that was made with this service among its audiences."
+_CROWDED = "Too many new API keys are waiting to be verified. Try again in a moment."
 
 
 class KeyExchange(Protocol):

@@ -212,7 +212,7 @@ def _sentence(request: Request, error: HTTPException) -> str:
         return "There is nothing at this path. GET /docs lists what there is."
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow")
-        return f"{request.method} is not possible here" + (f"; {allowed} is." if allowed else ".")
+        return f"{request.method} is not allowed here." + (f" Use {allowed}." if allowed else "")
     if error.status_code == 400 and error.detail == "There was an error parsing the body":
         return _UNREADABLE
     return error.detail if isinstance(error.detail, str) else phrase
@@ -225,7 +225,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     return respond(
         request,
         422,
-        "The request does not have the form that is needed; see `errors`.",
+        "The request is not valid; `errors` says where.",
         members={"errors": shown(found)},
     )
 
@@ -243,7 +243,7 @@ def shown(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def _on_unhandled(request: Request, error: Exception) -> Response:
-    return respond(request, 500, "Something went wrong here. The request id finds it in the logs.")
+    return respond(request, 500, "Something went wrong here. Look for the request id in the logs.")
 
 
 async def _on_departure(request: Request, error: Exception) -> Response:

@@ -95,7 +95,7 @@ class PeerFeed:
             if response.status_code != 200:
                 raise Unavailable(f"The notification service answered {response.status_code} to the stream.")
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
-                raise Unavailable("The notification service answered something else than a stream.")
+                raise Unavailable("The notification service answered with something other than a stream.")
             begins = response.headers.get("last-event-id", "")
             async with aclosing(_arrivals(httpx2.EventSource(response), begins)) as arrivals:
                 yield arrivals

@@ -37,7 +37,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class HeldVersion:
     """What this instance can say about one version without saying a value.
 
     Attributes:
@@ -122,10 +122,10 @@ class Held:
         """Answer the state of each version."""
         return {each.number: each.state for each in self.in_order}
 
-    def report(self, accepts: int, uses: int) -> list[Report]:
+    def report(self, accepts: int, uses: int) -> list[HeldVersion]:
         """Answer what can be said of each version, with the newest ones that were acknowledged."""
         return [
-            Report(
+            HeldVersion(
                 each.number,
                 each.state,
                 "uses" if each.number <= uses else "accepts" if each.number <= accepts else None,

@@ -144,7 +144,7 @@ class IssuerClient:
             # It is our own key that is not honoured: that says nothing about theirs.
             if last or not await self._identity.reread():
                 break
-        raise Unavailable("API keys cannot be verified: this service's own key is not honoured.")
+        raise Unavailable("API keys cannot be verified: this service's own key is not valid.")
 
     async def jwks(self) -> dict[str, Any]:
         """Answer the signing keys."""
@@ -160,7 +160,7 @@ class IssuerClient:
             raise Unavailable(f"The Secrets Manager answered {response.status_code}.")
         document = response.json()
         if not isinstance(document, dict):
-            raise Unavailable("The Secrets Manager answered something else than an object.")
+            raise Unavailable("The Secrets Manager answered with something other than an object.")
         return document
 
     async def close(self) -> None:
@@ -180,7 +180,7 @@ def _token_of(response: httpx2.Response) -> tuple[str, float]:
             headers={"Retry-After": response.headers.get("Retry-After", "1")},
         )
     if response.status_code in (400, 401, 403):
-        raise Unauthenticated("The Secrets Manager does not honour the API key.")
+        raise Unauthenticated("The Secrets Manager did not accept the API key.")
     raise Unavailable(f"The Secrets Manager answered {response.status_code}.")
 
 

@@ -11,15 +11,16 @@ import traceback
 from collections import deque
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, cast, get_args
 
 import orjson
 
 from fountain_common.lean import structlog
 from fountain_common.redaction import redact
 from fountain_common.requests import RequestContext, current
-from fountain_common.settings import ServiceSettings
+from fountain_common.settings import LogLevel, ServiceSettings
 
+LEVELS: tuple[str, ...] = get_args(LogLevel)
 _FRAMES = 12
 _CAUSES = 4
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
@@ -217,8 +218,19 @@ def configure(settings: ServiceSettings, stream: TextIO | None = None) -> None:
 
 
 def set_level(level: str) -> None:
-    """Change the level of the running process, for our lines and the libraries'."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    """Change the level of the running process, for our lines and the libraries'.
+
+    Args:
+        level: as the setting `log_level` has it, in upper or lower case.
+
+    Raises:
+        ValueError: it is none of these; nothing has changed.
+    """
+    name = str(level).upper()
+    if name not in LEVELS:
+        # Without what was given: it may come from an event, and this sentence may be logged.
+        raise ValueError(f"A log level is one of {', '.join(LEVELS[:-1])} and {LEVELS[-1]}.")
+    number = logging.getLevelNamesMapping()[name]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
     logging.getLogger().setLevel(number)
     _process.level = number

@@ -106,7 +106,7 @@ class RequestLayer:
             get_logger().error("unhandled_error", route=route_template(scope), exc_info=error)
             if not exchange.status:
                 await exchange.problem(
-                    scope, context, 500, "Something went wrong here. The request id finds it in the logs."
+                    scope, context, 500, "Something went wrong here. Look for the request id in the logs."
                 )
         finally:
             self._metrics.open -= 1

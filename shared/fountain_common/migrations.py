@@ -21,6 +21,8 @@ from sqlalchemy import Connection, Engine, MetaData, event
 from fountain_common.db import Database
 from fountain_common.migrator import Task
 
+__all__ = ["differences", "run"]
+
 _LOCK = 0x666F756E
 """Names the advisory lock that lets one replica migrate PostgreSQL while the others wait."""
 

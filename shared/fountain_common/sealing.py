@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,6 +48,9 @@ class Sealer:
         keys: those that are accepted now.
         earlier: fetches those that were, the newest first; without it, what was sealed with them is lost.
     """
+
+    HEAD_BYTES: Final = HEAD_BYTES
+    """So many first bytes of what is sealed tell with which key: enough for `reaching_back`."""
 
     def __init__(
         self, keys: Callable[[], Iterable[str]], earlier: Callable[[], AsyncIterator[str]] | None = None

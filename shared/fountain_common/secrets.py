@@ -17,7 +17,7 @@ import httpx2
 from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
 from fountain_common.holder import Holder, SecretsSource
-from fountain_common.holding import Held, Report, read_document
+from fountain_common.holding import Held, HeldVersion, read_document
 from fountain_common.logging import get_logger
 from fountain_common.rotation_handlers import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, RotationHandler
 
@@ -110,7 +110,7 @@ class Secrets(Mapping[str, str]):
         """
         return [(each.number, each.values[key]) for each in self._held.in_order if key in each.values]
 
-    def report(self) -> list[Report]:
+    def report(self) -> list[HeldVersion]:
         """Answer each version's state, what was acknowledged of it and since when it is so; no values."""
         return self._held.report(self._acknowledger.accepts, self._acknowledger.uses)
 

@@ -23,6 +23,7 @@ PREFIX = "FOUNTAIN_"
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: the configuration is wrong and starting again will not help."""
 
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _SECRET_SUFFIX = re.compile(r"_(SECRET|PASSWORD|PASSPHRASE|TOKEN|KEY)$")
 _Settings = TypeVar("_Settings", bound="ServiceSettings")
 
@@ -65,7 +66,7 @@ class ServiceSettings(BaseSettings):
     """Where it runs; `local` are processes on loopback."""
     edge_host: str = "caddy"
     """The host whose addresses may set X-Forwarded-*; in the local runtime that is loopback."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     """The least level that is logged."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
     """The largest request body, in bytes; more is a 413."""

@@ -162,7 +162,7 @@ def _in_time(claims: Mapping[str, Any], now: float) -> None:
     if now < moments["nbf"] - LEEWAY_SECONDS or now < moments["iat"] - LEEWAY_SECONDS:
         raise UntimelyError("The token is not valid yet.")
     if not moments["exp"] - moments["iat"] <= MAX_LIFE_SECONDS + LEEWAY_SECONDS:
-        raise TokenError("The token is to live longer than any that is issued.")
+        raise TokenError("The token lives longer than any that is issued.")
 
 
 def _caller(claims: Mapping[str, Any], kid: str) -> Caller:

@@ -88,7 +88,7 @@ class SocketExchange:
     async def fail(self, scope: Scope) -> None:
         """End what an error of ours met."""
         if not self._closed:
-            await self.refuse(scope, 500, "Something went wrong here. The request id finds it in the logs.")
+            await self.refuse(scope, 500, "Something went wrong here. Look for the request id in the logs.")
 
     async def _close(self, code: int, reason: str = "") -> None:
         if not self._closed:

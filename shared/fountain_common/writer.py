@@ -44,7 +44,7 @@ _SQLITE_OUTAGES = frozenset(
     }
 )
 _LOOK_SECONDS = 1.0
-_NOT_KEPT = "The database cannot take this now, and nothing of it was kept; try again."
+_NOT_KEPT = "The database cannot take this now. Nothing was kept; try again."
 
 
 def is_outage(error: BaseException) -> bool:
@@ -113,7 +113,7 @@ class Writer:
         write = _Write(fn, loop, loop.create_future(), rows, quick and self._keeps)
         with self._gate:
             if self.closed:
-                raise Unavailable("This service is stopping; nothing of it was kept.")
+                raise Unavailable("This service is stopping. Nothing was kept; try again.")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="database-write", daemon=True)
                 self._thread.start()

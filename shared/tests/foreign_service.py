@@ -133,7 +133,7 @@ class Notes(BaseHTTPRequestHandler):
         body = self.body()
         if not isinstance(body, dict) or set(body) != {"text"} or not isinstance(body["text"], str):
             error = {"type": "form", "loc": ["body"], "msg": "an object with a text"}
-            raise Refusal(422, "The note does not have the form that is needed.", errors=[error])
+            raise Refusal(422, "The note is not valid.", errors=[error])
         return "application/json", json.dumps({"kept": True})
 
     def receive(self) -> tuple[str, str]:
@@ -194,7 +194,7 @@ class Notes(BaseHTTPRequestHandler):
             if methods is None:
                 raise Refusal(404, "There is nothing at this path.")
             if self.command not in methods:
-                raise Refusal(405, f"{self.command} is not possible here.")
+                raise Refusal(405, f"{self.command} is not allowed here.")
             kind, text = methods[self.command]()
             self._send(200, kind, text, request_id)
         except Refusal as refusal:

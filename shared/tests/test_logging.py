@@ -162,6 +162,14 @@ def test_the_level_can_change_while_it_runs(log: Log) -> None:
     assert [line["event"] for line in log()] == ["seen", "seen"]
 
 
+@pytest.mark.parametrize("level", ["LOUD", "", "NOTSET", 7, None, ["DEBUG"]])
+def test_what_is_no_level_is_refused_and_changes_nothing(log: Log, level: Any) -> None:
+    before = logging.getLogger().level
+    with pytest.raises(ValueError, match="is one of DEBUG, INFO, WARNING and ERROR"):
+        set_level(level)
+    assert logging.getLogger().level == before
+
+
 def test_a_reader_that_went_away_stops_nobody(settings: ServiceSettings) -> None:
     stream = io.StringIO()
     configure(settings, stream)

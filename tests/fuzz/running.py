@@ -20,7 +20,8 @@ LAST = ("gateway-lookup", ISSUER)
 """Who may do everything there leads the edge elsewhere, or revokes whom the others need."""
 MOST_BYTES = 1_048_576
 """The edge passes on no longer body."""
-EDGE = b"The edge does not pass this request on"
+EDGE = b'"instance":"",'
+"""In a problem of the edge's own; everybody else names the path."""
 POWERLESS = {"name": "powerless", "kind": "person", "roles": [], "remote": True}
 
 

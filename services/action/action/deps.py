@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fountain_common.auth import Caller, requires
+from fountain_common import Caller, requires
 
 from action.service import Actions
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response, status
-from fountain_common.errors import Unprocessable, problem_responses
+from fountain_common import Unprocessable, problem_responses
 
 from action.deps import ActionsDep, MayRead, MayWrite
 from action.schemas import ActionChange, ActionPage, ActionView, Id, NewAction
@@ -95,5 +95,7 @@ def _position(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit() and int(cursor) < 2**31):
-        raise Unprocessable("cursor is not one that a page gave as `next`; leave it out for the first page.")
+        raise Unprocessable(
+            "cursor is not valid. Send the `next` of the page before, or leave it out for the first page."
+        )
     return int(cursor)

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fountain_common.schemas import StrictModel
+from fountain_common import StrictModel
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 
 def _storable(raw: str) -> str:
     if "\x00" in raw or any(0xD800 <= ord(letter) <= 0xDFFF for letter in raw):
-        raise ValueError("text without NUL characters and lone surrogates")
+        raise ValueError("text must not contain NUL characters or lone surrogates")
     return raw
 
 
@@ -41,7 +41,7 @@ class ActionChange(StrictModel):
         if not self.model_fields_set:
             raise ValueError("name at least one of description and comment")
         if "description" in self.model_fields_set and self.description is None:
-            raise ValueError("an action has a description; it can be changed and not taken away")
+            raise ValueError("an action has a description: it can be changed, not removed")
         return self
 
 

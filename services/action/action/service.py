@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from fountain_common.db import Database
-from fountain_common.errors import NotFound, PreconditionFailed
-from fountain_common.outbox import enqueue
+from fountain_common import Database, NotFound, PreconditionFailed, enqueue
 from sqlalchemy.orm import Session
 
 from action import repository
@@ -95,7 +93,9 @@ def strongly_matches(header: str, tag: str) -> bool:
 def _expected(session: Session, action_id: int, if_match: str | None) -> Action:
     row = repository.get(session, action_id, to_change=True) or _missing(action_id)
     if if_match is not None and not strongly_matches(if_match, etag(row)):
-        raise PreconditionFailed("The action has changed since it was read; read it again and decide anew.")
+        raise PreconditionFailed(
+            "The action has changed since you read it. Read it again before you change it."
+        )
     return row
 
 

@@ -1,6 +1,6 @@
 """Settings of the action service."""
 
-from fountain_common.settings import ServiceSettings
+from fountain_common import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -11,7 +11,7 @@ import pytest
 from action.models import Base
 from action.schemas import NewAction
 from action.service import Actions
-from fountain_common.db import Database
+from fountain_common import Database
 from fountain_common.migrations import differences
 from fountain_common.testing import ServiceClient, instance, wait_until
 

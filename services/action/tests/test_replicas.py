@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from action.schemas import ActionChange, NewAction
 from action.service import Actions, etag
-from fountain_common.db import Database
-from fountain_common.errors import PreconditionFailed
+from fountain_common import Database, PreconditionFailed
 
 MIGRATIONS = Path(__file__).parents[1] / "action" / "migrations"
 REPLICAS, TRIES = 3, 30

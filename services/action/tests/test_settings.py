@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from action.settings import Settings
-from fountain_common.settings import ServiceSettings
+from fountain_common import ServiceSettings
 from fountain_common.testing import misdocumented_settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"

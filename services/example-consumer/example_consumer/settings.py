@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fountain_common.settings import ServiceSettings
+from fountain_common import ServiceSettings
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 

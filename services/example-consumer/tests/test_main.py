@@ -1,33 +1,24 @@
 """What the example consumer promises, with fakes for its peers: no network."""
 
 import logging
+import time
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import httpx2
 import jwt
 import pytest
 import time_machine
-from fountain_common.testing import ServiceClient, World, service_client, wait_until
+from fountain_common.testing import ServiceClient, World, instance, wait_until
 
+SERVICE = Path(__file__).parents[1]
 NAME = "example-consumer"
 TARGET = "https://example.com/a?b=c"
 
 
-def replica(world: World | None = None) -> ServiceClient:
-    """One instance: the application is made anew, as in a process of its own."""
-    spec = spec_from_file_location("main", Path(__file__).parents[1] / "main.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return service_client(module.app, world)
-
-
 @pytest.fixture
 def client() -> Iterator[ServiceClient]:
-    with replica() as client:
+    with instance(SERVICE) as client:
         yield client
 
 
@@ -81,6 +72,17 @@ def test_a_link_lives_no_longer_than_versions_overlap(client: ServiceClient, ttl
     assert client.post("/links", json={"target": TARGET, "ttl_seconds": ttl}).status_code == 422
 
 
+@pytest.mark.parametrize(("longest", "lifetime"), [(60, 60), (900, 300)])
+def test_a_link_lives_no_longer_than_the_setting_when_nobody_says_how_long(
+    monkeypatch: pytest.MonkeyPatch, longest: int, lifetime: int
+) -> None:
+    monkeypatch.setenv("FOUNTAIN_LINK_SECONDS", str(longest))
+    with instance(SERVICE) as client:
+        began = time.time()
+        claims = jwt.decode(sign(client), options={"verify_signature": False})
+        assert began + lifetime - 1 <= claims["exp"] <= time.time() + lifetime
+
+
 def test_an_expired_link_is_gone(client: ServiceClient) -> None:
     with time_machine.travel("2001-01-01", tick=False):
         headers = client.bearer()
@@ -95,8 +97,9 @@ def test_an_expired_link_is_gone(client: ServiceClient) -> None:
 @pytest.mark.parametrize("kid", ["1", "2", "0x1", "", "-1", "9" * 50])
 def test_a_forged_link_does_not_open(client: ServiceClient, kid: str) -> None:
     claims = {"to": "https://elsewhere.example/", "exp": 2**31}
-    token = jwt.encode(claims, "k" * 32, "HS256", {"kid": kid})
-    assert opened(client, token).status_code == 404
+    answer = opened(client, jwt.encode(claims, "k" * 32, "HS256", {"kid": kid}))
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("This link is not valid.")
 
 
 def test_a_link_signed_by_nobody_does_not_open(client: ServiceClient) -> None:
@@ -151,7 +154,7 @@ def test_a_staged_version_is_honoured_before_it_is_used(client: ServiceClient) -
 
 def test_a_link_of_one_replica_opens_at_another_at_every_moment_of_a_rotation() -> None:
     world = World()
-    with replica(world) as one, replica(world) as other:
+    with instance(SERVICE, world) as one, instance(SERVICE, world) as other:
         manager = world.secrets_manager
         assert len(manager.holders(NAME)) == 2
 
@@ -229,6 +232,41 @@ def test_the_log_level_follows_the_configuration(client: ServiceClient) -> None:
         assert logging.getLogger().level == logging.INFO
     finally:
         logging.getLogger().setLevel(before)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"log_level": "LOUD"},
+        {"log_level": 7},
+        {"log_level": None},
+        {"log_level": ["DEBUG"]},
+        {"other": "DEBUG"},
+        ["log_level"],
+        "log_level",
+        7,
+        None,
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_taken_and_changes_nothing(
+    client: ServiceClient, data: object
+) -> None:
+    before = logging.getLogger().level
+    event = {"type": "config.updated", "subject": NAME, "data": data}
+    # A refusal would have it delivered again, for days, and never be any better.
+    assert client.post("/notifications", json=event).status_code == 200
+    assert logging.getLogger().level == before
+
+
+def test_every_operation_stands_in_a_group_of_the_documentation(client: ServiceClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    groups = {
+        path: {tag for each in item.values() for tag in each.get("tags", ())} for path, item in paths.items()
+    }
+    assert groups["/links"] == groups["/links/{token}"] == {"links"}
+    assert groups["/status"] == {"service"}
+    assert groups["/peers/{serviceName}"] == {"peers"}
+    assert all(groups.values())
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
         if not lease.expired and (newer or (other.generation == claim.generation and not gone)):
             raise Conflict(
                 "Another instance of this service is registered at this address. "
-                "Its successor has a higher generation.",
+                "To replace it, register with a higher generation.",
                 generation=other.generation,
             )
         found.append(other.key)
@@ -219,8 +219,8 @@ def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
 def _check_secret(held: Lease, secret: str | None) -> None:
     if secret is None or not hmac.compare_digest(hash_secret(secret), held.secret_hash):
         raise Forbidden(
-            "This lease is renewed and given up with its secret, in the header X-Fountain-Lease. "
-            "The first answer carried it; an instance that has lost it registers with a higher generation."
+            "Send the lease's secret in the header X-Fountain-Lease; the first answer carried it. "
+            "An instance that has lost it registers with a higher generation."
         )
 
 

@@ -52,21 +52,15 @@ def page_headers(**more: str) -> dict[str, str]:
     }
 
 
-def portal_page(
-    settings: GatewaySettings, title: str, description: str, version: str, catalog: Catalog, more: int = 0
-) -> str:
-    """Answer the portal: the gateway's own landing page with a card a service; `more` are not shown."""
-    texts = {
-        "service": settings.service_name,
-        "title": title,
-        "description": shortened(description),
-        "version": version,
-        "domain": settings.domain,
-    }
-    return _template("portal.html").substitute({**_escaped(texts), "live": _live(catalog.services, more)})
+def portal_page(settings: GatewaySettings, title: str, version: str, catalog: Catalog, more: int = 0) -> str:
+    """Answer the portal: the platform's front page, with a card a service; `more` are not shown. The gateway,
+    whose landing page it is too, is named at its foot, by title and version.
+    """
+    texts = _escaped({"title": title, "version": version, "domain": settings.domain})
+    return _template("portal.html").substitute({**texts, "live": _live(catalog.services, more)})
 
 
-def apis_page(settings: GatewaySettings, title: str, services: list[CatalogService], more: int) -> str:
+def apis_page(settings: GatewaySettings, services: list[CatalogService], more: int) -> str:
     """Answer the page with the services' operations behind one selector; `more` are not shown."""
     names = [service.service_name for service in services]
     options = "".join(
@@ -77,7 +71,7 @@ def apis_page(settings: GatewaySettings, title: str, services: list[CatalogServi
         f'<li><a href="/apis/{escape(name)}/openapi.json">{escape(name)}</a></li>' for name in names
     )
     rest = f'<p class="about">And {more} more, each at its own <code>/docs</code>.</p>' if more else ""
-    texts = _escaped({"title": title, "domain": settings.domain})
+    texts = _escaped({"domain": settings.domain})
     return _template("apis.html").substitute({**texts, "options": options, "links": links, "rest": rest})
 
 

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from fountain_common.errors import Forbidden, NotFound
+from fountain_common.errors import MEDIA_TYPE, Forbidden, document
+from fountain_common.requests import current
 
 from gateway_lookup.catalog import site
 from gateway_lookup.deps import GatewayDep, edge_only
@@ -37,7 +38,7 @@ async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
             404,
             headers=page_headers(style_src=own, img_src=own),
         )
-    raise NotFound("No service is reached under this name.", near=near)
+    return Response(_nobody(near), 404, media_type=MEDIA_TYPE)
 
 
 @router.get("/internal/tls-ask")
@@ -46,6 +47,15 @@ async def tls_ask(gateway: GatewayDep, domain: Host) -> Response:
     if not await gateway.may_have_certificate(domain):
         raise Forbidden("No certificate for this name.")
     return Response()
+
+
+def _nobody(near: list[str]) -> bytes:
+    """Answer the problem that the edge hands on. The caller's own path is not known here, and ours is nothing
+    that he could ask for.
+    """
+    request = current()
+    detail = "No service has this name now. Check the address, or start the service."
+    return document(404, detail, "/", request.request_id if request else "", {"near": near})
 
 
 def _with_port(netloc: str) -> str:

@@ -26,9 +26,7 @@ async def get_landing_page(
     itself up to date.
     """
     app = request.app
-    page = pages.portal_page(
-        gateway.settings, app.title, app.description, app.version, *catalogue.shown()
-    ).encode()
+    page = pages.portal_page(gateway.settings, app.title, app.version, *catalogue.shown()).encode()
     etag = f'"{hashlib.blake2b(page, digest_size=12).hexdigest()}"'
     headers = {**pages.page_headers(), "ETag": etag}
     if not_modified(if_none_match, etag):
@@ -42,12 +40,12 @@ async def get_landing_page(
     summary="Show every service's operations",
     response_class=HTMLResponse,
 )
-async def get_api_portal(request: Request, gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
+async def get_api_portal(gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
     """Answer a page where the operations of every running service are read and tried, one service at a
     time.
     """
     services, more = catalogue.described()
-    page = pages.apis_page(gateway.settings, request.app.title, services, more)
+    page = pages.apis_page(gateway.settings, services, more)
     sites = " ".join(site(gateway.settings, service.service_name) for service in services)
     return HTMLResponse(page, headers=pages.page_headers(connect_src=f"'self' {sites}", font_src="'self'"))
 

@@ -122,7 +122,7 @@ class Gateway:
             raise Forbidden(f"An instance registers under its own identity; yours is {said.identity}.")
         if said.scheme == "https" and said.service != SECRETS_MANAGER:
             raise Unprocessable(
-                "Services speak plain HTTP inside; TLS of its own has the Secrets Manager alone."
+                "Services speak plain HTTP inside: only the Secrets Manager serves TLS. Register as http."
             )
         local, reserved = self.settings.runtime == "local", self.settings.reserved_ports
         host = instance_host(peer, said.port, local=local, reserved_ports=reserved)
@@ -205,7 +205,7 @@ class Gateway:
         """
         name = entry.service_name
         if name in PLATFORM:
-            raise Conflict(f"{name} is a service of the platform; its address is never an entry.")
+            raise Conflict(f"{name} is a service of the platform and cannot have a static entry.")
         local = self.settings.runtime == "local"
         entry = replace(entry, url=static_place(entry.url, edge_host=self.settings.edge_host, local=local))
         async with self._changing:
@@ -292,7 +292,7 @@ class Gateway:
             owner = self.registry.service_at(label)
             if owner is not None and owner != service:
                 raise Conflict(
-                    f"The subdomain {label} is another service's, whether that runs or not. "
+                    f"The subdomain {label} belongs to another service, even while that does not run. "
                     f"If it is gone for good, an admin frees it with DELETE /registry/{label}."
                 )
 

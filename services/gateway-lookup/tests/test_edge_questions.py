@@ -51,6 +51,26 @@ def test_names_that_lead_nowhere_get_the_gateways_404_page(as_: As, client: Serv
     )
 
 
+def test_a_program_is_told_what_it_asked_for_and_not_what_the_edge_asked(
+    as_: As, client: ServiceClient
+) -> None:
+    as_("shop").register("shop", 9000)
+    asked = {"params": {"host": "shopp.fountain.localhost"}, "headers": {"X-Request-ID": "abc"}}
+    answer = client.get("/internal/route", **asked)
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["x-request-id"]) == (404, "abc")
+    assert "internal" not in answer.text
+    assert problem.pop("detail") == "No service has this name now. Check the address, or start the service."
+    assert problem == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "instance": "/",
+        "request_id": "abc",
+        "near": ["shop"],
+    }
+
+
 def test_nobody_but_the_edge_is_answered_under_internal(gateways: Gateways) -> None:
     gateways.settings(RUNTIME="docker", EDGE_HOST="edge.invalid")
     client = gateways.start("10.0.0.9")

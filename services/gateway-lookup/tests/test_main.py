@@ -1,6 +1,7 @@
 """The gateway, whole, at its own interface."""
 
 import socket
+from html import unescape
 
 import orjson
 import pytest
@@ -319,3 +320,13 @@ def test_the_gateway_serves_before_anybody_else_is_there(gateways: Gateways) -> 
     assert health.status_code == 200
     assert orjson.loads(health.content)["status"] == "healthy"
     assert client.get("/").status_code == 200
+
+
+def test_the_portal_is_the_platforms_front_page_and_names_the_gateway(client: ServiceClient) -> None:
+    page, info = unescape(client.get("/").text), client.get("/openapi.json").json()["info"]
+    assert "<h1>FountainAI</h1>" in page
+    assert "<title>FountainAI</title>" in page
+    # It is the gateway's landing page too (design, section 3.1): title, version and description stand in it.
+    assert f"by {info['title']} {info['version']}" in page
+    assert info["description"] in page
+    assert f'<a href="https://gateway-lookup.fountain.localhost:8443/">{info["title"]}</a>' in page

@@ -25,7 +25,7 @@ LOADS = """address => new Promise(told => {
 })"""
 NEIGHBOURS = [
     ("notification", "Notification", "The nervous system: a durable event log, pushed to subscribers."),
-    ("example-consumer", "Example consumer", "Signed links, so that the rotation of a secret can be seen."),
+    ("example-consumer", "Example Consumer", "Signed links, so that the rotation of a secret can be seen."),
     ("two-factor", "Two-Factor", "Second factors for people: authenticator apps and codes."),
     ("action", "Action", "Runs what was asked for, once, and says how it went."),
     ("hostile", HOSTILE, HOSTILE[::-1] + HOSTILE),
@@ -90,12 +90,25 @@ def test_every_service_is_a_card_with_its_links(visit: Visit, place: Neighbourho
     assert visit.hosts == {place.site.removeprefix("https://")}
 
 
+def test_it_is_the_front_page_of_the_platform(visit: Visit, place: Neighbourhood) -> None:
+    page = visit.open()
+    playwright.expect(page).to_have_title("FountainAI")
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("FountainAI")
+    for service, title in (("gateway-lookup", "Gateway"), ("action", "Action")):
+        heading = visit.card(service).get_by_role("heading")
+        link = heading.get_by_role("link", name=title, exact=True)
+        assert link.get_attribute("href") == f"https://{service}.{DOMAIN}:{place.edge.https_port}/"
+
+
 def test_it_is_the_gateways_landing_page(visit: Visit) -> None:
     page = visit.open()
-    assert "1.0.0" in page.content()
+    playwright.expect(page.locator("footer")).to_contain_text("Gateway 1.0.0")
+    playwright.expect(visit.card("gateway-lookup")).to_contain_text("it knows which service runs where")
     assert page.get_by_role("link", name="Documentation").get_attribute("href") == "/docs"
     assert (
-        page.get_by_role("navigation", name="Portal").get_by_role("link", name="Health").get_attribute("href")
+        page.get_by_role("navigation", name="Gateway", exact=True)
+        .get_by_role("link", name="Health")
+        .get_attribute("href")
         == "/health"
     )
 
@@ -207,7 +220,7 @@ def test_the_page_of_operations_says_why_it_shows_none(visit: Visit) -> None:
     visit.page.route("**/swagger-ui-bundle.js", lambda route: route.abort())
     visit.open("/apis")
     playwright.expect(said).to_contain_text("could not be loaded")
-    nobody = apis_page(GatewaySettings(), "Gateway", [], 0)
+    nobody = apis_page(GatewaySettings(), [], 0)
     visit.page.route("**/apis", lambda route: route.fulfill(body=nobody, content_type="text/html"))
     visit.open("/apis")
     playwright.expect(said).to_contain_text("No service has said yet")

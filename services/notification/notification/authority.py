@@ -35,7 +35,7 @@ def require_may_publish(publisher: str, roles: Iterable[str], type_: str, subjec
         if publisher != owner:
             raise Forbidden(f"Only {owner} publishes events of the type {type_}.")
     elif family == "service" and subject != publisher:
-        raise Forbidden(f"A service publishes {type_} about itself alone: its subject must be {publisher}.")
+        raise Forbidden(f"A service publishes {type_} only about itself: the subject must be {publisher}.")
     elif family == "config" and Role.ADMIN not in roles:
         raise Forbidden(f"Only the role admin publishes events of the type {type_}.")
 

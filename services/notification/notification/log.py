@@ -163,7 +163,7 @@ class EventLog:
         if isinstance(outcomes, Clash):
             which = f"Event {outcomes.number} of the batch: t" if len(drafts) > 1 else "T"
             raise Conflict(
-                f"{which}his publisher has published something else under the same id or Idempotency-Key."
+                f"{which}his id or Idempotency-Key was used for another event. Take a fresh one for each."
             )
         return outcomes
 

@@ -97,8 +97,8 @@ class Subscriptions:
         """
         if wish.service == SERVICE:
             raise Unprocessable(
-                "The service notification takes no deliveries itself; name the service that is to get these "
-                "events, or read them at GET /notifications/stream."
+                "The service notification cannot receive deliveries. Name another service, or read the "
+                "events at GET /notifications/stream."
             )
         if wish.callback_url is not None:
             await self._require_allowed(wish.callback_url)
@@ -185,7 +185,9 @@ class Subscriptions:
         try:
             return self._sealer.seal(sealing_context(name), secret.encode())
         except SealBroken:
-            raise Unavailable("The key that signing secrets are encrypted with is not there yet.") from None
+            raise Unavailable(
+                "The DATA_KEY that encrypts signing secrets is not there yet. Try again later."
+            ) from None
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Remove a subscription with its deliveries. Raises `NotFound`, `Forbidden`."""
@@ -233,7 +235,7 @@ class Subscriptions:
             BadRequest: not exactly one of the three.
         """
         if (after is not None) + (since is not None) + missing != 1:
-            raise BadRequest("Say which events: one of after, since and missing.")
+            raise BadRequest("Say which events, with exactly one of after, since and missing.")
         subscription = await self.get(name)
         _require_owner(caller, subscription)
 
@@ -307,4 +309,6 @@ def _had(session: Session, name: str) -> int:
 
 def _require_owner(caller: Caller, subscription: Subscription) -> None:
     if caller.subject != subscription.owner and not caller.is_admin:
-        raise Forbidden("This subscription is another's; its owner and the role admin may change it.")
+        raise Forbidden(
+            "This subscription belongs to another identity. Only its owner and admins may change it."
+        )

@@ -24,7 +24,7 @@ _ACTION: Final = "tokens:issue"
 _EXCHANGE: Final = "tokens:exchange"
 _TRIES: Final = 5
 _WRONG: Final = (
-    "The client or its key is not honoured. Check that the key is complete, not expired and not revoked."
+    "The client or its key is not valid. Check that the key is complete, not expired and not revoked."
 )
 
 
@@ -108,7 +108,7 @@ class Issuance:
                     "Too many wrong keys came from this address.", headers=_retry_after(wait)
                 )
             raise Unauthenticated(
-                "The API key is not honoured. Check that it is complete, not expired and not revoked."
+                "The API key is not valid. Check that it is complete, not expired and not revoked."
             )
         if _held_back(principal, _came_through_edge(context)) or (
             principal.audiences and SELF not in principal.audiences
@@ -116,7 +116,7 @@ class Issuance:
             reason = "audience" if principal.audiences else "edge"
             await self._refuse(principal, context, {"reason": reason})
             raise Unauthenticated(
-                "The API key is not honoured here: it was made for other services or other ways in."
+                "The API key is not valid here: it was made for other services, or not for use from outside."
             )
         grant = Grant(principal.name, principal.roles, (SELF,), principal.name, principal.key_id)
         # It lives in this process, for the request that the key came with.
@@ -153,7 +153,7 @@ class Issuance:
             where["exposed"] = bool(shown and not shown.audiences)
             await self._refuse_exchange(client, shown, context, where)
             raise OAuthError(
-                "invalid_grant", f"The key is not honoured, or was not made with {client.name} as audience."
+                "invalid_grant", f"The key is not valid, or was not made with {client.name} as audience."
             )
         if _held_back(shown, asked.through_edge):
             await self._refuse_exchange(client, shown, context, {**where, "reason": "edge"})

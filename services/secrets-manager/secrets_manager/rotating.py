@@ -228,4 +228,6 @@ def _check_if_match(intent: Intent, found: Standing, epoch: str) -> None:
         return
     now = views.etag(epoch, [(row.version, row.state) for row in found.versions])
     if not strongly_matches(intent.if_match, now):
-        raise PreconditionFailed("The secret has changed since you read it. Read it again and decide anew.")
+        raise PreconditionFailed(
+            "The secret has changed since you read it. Read it again before you change it."
+        )

@@ -81,7 +81,7 @@ async def seal_audit_segment(actor: AuditWriter, core: TheCore, body: SealReques
     report = await core.verifying.verify(after=await core.segments.sealed_through())
     if not report.intact:
         raise Conflict(
-            "The audit is not intact, and what is sealed must be. GET /audit/verify names what is wrong."
+            "The audit is not intact, so it cannot be sealed. GET /audit/verify says what is wrong."
         )
     return Segment.of(await core.segments.seal(body.through if body else None, actor))
 

@@ -141,7 +141,7 @@ class ReadingService:
         name = holder.service_name
         if self.presence.is_full(name, holder.identity):
             raise TooManyRequests(
-                f"{holder.identity} has as many instances that hold this secret as it may have.",
+                f"Too many instances of {holder.identity} hold this secret. Try again once some have left.",
                 headers={"Retry-After": "90"},
             )
         returning = if_none_match is not None or self.presence.was_here(holder)

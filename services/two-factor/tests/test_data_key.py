@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fountain_common.db import Database
-from fountain_common.errors import Unavailable
-from fountain_common.sealing import Sealer
+from fountain_common import Database, Sealer, Unavailable
 from fountain_common.testing import ServiceClient, World, instance
 from people import NOW, SERVICE, SOMEBODY, confirmed, enrolled, sent_code, verified
 from two_factor.service import Factors
@@ -132,7 +130,7 @@ def test_an_enrolment_under_a_lost_key_is_made_anew(
     lose_the_key(tmp_path, "pending_seed")
     answer = client.post("/factors/ada/confirm", json={"otp_code": authenticator.at(NOW)})
     assert answer.status_code == 409
-    assert "enrol it anew" in answer.json()["detail"]
+    assert "Begin a new one with POST /factors" in answer.json()["detail"]
     confirmed(client)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fountain_common.db import Database
+from fountain_common import Database
 from fountain_common.migrations import differences
 from fountain_common.testing import ServiceClient
 from people import NOW, SERVICE, confirmed, enrolled, sent_code, verified

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from fountain_common.db import Database
-from fountain_common.errors import TooManyRequests
-from fountain_common.sealing import Sealer
+from fountain_common import Database, Sealer, TooManyRequests
 from two_factor.lockout import FREE_FAILURES
 from two_factor.service import Factors
 

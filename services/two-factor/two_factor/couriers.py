@@ -2,9 +2,7 @@
 
 from collections.abc import Collection
 
-from fountain_common.errors import Conflict, Forbidden, InvalidName
-from fountain_common.names import service_name
-from fountain_common.tokens import Caller
+from fountain_common import Caller, Conflict, Forbidden, InvalidName, service_name
 
 
 def is_identity(name: str) -> bool:
@@ -29,11 +27,11 @@ def recipient_for(username: str, recipient: str | None, caller: Caller, couriers
     """
     chosen = username if recipient is None else recipient
     if not is_identity(chosen):
-        raise InvalidName("That is no name of an identity; name a courier as recipient.")
+        raise InvalidName("The recipient is not the name of an identity. Name a courier.")
     if chosen == caller.subject:
-        raise Conflict("The code goes to somebody else than the one who asks for it; name another recipient.")
+        raise Conflict("A code is not sent to whoever asks for it. Name another recipient.")
     if chosen != username and chosen not in couriers and not caller.is_admin:
         raise Forbidden(
-            f"{chosen} receives no codes for others; this service's FOUNTAIN_OTP_COURIERS names who does."
+            f"{chosen} may not receive codes for others. Choose one that FOUNTAIN_OTP_COURIERS names."
         )
     return chosen

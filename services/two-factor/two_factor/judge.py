@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from fountain_common.errors import TooManyRequests
-from fountain_common.logging import get_logger
-from fountain_common.outbox import enqueue
-from fountain_common.sealing import SealBroken, Sealer
+from fountain_common import SealBroken, Sealer, TooManyRequests, enqueue, get_logger
 from sqlalchemy.orm import Session
 
 from two_factor import codes, repository, totp
@@ -95,7 +92,7 @@ class Judge:
         seconds = repository.lockout(session, username).remaining(self.clock())
         if seconds > 0:
             raise TooManyRequests(
-                "Too many wrong codes for this name; no code is looked at for now.",
+                "Too many wrong codes for this name. Try again later.",
                 headers={"Retry-After": str(int(seconds) + 1)},
             )
 

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from fountain_common.db import UtcDateTime, new_metadata
-from fountain_common.outbox import outbox_table
+from fountain_common import UtcDateTime, new_metadata, outbox_table
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fountain_common.sealing import HEAD_BYTES
+from fountain_common import Sealer
 from sqlalchemy import LargeBinary, delete, func, select, union, update
 from sqlalchemy.orm import Session
 
@@ -75,7 +75,7 @@ def factors_after(session: Session, username: str, limit: int) -> list[Factor]:
 def sealed_heads(session: Session) -> list[bytes]:
     """With which keys anything is sealed, as the first bytes of what is."""
     columns = (Factor.seed, Factor.pending_seed, OneTimeCode.code)
-    heads = [select(func.substr(column, 1, HEAD_BYTES, type_=LargeBinary)) for column in columns]
+    heads = [select(func.substr(column, 1, Sealer.HEAD_BYTES, type_=LargeBinary)) for column in columns]
     return [head for (head,) in session.execute(union(*heads)) if head is not None]
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, status
-from fountain_common.errors import problem_responses
+from fountain_common import problem_responses
 
 from two_factor.couriers import recipient_for
 from two_factor.deps import FactorsDep, MayChange, MayGenerate, MayRead, MayVerify

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated
 
-from fountain_common.schemas import StrictModel
+from fountain_common import StrictModel
 from pydantic import AfterValidator, BaseModel, Field
 
 from two_factor.codes import typed
@@ -14,7 +14,7 @@ def _normalised(raw: str) -> str:
     """One spelling for one person: compatibility forms, case and outer space do not make another."""
     name = unicodedata.normalize("NFKC", raw).strip().casefold()
     if not name or len(name) > 128 or any(unicodedata.category(letter)[0] == "C" for letter in name):
-        raise ValueError("a name of 1 to 128 visible characters")
+        raise ValueError("a name has 1 to 128 visible characters")
     return name
 
 
@@ -27,7 +27,7 @@ Username = Annotated[
 
 def _code(raw: str) -> str:
     if len(typed(raw)) < 6:
-        raise ValueError("a code of at least six characters, spaces and hyphens not counted")
+        raise ValueError("a code has at least six characters, not counting spaces and hyphens")
     return raw
 
 

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from fountain_common.db import Database
-from fountain_common.errors import (
+from fountain_common import (
     Conflict,
+    Database,
     Forbidden,
     Gone,
     NotFound,
+    SealBroken,
+    Sealer,
     Unavailable,
     Unprocessable,
+    enqueue,
+    get_logger,
 )
-from fountain_common.logging import get_logger
-from fountain_common.outbox import enqueue
-from fountain_common.sealing import SealBroken, Sealer
 from sqlalchemy.orm import Session
 
 from two_factor import codes, qr, repository, totp
@@ -86,14 +87,14 @@ class Factors:
             row = repository.factor(session, username)
             if row is None or row.pending_seed is None:
                 raise NotFound(
-                    "Nothing waits to be confirmed for this name; enrol it first with POST /factors."
+                    "No enrolment waits to be confirmed for this name. Begin one with POST /factors."
                 )
             if not self._still_waits(row):
-                raise Gone("This enrolment has expired; enrol the device anew with POST /factors.")
+                raise Gone("This enrolment has expired. Begin a new one with POST /factors.")
             self.judge.refuse_locked(session, username)
             seed = self.judge.opened(username, row.pending_seed)
             if seed is None:
-                raise Conflict("The key of this enrolment is lost; enrol it anew with POST /factors.")
+                raise Conflict("The key of this enrolment is lost. Begin a new one with POST /factors.")
             step = totp.matching_step(seed, codes.typed(otp_code), self.clock())
             if step is None:
                 self.judge.count_failure(session, username)
@@ -228,7 +229,7 @@ class Factors:
             return self.sealer.seal(context, plaintext)
         except SealBroken:
             raise Unavailable(
-                "This service has no DATA_KEY; FOUNTAIN_SERVICES names it as two-factor:DATA_KEY."
+                "This service has no DATA_KEY yet. Name it in FOUNTAIN_SERVICES, as two-factor:DATA_KEY."
             ) from None
 
     def _may_change(self, session: Session, row: Factor, otp_code: str | None, by_admin: bool) -> Verdict:
@@ -252,13 +253,13 @@ def _require_change(verdict: Verdict) -> None:
         raise _lost()
     if verdict is Verdict.WRONG:
         raise Forbidden(
-            "A factor is in use for this name: changing it needs as otp_code what its authenticator shows "
-            "or a recovery code, or an admin. A code that was sent does not do."
+            "This name already has a factor. To change it, send a code of its authenticator or a recovery "
+            "code as otp_code, or ask an admin. A code that was sent out is not enough."
         )
 
 
 def _lost() -> Conflict:
     return Conflict(
-        "The key of this factor is lost, so that no code of its authenticator can be judged. A recovery code "
-        "still works; an admin removes the factor with DELETE /factors/{username}, and it is enrolled anew."
+        "The key of this factor is lost, so the codes of its authenticator cannot be checked. Use a recovery "
+        "code, or have an admin remove the factor with DELETE /factors/{username} and enrol again."
     )

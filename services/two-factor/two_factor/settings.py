@@ -1,6 +1,6 @@
 """Settings of the two-factor service."""
 
-from fountain_common.settings import ServiceSettings
+from fountain_common import ServiceSettings
 from pydantic import Field, field_validator
 
 from two_factor.couriers import is_identity
@@ -23,5 +23,5 @@ class Settings(ServiceSettings):
     def _identities(cls, raw: str) -> str:
         for name in raw.split():
             if not is_identity(name):
-                raise ValueError(f"{name!r} is no name of an identity")
+                raise ValueError(f"{name!r} is not the name of an identity")
         return raw

@@ -60,7 +60,7 @@ def foreign_token(target: Target) -> Found:
             yield (
                 operation.place,
                 f"answers {status} to a token for another service",
-                "check the audience; 401",
+                "check the audience, and answer 401",
             )
 
 
@@ -72,7 +72,7 @@ def powerless_token(target: Target) -> Found:
         answer = _called(target, operation, target.tokens.powerless)
         if answer.status_code != 403:
             said = f"answers {answer.status_code} to a token without permissions"
-            yield operation.place, said, "ask for a permission; 403"
+            yield operation.place, said, "ask for a permission, and answer 403"
         elif "permission" not in answer.text:
             yield operation.place, "its 403 does not name the missing permission", "name it"
 

@@ -41,7 +41,7 @@ def documented(target: Target) -> Found:
     """The operation is there, under its name."""
     operation = _operation(target)
     if operation is None:
-        yield _PLACE, "is not there", f"receive events, operationId {_RECEIVE}"
+        yield _PLACE, "is missing", f"receive events, operationId {_RECEIVE}"
         return
     allowed = {"": {_RECEIVE, _PUBLISH}, _PUBLISHER: {_PUBLISH}}.get(target.name, {_RECEIVE})
     if operation.spec.get("operationId") not in allowed:
@@ -54,7 +54,7 @@ def received(target: Target) -> Found:
     for name, body in forms().items():
         answer = target.ask("POST", _PATH, token=target.admin, json=body)
         if answer.status_code != status:
-            yield _PLACE, f"answers {answer.status_code} to {name}", f"take it; {status}"
+            yield _PLACE, f"answers {answer.status_code} to {name}", f"take it, and answer {status}"
         elif status == 200 and not _says_received(answer):
             yield (
                 _PLACE,
@@ -78,7 +78,11 @@ def deliverers(target: Target) -> Found:
         raise NotChecked("no token without permissions was given")
     status = target.ask("POST", _PATH, token=target.tokens.powerless, json=event).status_code
     if status != 403:
-        yield _PLACE, f"answers {status} to one who may not deliver", "ask for notifications:deliver; 403"
+        yield (
+            _PLACE,
+            f"answers {status} to one who may not deliver",
+            "ask for notifications:deliver, and answer 403",
+        )
 
 
 def _operation(target: Target) -> Operation | None:

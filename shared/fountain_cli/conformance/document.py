@@ -45,26 +45,30 @@ def operation_ids(target: Target) -> Found:
     by_place = {(operation.method, operation.template): operation.spec for operation in target.operations()}
     for path, wanted in _NEEDED.items():
         if by_place.get(("get", path), {}).get("operationId") != wanted:
-            yield f"GET {path}", f"has not the operationId {wanted}", f"document it as {wanted}"
+            yield f"GET {path}", f"does not have the operationId {wanted}", f"document it as {wanted}"
 
 
 def texts(target: Target) -> Found:
     """Every operation has a summary and a description; all texts are within the limits."""
     description = target.openapi.get("info", {}).get("description", "")
     if len(description) > _TEXT:
-        yield "openapi.json info", f"has a description of {len(description)} characters", f"at most {_TEXT}"
+        yield (
+            "openapi.json info",
+            f"has a description of {len(description)} characters",
+            f"shorten it to {_TEXT}",
+        )
     for operation in target.operations():
         for field in ("summary", "description"):
             text = operation.spec.get(field, "")
             if not text:
                 yield operation.place, f"has no {field}", f"add one of at most {_TEXT} characters"
             elif len(text) > _TEXT:
-                yield operation.place, f"has a {field} of {len(text)} characters", f"at most {_TEXT}"
+                yield operation.place, f"has a {field} of {len(text)} characters", f"shorten it to {_TEXT}"
         for parameter in operation.parameters:
             length = len(parameter.get("description", ""))
             if length > _PARAMETER_TEXT:
                 place = f"{operation.place} parameter {parameter.get('name')}"
-                yield place, f"has a description of {length} characters", f"at most {_PARAMETER_TEXT}"
+                yield place, f"has a description of {length} characters", f"shorten it to {_PARAMETER_TEXT}"
 
 
 def declared_errors(target: Target) -> Found:

@@ -25,10 +25,10 @@ def layout(target: Target) -> Found:
     for needed in (*_NEEDED, f"{package}/__init__.py", f"{package}/settings.py"):
         place = f"services/{name}/{needed}"
         if not (target.sources / place).is_file():
-            yield place, "is not there", "add it, as every service has it"
+            yield place, "is missing", "add it, as every service has it"
     if f"\n  {name}:\n" not in (target.sources / "compose.yaml").read_text():
         yield (
             f"compose.yaml, service {name}",
-            "is not there",
+            "is missing",
             "add it, or make the service with make new-service",
         )

@@ -22,7 +22,7 @@ def lines(target: Target) -> Found:
         entry = _entry(line)
         # What a line says is not repeated here: it may be what should not have been logged.
         if entry is None:
-            yield _PLACE, f"line {number} of the last is no JSON object", "log one object a line"
+            yield _PLACE, f"line {number} of the latest is not a JSON object", "log one object a line"
             return
         missing = [name for name in _FIELDS if name not in entry]
         if missing:

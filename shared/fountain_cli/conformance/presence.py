@@ -58,7 +58,7 @@ def deregisters(target: Target) -> Found:
     seen = target.once(_restarted)
     place = f"GET /registry/{target.name}"
     for instance in seen.left:
-        yield place, f"instance {instance} is registered after it stopped", "deregister on SIGTERM"
+        yield place, f"instance {instance} is still registered after it stopped", "deregister on SIGTERM"
     if not seen.back:
         yield place, "it did not register again after its start", _REGISTER
 
@@ -131,7 +131,7 @@ def _ends(leases: list[dict[str, Any]]) -> dict[str, float]:
 def _restarted(target: Target) -> Restart:
     platform, keeper = target.surroundings, target.keeper
     if not target.may_restart:
-        raise NotChecked("the service was not to be stopped for it (--restart)")
+        raise NotChecked("stopping the service was not asked for (--restart)")
     if keeper is None:
         raise NotChecked("the runtime that could stop and start it is not within reach")
     if target.name in PLATFORM:

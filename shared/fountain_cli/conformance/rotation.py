@@ -60,7 +60,7 @@ def honoured(target: Target) -> Found:
                 yield place, said, f"acknowledge the phase {phase!r}"
                 break
     if seen.state != "retired":
-        yield place, f"is {seen.state}, not through", "acknowledge that the new version is used"
+        yield place, f"is {seen.state}, not complete", "acknowledge that the new version is used"
     for failure in sorted(seen.failures):
         yield (
             place,
@@ -76,7 +76,7 @@ def rotated(target: Target) -> Rotation:
         NotChecked: it may not, or the service has no secret.
     """
     if not target.may_rotate:
-        raise NotChecked("the secret was not to be rotated for it (--rotate)")
+        raise NotChecked("rotating its secret was not asked for (--rotate)")
     platform = target.surroundings
     if target.name in PLATFORM and target.name != "notification":
         raise NotChecked("it serves before anybody could give it a secret, and holds none")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fountain_common.schemas import StrictModel
+from fountain_common import StrictModel
 from pydantic import BaseModel, ConfigDict, Field
 
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from fountain_common.db import UtcDateTime
+from fountain_common import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
