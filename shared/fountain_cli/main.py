@@ -20,10 +20,18 @@ from fountain_cli.commands import (
     services,
     subscriptions,
 )
-from fountain_cli.exits import FAILED, NOT_FOUND, REFUSED, CommandError
+from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, REFUSED, UNAVAILABLE, CommandError
 from fountain_cli.screen import err
-from fountain_cli.stack import NoSuchService, NotScalable, StackError
+from fountain_cli.stack import BadSetting, NoSuchService, NotRunning, NotScalable, StackError, Taken
 from fountain_cli.teaching import statuses
+
+_STATUSES = (
+    (NoSuchService, NOT_FOUND),
+    (NotScalable, REFUSED),
+    (BadSetting, REFUSED),
+    (Taken, CONFLICT),
+    (NotRunning, UNAVAILABLE),
+)
 
 
 class _Fountain(typer.Typer):
@@ -37,8 +45,7 @@ class _Fountain(typer.Typer):
             sys.exit(error.status)
         except (StackError, FileNotFoundError) as error:  # nothing here, or no such file
             err.print(Text(str(error), style="red"), soft_wrap=True)
-            known = {NoSuchService: NOT_FOUND, NotScalable: REFUSED}
-            sys.exit(known.get(type(error), FAILED))
+            sys.exit(next((status for kind, status in _STATUSES if isinstance(error, kind)), FAILED))
 
 
 app = _Fountain(

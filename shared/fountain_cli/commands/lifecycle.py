@@ -10,7 +10,7 @@ from fountain_cli.api import Api
 from fountain_cli.connection import here
 from fountain_cli.demo.story import Story
 from fountain_cli.exits import FAILED, OK, USAGE, CommandError, leave
-from fountain_cli.screen import err, out, say
+from fountain_cli.screen import Yes, agreed, err, out, say
 from fountain_cli.stack import ComposeStack, LocalStack, choice
 from fountain_cli.teaching import command
 from fountain_cli.trust import install
@@ -57,6 +57,7 @@ def up(
 ) -> None:
     """Start the platform and wait until all of it is well."""
     stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe)
+    stack.check_start()
     where = "in containers" if stack.runtime == "docker" else "as local processes"
     say(f"Starting the platform {where} ...")
     began = time.monotonic()
@@ -89,9 +90,15 @@ def welcome(stack: ComposeStack | LocalStack) -> None:
 
 def down(
     remove: Annotated[bool, typer.Option("--remove", help="Forget all keys and data as well.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Stop the platform; keys and data stay."""
+    """Stop the platform; keys and data stay.
+
+    Where keys and data were made by a clone in a folder that is not there any more, --remove asks first.
+    """
     stack = here() if not remove else choice.running_or_next()
+    if remove and isinstance(stack, ComposeStack) and (gone := stack.require_own()):
+        agreed(f"These keys and data are of the clone in {gone}, which is not there. Remove them?", yes=yes)
     with err.status("Stopping"):
         stack.stop(remove=remove)
     say("The platform is stopped." + (" Its keys and data are gone." if remove else ""))

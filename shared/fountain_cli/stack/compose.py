@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx2
 
+from fountain_cli.screen import say
 from fountain_cli.stack import edge
 from fountain_cli.stack.face import Errand, NoSuchService, StackError
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
+from fountain_cli.stack.origin import Origin
 from fountain_cli.stack.state import State
 from fountain_cli.stack.waiting import wait_until
 
@@ -24,18 +26,22 @@ _ERASE_LINE = "\x1b[2K"
 _EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
 
 
-def project_name() -> str:
-    """Answer the project that is meant unless another is named."""
-    return os.environ.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
+def project_name(root: Path) -> str:
+    """Answer the project that is meant unless another is named: as Compose does, from `.env` too."""
+    from dotenv import dotenv_values
+
+    name = "COMPOSE_PROJECT_NAME"
+    return os.environ.get(name) or dotenv_values(root / ".env").get(name) or DEFAULT_PROJECT
 
 
 class ComposeStack:
     """A platform whose parts are containers of one Compose project.
 
     Args:
-        project: the Compose project's name; `COMPOSE_PROJECT_NAME` or `fountainai` if not given.
+        project: the Compose project's name, of somebody who has one to himself. If not given, it is
+            `COMPOSE_PROJECT_NAME` or `fountainai`, and that of another clone is left alone.
         http_port, https_port: where the edge listens on this machine; 80 and 443 if neither given nor set.
-        network: the name of the network; `fountainai-net` if neither given nor set.
+        network: the name of the network; `<project>-net` if neither given nor set.
         replicas: how many containers of a service, where that is not one.
         files: the Compose files; `compose.yaml` if not given.
         root: the repository; found if not given.
@@ -66,8 +72,26 @@ class ComposeStack:
             "FOUNTAIN_NETWORK": network,
         }
         self._environment = {**os.environ, **(settings or {}), **{k: v for k, v in chosen.items() if v}}
-        self.project = project or project_name()
+        self.project = project or project_name(self.root)
+        self._origin = Origin(self.project, self.root)
+        self._shared = project is None
         self._cached_ca: Path | None = None
+
+    # Whose it is
+
+    def require_own(self) -> Path | None:
+        """Return if the project is this clone's; answer the folder of a clone that is no more, if it was its.
+
+        Raises:
+            Foreign: it belongs to another clone.
+        """
+        return self._origin.require_own() if self._shared else None
+
+    def _take_over(self) -> Path | None:
+        """Return if the project is this clone's, and say so where it was that of one that is no more."""
+        if gone := self.require_own():
+            say(f"Going on with the keys and data of the clone in {gone}, which is not there any more.")
+        return gone
 
     # Talking to Docker
 
@@ -135,8 +159,15 @@ class ComposeStack:
         self._environment |= build_environment(self.root, self.state, self._environment)
         self._run("build", quiet=False)
 
+    def check_start(self) -> None:
+        """Return if nothing that can be told beforehand forbids the start."""
+        self.require_own()
+
     def start(self) -> None:
         """Build what changed, start everything and wait until all of it is healthy."""
+        self.check_start()
+        gone = self._take_over()
+        self._origin.claim()
         self._environment |= build_environment(self.root, self.state, self._environment)
         scaled = [word for name, count in self._replicas.items() for word in ("--scale", f"{name}={count}")]
         try:
@@ -147,6 +178,7 @@ class ComposeStack:
                 "--wait",
                 "--wait-timeout",
                 str(_START_SECONDS),
+                *(["--force-recreate"] if gone else []),  # containers go on naming the folder otherwise
                 *scaled,
                 quiet=False,
             )
@@ -168,11 +200,15 @@ class ComposeStack:
 
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
+        self._take_over()
         # Prometheus, if it was started, has volumes that are declared elsewhere.
         also = ["-f", str(self.root / "compose.observability.yaml")] if remove else []
         self._run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
         self.state.forget(self.project)
-        if remove:
+        if not remove:
+            self._origin.claim()  # with the containers goes what they say of it
+        else:
+            self._origin.renounce()
             self._cached_ca = None  # it went with its volume; the next edge makes another
 
     def scale(self, service: str, replicas: int) -> None:
@@ -308,11 +344,14 @@ class ComposeStack:
 
     def prepare(self) -> None:
         """Make the containers without starting them: a volume takes its owner from their images."""
+        self._take_over()
+        self._origin.claim()
         self._environment |= build_environment(self.root, self.state, self._environment)
         self._run("create", "--no-recreate")
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
         """Answer how a command of the Secrets Manager is run beside its database, in a container."""
+        self._take_over()
         options = ["--rm", "--no-deps", *([] if terminal else ["-T"])]
         named = []
         for service, volume in self._data_volumes().items() if stores else ():

@@ -92,8 +92,12 @@ class LocalStack:
         """Say whether this stack's process manager is there."""
         return self._supervisor.answers()
 
+    def check_start(self) -> None:
+        """Return if nothing that can be told beforehand forbids the start."""
+
     def start(self) -> None:
         """Start everything, or change what differs on a running stack, and wait until it is healthy."""
+        self.check_start()
         self.state.make(self.services)
         written = configuration(self._programs(), run=self.state.run, socket=socket_path(self.state.run))
         path = self.state.run / "supervisord.conf"
