@@ -13,7 +13,7 @@ from fountain_cli.api import ISSUER, Api
 from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
 from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, UNAVAILABLE, CommandError, leave
-from fountain_cli.screen import AsJson, as_json, err, grid, moment, out, say, table, word
+from fountain_cli.screen import AsJson, Yes, agreed, as_json, err, grid, moment, out, say, table, word
 from fountain_cli.teaching import command
 
 app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True)
@@ -128,22 +128,52 @@ def watch(
     raise leave(OK if last["state"] == "retired" else FAILED if last["state"] in ENDED else CONFLICT)
 
 
-def _act(rotation: str, action: str, json: bool) -> None:
-    with connect() as api:
-        found = api.call(ISSUER, "POST", f"/rotations/{identified(api, rotation)}/{action}")
+def _act(api: Api, rotation_id: str, action: str, json: bool) -> None:
+    found = api.call(ISSUER, "POST", f"/rotations/{rotation_id}/{action}")
     if json:
         as_json(found)
     else:
         out.print(picture(found))
 
 
-@command(app, examples=["fountain rotations force example-consumer"])
-def force(rotation: Rotation, json: AsJson = False) -> None:
-    """Go on without those who are late; their requests may fail."""
-    _act(rotation, "force", json)
+def forced(rotation: dict[str, Any]) -> str:
+    """Answer what happens where this rotation is forced now."""
+    service, new, old = rotation["service_name"], rotation["version"], rotation["previous_version"]
+    late = [f"{one['instance_id'][:8]} ({one['identity']})" for one in rotation["holders"] if one["late"]]
+    them = f"Late: {', '.join(late)}. " if late else "Nobody is late. "
+    if rotation["activated_at"] is None:  # staged, and perhaps overdue
+        refuse = f", and who is late refuses what is made with it until it has version {new}" if late else ""
+        return f"{them}Version {new} of {service} is used from now on{refuse}."
+    skipped = f"What is left of its overlap of {rotation['overlap_seconds']:.0f} s is skipped. "
+    still = ", also by those who still use it" if late else ""
+    gone = f"Version {old} of {service} is retired at once{still}: what was made with it is refused."
+    return f"{them}{'' if late else skipped}{gone}"
+
+
+@command(
+    app,
+    examples=["fountain rotations force example-consumer", "fountain rotations force example-consumer --yes"],
+)
+def force(rotation: Rotation, json: AsJson = False, yes: Yes = False) -> None:
+    """Take a rotation's next step now, without those who are late and without the overlap.
+
+    A staged version becomes the active one. Of one that is active already, the previous version is retired at
+    once, even where nobody is late: what was made with it is refused. It asks first, and says what happens.
+    """
+    with connect() as api:
+        rotation_id = identified(api, rotation)
+        before = api.get(ISSUER, f"/rotations/{rotation_id}")
+        if before["state"] not in ENDED and not yes:
+            agreed(f"{forced(before)} Go on?", yes=False)
+            now = api.get(ISSUER, f"/rotations/{rotation_id}")
+            if now["state"] in ENDED or now["activated_at"] != before["activated_at"]:
+                went = f"from {before['state']} to {now['state']}"
+                raise CommandError(f"Meanwhile it went {went} by itself; nothing was forced.", CONFLICT)
+        _act(api, rotation_id, "force", json)
 
 
 @command(app, examples=["fountain rotations abort example-consumer"])
 def abort(rotation: Rotation, json: AsJson = False) -> None:
     """Give a rotation up while it is staged; the previous version stays."""
-    _act(rotation, "abort", json)
+    with connect() as api:
+        _act(api, identified(api, rotation), "abort", json)
