@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from fountain_cli.screen import say
-from fountain_cli.stack import edge
+from fountain_cli.stack import edge, environment
 from fountain_cli.stack.face import Errand, NoSuchService, StackError
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
@@ -161,6 +161,7 @@ class ComposeStack:
 
     def check_start(self) -> None:
         """Return if nothing that can be told beforehand forbids the start."""
+        environment.refuse_secrets(self.root, {})  # containers get what is in `.env`, not what is set here
         self.require_own()
 
     def start(self) -> None:
