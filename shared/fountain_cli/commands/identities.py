@@ -83,7 +83,8 @@ def create(
     """Make an identity; it has no key yet."""
     body = {"name": name, "kind": kind, "roles": role or [], "description": description}
     with connect() as api:
-        found = api.call(ISSUER, "POST", "/identities", json=body)
+        # A name that is taken is so for good: not even a revoked one is given again.
+        found = api.call(ISSUER, "POST", "/identities", json=body, for_good=(409,))
     if json:
         as_json(found)
     else:

@@ -12,15 +12,17 @@ import httpx2
 
 from fountain_cli.screen import say
 from fountain_cli.stack import edge, environment
-from fountain_cli.stack.face import Errand, NoSuchService, StackError
+from fountain_cli.stack.face import Errand, NoSuchService, StackError, Taken
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
 from fountain_cli.stack.origin import Origin
+from fountain_cli.stack.ports import Ports, is_taken
 from fountain_cli.stack.state import State
 from fountain_cli.stack.waiting import wait_until
 
 DEFAULT_PROJECT = "fountainai"
 _START_SECONDS = 180
+_PORTS = {"FOUNTAIN_HTTP_PORT": "80", "FOUNTAIN_HTTPS_PORT": "443"}
 _CHOICES = ("FOUNTAIN_HTTP_PORT", "FOUNTAIN_HTTPS_PORT", "FOUNTAIN_NETWORK", "FOUNTAIN_DOMAIN")
 _ERASE_LINE = "\x1b[2K"
 _EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
@@ -163,6 +165,17 @@ class ComposeStack:
         """Return if nothing that can be told beforehand forbids the start."""
         environment.refuse_secrets(self.root, {})  # containers get what is in `.env`, not what is set here
         self.require_own()
+        self._refuse_taken_ports()
+
+    def _refuse_taken_ports(self) -> None:
+        if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") or self.running():
+            return  # the ports are of another machine, or perhaps taken by this very platform
+        ports = Ports.from_environment({name: self._variable(name, usual) for name, usual in _PORTS.items()})
+        if taken := [str(port) for port in (ports.http, ports.https) if is_taken(port)]:
+            raise Taken(
+                f"Another program listens on {' and '.join(taken)}. Stop it, or choose other ports with "
+                f"{' and '.join(_PORTS)}."
+            )
 
     def start(self) -> None:
         """Build what changed, start everything and wait until all of it is healthy."""

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from fountain_common.ports import free_port
 
 from fountain_cli.stack import edge, environment
-from fountain_cli.stack.face import Errand, StackError
+from fountain_cli.stack.face import Errand, StackError, Taken
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
@@ -143,7 +143,7 @@ class LocalStack:
             if not is_free(port)
         ]
         if taken:
-            raise StackError(
+            raise Taken(
                 f"Another program listens on {', '.join(taken)}. Stop it, or choose other ports with "
                 "FOUNTAIN_HTTP_PORT, FOUNTAIN_HTTPS_PORT and FOUNTAIN_PORT_<SERVICE>."
             )
