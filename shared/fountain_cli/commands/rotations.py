@@ -2,13 +2,15 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.live import Live
 from rich.table import Table
 
+from fountain_cli import moments
 from fountain_cli.api import ISSUER, Api
 from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
@@ -20,6 +22,7 @@ app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDED = frozenset({"retired", "aborted", "superseded"})
 _PAUSE_SECONDS = 0.25
+_SHOWN = 5
 
 
 @command(app, "list", examples=["fountain rotations list --service example-consumer"])
@@ -92,15 +95,50 @@ def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str
         time.sleep(_PAUSE_SECONDS)
 
 
+def summary(rotation: dict[str, Any], now: datetime) -> str:
+    """Answer in a line how far a rotation is, and what it waits for."""
+    new, old = rotation["version"], rotation["previous_version"]
+    line = f"{rotation['service_name']} version {new}: {state(rotation)}"
+    late = [_named(one) for one in rotation["holders"] if one["late"]]
+    if rotation["state"] == "retired":
+        return f"{line}; version {old} is refused from now on"
+    if rotation["state"] in ENDED:
+        return line
+    if late:
+        done = "used" if rotation["activated_at"] else "accepted"
+        more = f" and {len(late) - _SHOWN} more" if len(late) > _SHOWN else ""
+        return f"{line}; waits until version {new} is {done} by {', '.join(late[:_SHOWN])}{more}"
+    if since := moments.of(rotation["draining_since"]):
+        left = rotation["overlap_seconds"] - (now - since).total_seconds()
+        return f"{line}; version {old} retires in {moments.span(left)}"
+    return line
+
+
+def _named(holder: dict[str, Any]) -> str:
+    return f"{holder['instance_id'][:8]} ({holder['identity']})"
+
+
 def picture(rotation: dict[str, Any]) -> Table:
     """Answer a rotation as a table of its holders."""
-    title = f"{rotation['service_name']} version {rotation['version']}: {state(rotation)}"
+    title = summary(rotation, datetime.now(UTC))
     shown = grid(("instance", "identity", "accepts", "uses", "late"), title=title)
     for holder in rotation.get("holders", []):
         accepts, uses = (f"version {holder[phase]}" for phase in ("accepts", "uses"))
         late = "late" if holder.get("late") else ""
         shown.add_row(*map(word, (holder["instance_id"][:8], holder["identity"], accepts, uses, late)))
     return shown
+
+
+def changes(seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Answer of a rotation that is seen again and again those times when something was different."""
+    before: object = None
+    for rotation in seen:
+        now = (state(rotation), rotation["draining_since"], [
+            (one["instance_id"], one["accepts"], one["uses"], one["late"]) for one in rotation["holders"]
+        ])  # fmt: skip
+        if now != before:
+            yield rotation
+        before = now
 
 
 @command(app, examples=["fountain rotations watch example-consumer"])
@@ -110,6 +148,8 @@ def watch(
     timeout: Annotated[float, typer.Option(min=0, help="Give up after so many seconds.")] = 3600,
 ) -> None:
     """Follow a rotation until it has ended: who accepts the new version, and who uses it.
+
+    It says when the old version retires. Where the output is no terminal, each change is a line.
 
     The exit status is 0 if the old version was retired, 1 if the rotation was given up, 75 if it had not
     ended in time.
@@ -121,6 +161,13 @@ def watch(
             with err.status("Waiting until the rotation has ended"):
                 *_, last = followed(api, rotation, timeout=timeout)
             as_json(last)
+        elif not out.is_terminal:
+            for last in changes(followed(api, rotation, timeout=timeout)):
+                out.print(
+                    f"{moment(time.time())} {summary(last, datetime.now(UTC))}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
         else:
             with Live(console=out, auto_refresh=False) as live:
                 for last in followed(api, rotation, timeout=timeout):
@@ -139,7 +186,7 @@ def _act(api: Api, rotation_id: str, action: str, json: bool) -> None:
 def forced(rotation: dict[str, Any]) -> str:
     """Answer what happens where this rotation is forced now."""
     service, new, old = rotation["service_name"], rotation["version"], rotation["previous_version"]
-    late = [f"{one['instance_id'][:8]} ({one['identity']})" for one in rotation["holders"] if one["late"]]
+    late = [_named(one) for one in rotation["holders"] if one["late"]]
     them = f"Late: {', '.join(late)}. " if late else "Nobody is late. "
     if rotation["activated_at"] is None:  # staged, and perhaps overdue
         refuse = f", and who is late refuses what is made with it until it has version {new}" if late else ""
