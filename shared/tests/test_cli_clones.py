@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,19 @@ def test_an_engine_that_does_not_answer_is_said(engine: Engine, clone: Callable[
     Path(os.environ["FAKE_DOCKER"]).unlink()
     with pytest.raises(StackError, match="failed"):
         ComposeStack(root=root).start()
+
+
+def test_the_ca_of_the_edge_is_one_file_below_the_state_and_goes_with_it(
+    engine: Engine, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    root = clone("first")
+    found = [ComposeStack(root=root).ca() for _ in range(3)]
+    assert set(found) == {root / ".fountain" / "run" / "fountainai-edge-ca.crt"}
+    assert "CERTIFICATE" in found[0].read_text()
+    assert found[0].stat().st_mode & 0o077 == 0
+    ComposeStack(root=root).stop(remove=True)
+    assert not found[0].exists()
+    assert [*scratch.iterdir(), *(root / ".fountain" / "run").iterdir()] == []

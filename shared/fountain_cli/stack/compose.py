@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -223,6 +222,7 @@ class ComposeStack:
             self._origin.claim()  # with the containers goes what they say of it
         else:
             self._origin.renounce()
+            self.state.drop(f"{self.project}-edge-ca.crt")
             self._cached_ca = None  # it went with its volume; the next edge makes another
 
     def scale(self, service: str, replicas: int) -> None:
@@ -319,10 +319,7 @@ class ComposeStack:
         """Answer a file with the CA of the edge, read from its volume."""
         if self._cached_ca is None:
             pem = self._run("exec", "-T", EDGE, "cat", _EDGE_CA)
-            handle, name = tempfile.mkstemp(suffix=".crt")
-            with os.fdopen(handle, "w") as file:
-                file.write(pem)
-            self._cached_ca = Path(name)
+            self._cached_ca = self.state.keep(f"{self.project}-edge-ca.crt", pem)
         return self._cached_ca
 
     def issuer_ca(self) -> str:
