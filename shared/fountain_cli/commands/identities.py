@@ -10,9 +10,9 @@ from fountain_cli.api import ISSUER
 from fountain_cli.arguments import Identity, KeyId
 from fountain_cli.connection import connect
 from fountain_cli.screen import AsJson, as_json, fields, moment, say, table
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
-app = typer.Typer(help="Identities and their API keys.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Identities and their API keys.", no_args_is_help=True)
 _Roles = Annotated[
     list[str] | None, typer.Option("--role", help="admin, operator, auditor ...; may be repeated.")
 ]

@@ -16,9 +16,11 @@ from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
 from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, UNAVAILABLE, CommandError, leave
 from fountain_cli.screen import AsJson, Yes, agreed, as_json, err, grid, moment, out, say, table, word
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
-app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True
+)
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDED = frozenset({"retired", "aborted", "superseded"})
 _PAUSE_SECONDS = 0.25
