@@ -12,8 +12,8 @@ $(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
 
 ##@ The platform on this machine
 
-up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too)
-	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe)
+up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too; verbose=1: show how images are built)
+	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe) $(if $(verbose),--verbose)
 
 down: $(ready) ## Stop the platform; keys and data stay
 	@$(fountain) down

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fountain_cli.main import app
 from fountain_cli.stack import ComposeStack, StackError, edge
 from fountain_cli.stack.compose import project_name
 from fountain_cli.stack.face import Foreign
@@ -219,3 +220,27 @@ def test_the_ca_of_the_edge_is_one_file_below_the_state_and_goes_with_it(
     ComposeStack(root=root).stop(remove=True)
     assert not found[0].exists()
     assert [*scratch.iterdir(), *(root / ".fountain" / "run").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "fails", "shown"), [((), False, False), (("--verbose",), False, True), ((), True, True)]
+)
+def test_how_images_are_built_is_shown_where_it_fails_or_is_asked_for(
+    engine: Engine, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str], words: tuple[str, ...], fails: bool, shown: bool,
+) -> None:  # fmt: skip
+    root = clone("first")
+    (root / "services" / "stories").mkdir()
+    (root / "services" / "stories" / "entrypoint.py").touch()
+    monkeypatch.setenv("FOUNTAIN_ROOT", str(root))
+    if fails:
+        engine.change(fails="a long story of BuildKit\n")
+    with pytest.raises(SystemExit) as ended:
+        app(["up", *words])
+    said = capfd.readouterr()
+    assert ended.value.code == (1 if fails else 0)
+    assert ("a long story of BuildKit" in said.out + said.err) is shown
+    if fails:
+        assert "`docker compose up` failed" in said.err
+    else:
+        assert f"stories   {ComposeStack(root=root).url('stories')}/docs" in said.out  # a new service too

@@ -54,18 +54,22 @@ def up(
     scale: _Scale = None,
     dev: Annotated[bool, typer.Option("--dev", help="Hot reload, service ports on loopback.")] = False,
     observe: Annotated[bool, typer.Option("--observe", help="With Prometheus, on loopback.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show how images are built; else only where it fails.")
+    ] = False,
 ) -> None:
     """Start the platform and wait until all of it is well."""
-    stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe)
+    stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe, verbose=verbose)
     stack.check_start()
     where = "in containers" if stack.runtime == "docker" else "as local processes"
     say(f"Starting the platform {where} ...")
     began = time.monotonic()
-    if isinstance(stack, LocalStack):
-        with err.status("Waiting until every service is healthy"):
-            stack.start()
-    else:
+    if verbose:
         stack.start()
+    else:
+        doing = "Building what changed, and waiting" if stack.runtime == "docker" else "Waiting"
+        with err.status(f"{doing} until every service is healthy"):
+            stack.start()
     say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
     welcome(stack)
     if observe:
@@ -76,10 +80,11 @@ def up(
 def welcome(stack: ComposeStack | LocalStack) -> None:
     """Say where everything is and how to get in."""
     out.print("[bold]The platform runs.[/bold]\n")
-    rows = [("portal", "", ""), ("secrets", "secrets-manager", "/docs"), ("events", "notification", "/docs"),
-            ("lookup", "gateway-lookup", "/docs"), ("links", "example-consumer", "/docs")]  # fmt: skip
-    for name, service, path in rows:
-        out.print(f"  {name:<8} {stack.url(service)}{path}", highlight=False, soft_wrap=True)
+    names = [service.name for service in stack.services]
+    width = max(map(len, ["portal", *names]))
+    out.print(f"  {'portal':<{width}}   {stack.url()}", highlight=False, soft_wrap=True)
+    for name in names:
+        out.print(f"  {name:<{width}}   {stack.url(name)}/docs", highlight=False, soft_wrap=True)
     out.print(
         "\n  make token   an administrator's token (service=example-consumer: for that service)",
         highlight=False,

@@ -67,7 +67,7 @@ def meant(forced: str | None, *, containers_alone: bool, local_runs: bool, engin
 
 
 def to_start(
-    replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False
+    replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False, verbose: bool = False
 ) -> ComposeStack | LocalStack:
     """Answer the stack that `up` starts: the one that runs here already; else containers where an engine
     answers, else local processes.
@@ -76,6 +76,7 @@ def to_start(
         replicas: how many of a service, where that is not one.
         dev: with hot reload; in containers alone.
         observe: with Prometheus; in containers alone.
+        verbose: show what a build of images prints.
 
     Raises:
         StackError: containers are asked for and no engine answers, or they would be a second platform.
@@ -101,7 +102,7 @@ def to_start(
     more = [name for name, wanted in (("dev", dev), ("observability", observe)) if wanted]
     files = ("compose.yaml", *(f"compose.{name}.yaml" for name in more))
     images = {PROMETHEUS: os.environ.get(PROMETHEUS) or PUBLIC_PROMETHEUS} if observe else {}
-    return ComposeStack(replicas=replicas, files=files, settings=images)
+    return ComposeStack(replicas=replicas, files=files, settings=images, verbose=verbose)
 
 
 def running_or_next() -> ComposeStack | LocalStack:

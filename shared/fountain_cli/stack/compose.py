@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class ComposeStack:
         files: the Compose files; `compose.yaml` if not given.
         root: the repository; found if not given.
         settings: further variables for the Compose files.
+        verbose: show what a build and a start print; else it is shown where they fail.
     """
 
     runtime = "docker"
@@ -62,7 +64,9 @@ class ComposeStack:
         files: Sequence[str] = ("compose.yaml",),
         root: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        verbose: bool = True,
     ) -> None:
+        self._verbose = verbose
         self.root = root or repository()
         self.state = State.from_environment(os.environ, self.root)
         self._replicas = dict(replicas or {})
@@ -113,6 +117,23 @@ class ComposeStack:
             )
         return done.stdout or ""
 
+    def _build_or_start(self, *arguments: str) -> None:
+        """Run what prints hundreds of lines, which nobody reads unless it fails."""
+        if self._verbose:
+            self._run(*arguments, quiet=False)
+            return
+        command = self._command(*arguments)
+        with tempfile.TemporaryFile() as printed:
+            done = subprocess.run(  # noqa: S603
+                command, cwd=self.root, env=self._environment, check=False, stdout=printed, stderr=printed
+            )
+            if done.returncode:
+                printed.seek(0)
+                said = printed.read().decode(errors="replace").rstrip()
+                raise StackError(
+                    f"{said}\n`docker compose {arguments[0]}` failed; what it said stands above."
+                )
+
     def _configuration(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._run("config", "--format", "json"))
         return found
@@ -145,6 +166,11 @@ class ComposeStack:
         return self._variable("FOUNTAIN_DOMAIN", DEFAULT_DOMAIN)
 
     @property
+    def services(self) -> list[Service]:
+        """The services of this repository."""
+        return services(self.root)
+
+    @property
     def https_port(self) -> int:
         """Where the edge serves HTTPS on this machine."""
         return int(self._variable("FOUNTAIN_HTTPS_PORT", "443"))
@@ -157,8 +183,10 @@ class ComposeStack:
 
     def build(self) -> None:
         """Build the images; where no registry answers, the base images are made here first."""
-        self._environment |= build_environment(self.root, self.state, self._environment)
-        self._run("build", quiet=False)
+        self._environment |= build_environment(
+            self.root, self.state, self._environment, verbose=self._verbose
+        )
+        self._build_or_start("build")
 
     def check_start(self) -> None:
         """Return if nothing that can be told beforehand forbids the start."""
@@ -181,10 +209,12 @@ class ComposeStack:
         self.check_start()
         gone = self._take_over()
         self._origin.claim()
-        self._environment |= build_environment(self.root, self.state, self._environment)
+        self._environment |= build_environment(
+            self.root, self.state, self._environment, verbose=self._verbose
+        )
         scaled = [word for name, count in self._replicas.items() for word in ("--scale", f"{name}={count}")]
         try:
-            self._run(
+            self._build_or_start(
                 "up",
                 "--build",
                 "--detach",
@@ -193,7 +223,6 @@ class ComposeStack:
                 str(_START_SECONDS),
                 *(["--force-recreate"] if gone else []),  # containers go on naming the folder otherwise
                 *scaled,
-                quiet=False,
             )
         except StackError as error:
             raise StackError(f"{error}\n{self._unwell()}") from None
@@ -357,7 +386,9 @@ class ComposeStack:
         """Make the containers without starting them: a volume takes its owner from their images."""
         self._take_over()
         self._origin.claim()
-        self._environment |= build_environment(self.root, self.state, self._environment)
+        self._environment |= build_environment(
+            self.root, self.state, self._environment, verbose=self._verbose
+        )
         self._run("create", "--no-recreate")
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
