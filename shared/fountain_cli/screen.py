@@ -60,12 +60,9 @@ def table(
         say("There are none.")
 
 
-def grid(columns: Sequence[str], *, title: str | None = None, flexible: Collection[str] = ()) -> Table:
+def grid(columns: Sequence[str], *, flexible: Collection[str] = ()) -> Table:
     """Answer an empty table; nothing in it is ever cut off."""
     shown = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         header_style="bold",
         box=None,
         pad_edge=False,

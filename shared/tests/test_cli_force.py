@@ -47,7 +47,7 @@ def typed(
 @pytest.mark.parametrize(
     ("state", "late", "says"),
     [
-        ("draining", False, ("Nobody is late", "Version 7 of stories is retired at once", "overlap of 900")),
+        ("draining", False, ("Nobody is late", "Version 7 of stories is retired at once", "of 15 min")),
         ("active", True, ("abcdef01 (stories)", "Version 7 of stories is retired at once", "refused")),
         ("overdue", True, ("abcdef01 (stories)", "Version 8 of stories is used from now on")),
         ("staged", True, ("abcdef01 (stories)", "Version 8 of stories is used from now on")),

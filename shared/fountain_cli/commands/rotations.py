@@ -7,19 +7,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
-from fountain_cli import moments
+from fountain_cli import moments, teaching
 from fountain_cli.api import ISSUER, Api
 from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
 from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, UNAVAILABLE, CommandError, leave
 from fountain_cli.screen import AsJson, Yes, agreed, as_json, err, grid, moment, out, say, table, word
-from fountain_cli.teaching import Group, command
+from fountain_cli.teaching import command
 
 app = typer.Typer(
-    cls=Group, help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True
+    cls=teaching.Group, help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True
 )
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDED = frozenset({"retired", "aborted", "superseded"})
@@ -120,15 +121,14 @@ def _named(holder: dict[str, Any]) -> str:
     return f"{holder['instance_id'][:8]} ({holder['identity']})"
 
 
-def picture(rotation: dict[str, Any]) -> Table:
-    """Answer a rotation as a table of its holders."""
-    title = summary(rotation, datetime.now(UTC))
-    shown = grid(("instance", "identity", "accepts", "uses", "late"), title=title)
+def picture(rotation: dict[str, Any]) -> Group:
+    """Answer a rotation as a line, and a table of its holders."""
+    shown = grid(("instance", "identity", "accepts", "uses", "late"))
     for holder in rotation.get("holders", []):
         accepts, uses = (f"version {holder[phase]}" for phase in ("accepts", "uses"))
         late = "late" if holder.get("late") else ""
         shown.add_row(*map(word, (holder["instance_id"][:8], holder["identity"], accepts, uses, late)))
-    return shown
+    return Group(Text(summary(rotation, datetime.now(UTC)), style="bold"), shown)
 
 
 def changes(seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -193,7 +193,7 @@ def forced(rotation: dict[str, Any]) -> str:
     if rotation["activated_at"] is None:  # staged, and perhaps overdue
         refuse = f", and who is late refuses what is made with it until it has version {new}" if late else ""
         return f"{them}Version {new} of {service} is used from now on{refuse}."
-    skipped = f"What is left of its overlap of {rotation['overlap_seconds']:.0f} s is skipped. "
+    skipped = f"What is left of its overlap of {moments.span(rotation['overlap_seconds'])} is skipped. "
     still = ", also by those who still use it" if late else ""
     gone = f"Version {old} of {service} is retired at once{still}: what was made with it is refused."
     return f"{them}{'' if late else skipped}{gone}"

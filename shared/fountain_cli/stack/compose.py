@@ -242,7 +242,10 @@ class ComposeStack:
 
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
-        self._take_over()
+        if remove:
+            self.require_own()
+        else:
+            self._take_over()
         # Prometheus, if it was started, has volumes that are declared elsewhere.
         also = ["-f", str(self.root / "compose.observability.yaml")] if remove else []
         self._run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
