@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from fountain_cli.main import app
 from fountain_cli.stack import ComposeStack, StackError, edge
-from fountain_cli.stack.compose import project_name
 from fountain_cli.stack.face import Foreign
+from fountain_cli.stack.project import project_name
 
 FAKE = Path(__file__).with_name("fake_docker.py")
 PROJECT, FOLDER = "com.docker.compose.project", "com.docker.compose.project.working_dir"

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from fountain_cli.stack.compose import ComposeStack, project_name
+from fountain_cli.stack.compose import ComposeStack
 from fountain_cli.stack.face import BadSetting, NotRunning, StackError
 from fountain_cli.stack.images import PROMETHEUS, PUBLIC_PROMETHEUS
 from fountain_cli.stack.layout import repository, require_scalable, services
 from fountain_cli.stack.local import LocalStack
 from fountain_cli.stack.ports import Ports
+from fountain_cli.stack.project import project_name
 from fountain_cli.stack.state import State
 
 _DOCKER_SECONDS = 10

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -21,17 +22,15 @@ from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
 from fountain_cli.stack.ports import Ports, is_free
+from fountain_cli.stack.starting import Start
 from fountain_cli.stack.state import State
-from fountain_cli.stack.supervisor import Program, Supervisor, configuration, hopeless, socket_path
+from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
 from fountain_cli.stack.waiting import wait_until
 
 _START_SECONDS = 90
 _GRACE_SECONDS = 20
 _ENDED = ("STOPPED", "EXITED", "FATAL")
 _LOG_LINES = 15
-
-Sizes = Mapping[Path, int]
-"""How large each file was at some moment."""
 
 
 class LocalStack:
@@ -103,7 +102,7 @@ class LocalStack:
         """Start everything, or change what differs on a running stack, and wait until it is healthy."""
         self.check_start()
         self.state.make(self.services)
-        before = self._log_sizes()
+        start = Start(self.state, _START_SECONDS)
         written = configuration(self._programs(), run=self.state.run, socket=socket_path(self.state.run))
         path = self.state.run / "supervisord.conf"
         path.write_text(written)
@@ -124,7 +123,9 @@ class LocalStack:
                 "health_port": self._health_port,
             },
         )
-        self._wait_started(before)
+        for service in [*(one.name for one in self.services), EDGE]:
+            # The edge exits until it finds the CA of the Secrets Manager: with it, that counts from then on.
+            start.wait_for(self._names(service), partial(self._healthy, service), afresh=service == EDGE)
 
     def _apply(self) -> None:
         """Let a running manager follow the configuration: only what changed is stopped or started."""
@@ -236,37 +237,6 @@ class LocalStack:
                 lines = "\n".join(self.logs(name).splitlines()[-_LOG_LINES:])
                 raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{lines}")
 
-    def _log_sizes(self) -> dict[Path, int]:
-        paths = [*self.state.logs.glob("*.log"), self.state.run / "supervisord.log"]
-        return {path: path.stat().st_size for path in paths if path.exists()}
-
-    def _wait_started(self, before: Sizes) -> None:
-        """Wait until everything is healthy, or a process keeps exiting.
-
-        Args:
-            before: how large each log was before the start: what is older has no part in it.
-        """
-        deadline = time.monotonic() + _START_SECONDS
-        manager = self.state.run / "supervisord.log"
-        # The edge exits until it finds the CA of the Secrets Manager: with it, that counts from then on.
-        since = before
-        for service in [*(one.name for one in self.services), EDGE]:
-            since = self._log_sizes() if service == EDGE else since
-
-            names = self._names(service)
-
-            def decided(service: str = service, names: Sequence[str] = names, since: Sizes = since) -> bool:
-                log = _read_since(manager, since)
-                return any(hopeless(log, name) for name in names) or self._healthy(service)
-
-            in_time = wait_until(decided, deadline - time.monotonic())
-            if in_time and self._healthy(service):
-                continue
-            why = "keeps exiting" if in_time else f"is not healthy after {_START_SECONDS} s"
-            paths = [self.state.logs / f"{name}.log" for name in names]
-            lines = "".join(_read_since(path, before) for path in paths).splitlines()[-_LOG_LINES:]
-            raise StackError("\n".join((f"{service} {why}. The log of this start ends with:", *lines)))
-
     def _healthy(self, name: str) -> bool:
         if name == EDGE:
             return (
@@ -359,16 +329,6 @@ class LocalStack:
         wanted = services or [*(one.name for one in self.services), EDGE]
         paths = [str(self.state.logs / f"{name}.log") for service in wanted for name in self._names(service)]
         return subprocess.run(["tail", "-n", "20", "-F", *paths], check=False).returncode  # noqa: S603, S607
-
-
-def _read_since(path: Path, sizes: Sizes) -> str:
-    """Answer what a log has grown by; all of it where it was begun anew."""
-    if not path.exists():
-        return ""
-    size = sizes.get(path, 0)
-    with path.open("rb") as file:
-        file.seek(size if size <= path.stat().st_size else 0)
-        return file.read().decode(errors="replace")
 
 
 def _alive(pid: int) -> bool:
