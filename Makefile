@@ -7,17 +7,19 @@ python := .venv/bin/python
 fountain := .venv/bin/fountain
 ready := .venv/.ready
 
-help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
-
 $(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
 	@scripts/venv.sh
 
-up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too)
-	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe)
+##@ The platform on this machine
+
+up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too; verbose=1: show how images are built)
+	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe) $(if $(verbose),--verbose)
 
 down: $(ready) ## Stop the platform; keys and data stay
 	@$(fountain) down
+
+status: $(ready) ## Show what runs and how it is
+	@$(fountain) status
 
 logs: $(ready) ## Follow the logs (service=notification: of one service)
 	@$(fountain) logs $(service)
@@ -25,17 +27,27 @@ logs: $(ready) ## Follow the logs (service=notification: of one service)
 token: $(ready) ## Print an access token and nothing else (service=example-consumer: for that service)
 	@$(fountain) token $(service)
 
-status: $(ready) ## Show what runs and how it is
-	@$(fountain) status
-
 demo: $(ready) ## Rotate a secret under the eyes of every instance, step by step
 	@$(fountain) demo
+
+trust: $(ready) ## Let this machine trust the platform's local certificates
+	@$(fountain) trust
+
+clean: $(ready) ## Stop the platform and forget all its keys and data
+	@$(fountain) down --remove
+
+##@ A service of your own
+
+new-service: $(ready) ## Make a service from the template (name=stories)
+	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
 
 dev: $(ready) ## Start in containers with hot reload, service ports on loopback
 	@$(fountain) up --dev
 
-trust: $(ready) ## Let this machine trust the platform's local certificates
-	@$(fountain) trust
+##@ Tests and measurements
+
+check: $(ready) ## Lint, types, Compose, Caddy, Dockerfiles, migrations, locked requirements
+	@scripts/check.sh
 
 test: $(ready) ## Run every suite that this machine can run (only=unit, service=notification, thorough=1)
 	@$(python) scripts/test.py $(only) $(if $(service),--service $(service)) $(if $(thorough),--thorough)
@@ -47,8 +59,10 @@ fuzz: $(ready) ## Ask every service what no good client would (examples=25; seed
 chaos: $(ready) ## Break every part at random, and look whether anything was lost (minutes=10 seed=7 runtime=local)
 	@$(python) -m chaos --minutes $(or $(minutes),10) $(if $(seed),--seed $(seed)) $(if $(runtime),--runtime $(runtime))
 
-check: $(ready) ## Lint, types, Compose, Caddy, Dockerfiles, migrations, locked requirements
-	@scripts/check.sh
+bench: $(ready) ## Measure every budget against its peer (rounds=5 only=lookup document=1)
+	@PYTHONPATH=. $(python) -m benchmarks $(if $(rounds),--rounds $(rounds)) $(if $(only),--only "$(only)") $(if $(document),--document)
+
+##@ The repository
 
 format: $(ready) ## Format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix --quiet .
@@ -65,11 +79,6 @@ licences: $(ready) ## Print the licence of everything that gets into an image
 base-images: $(ready) ## Make the base images without an image registry
 	@scripts/base-images.sh
 
-clean: $(ready) ## Stop the platform and remove all its keys, data and images
-	@$(fountain) down --remove
-
-new-service: $(ready) ## Make a service from the template (name=stories)
-	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
-
-bench: $(ready) ## Measure every budget against its peer (rounds=5 only=lookup document=1)
-	@PYTHONPATH=. $(python) -m benchmarks $(if $(rounds),--rounds $(rounds)) $(if $(only),--only "$(only)") $(if $(document),--document)
+help: ## Show this list
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

@@ -1,12 +1,12 @@
 """The platform's HTTP interfaces, as a command uses them: tokens, problems, pages."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Self
 
 import httpx2
 
-from fountain_cli.exits import DENIED, UNAVAILABLE, CommandError, of_http
+from fountain_cli.exits import DENIED, REFUSED, UNAVAILABLE, CommandError, of_http
 
 ISSUER = "secrets-manager"
 _PLATFORM = (ISSUER, "notification", "gateway-lookup")
@@ -78,15 +78,24 @@ class Api:
         headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self.token(service)}"}
         return self._send(service, method, path, headers=headers, **options)
 
-    def call(self, service: str, method: str, path: str, **options: Any) -> Any:
+    def call(
+        self, service: str, method: str, path: str, *, for_good: Collection[int] = (), **options: Any
+    ) -> Any:
         """Send a request with a token and answer the JSON of a success, None for an empty one.
+
+        Args:
+            service, method, path, options: the request.
+            for_good: HTTP statuses that are for good here, where they mean elsewhere that it is not now.
 
         Raises:
             CommandError: the answer is a problem; the message is its detail.
         """
         answer = self.request(service, method, path, **options)
         if not answer.is_success:
-            raise refused(answer, f"{service} refused")
+            error = refused(answer, f"{service} refused")
+            if answer.status_code in for_good:
+                error.status = REFUSED
+            raise error
         return _document(answer, service) if answer.content else None
 
     def get(self, service: str, path: str, **params: Any) -> Any:

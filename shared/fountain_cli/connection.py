@@ -15,7 +15,7 @@ import httpx2
 from fountain_cli import keys
 from fountain_cli.api import ISSUER, Api
 from fountain_cli.exits import DENIED, UNAVAILABLE, USAGE, CommandError
-from fountain_cli.stack import ComposeStack, LocalStack, StackError, choice, edge
+from fountain_cli.stack import ComposeStack, LocalStack, NotRunning, StackError, choice, edge
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
@@ -57,7 +57,7 @@ def here() -> ComposeStack | LocalStack:
     """
     try:
         return choice.current()
-    except (StackError, FileNotFoundError) as error:
+    except (NotRunning, FileNotFoundError) as error:
         raise CommandError(str(error), UNAVAILABLE) from None
 
 

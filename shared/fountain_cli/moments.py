@@ -26,6 +26,16 @@ def shown(value: Any, now: datetime) -> str:
     return then.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M")
 
 
+def span(seconds: float) -> str:
+    """Answer how long something takes, as people say it."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours} h {minutes} min" if minutes else f"{hours} h") if hours else f"{minutes} min"
+
+
 def parse(raw: str, now: datetime) -> datetime:
     """Read a moment: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` in local time, or `30m`, `2h`, `7d` ago.
 

@@ -15,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fountain_cli import moments
-from fountain_cli.exits import INTERRUPTED
+from fountain_cli.exits import INTERRUPTED, CommandError
 
 # A pipe has no width of its own; eighty columns would cut what is in it.
 out = Console(width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
 
 _GOOD = ("healthy", "up", "active", "retired", "uses", "enabled", "allowed", "delivered")
@@ -59,12 +60,9 @@ def table(
         say("There are none.")
 
 
-def grid(columns: Sequence[str], *, title: str | None = None, flexible: Collection[str] = ()) -> Table:
+def grid(columns: Sequence[str], *, flexible: Collection[str] = ()) -> Table:
     """Answer an empty table; nothing in it is ever cut off."""
     shown = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         header_style="bold",
         box=None,
         pad_edge=False,
@@ -115,6 +113,25 @@ def ask(question: str, *, twice: bool = False) -> str:
     except typer.Abort:
         sys.stderr.write("\n")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Return if the person agrees to what cannot be taken back; `yes`: has done so already.
+
+    Raises:
+        CommandError: the person does not, or nobody is there to be asked.
+    """
+    if yes:
+        return
+    try:
+        answer = typer.confirm(question, err=True)
+    except typer.Abort:
+        sys.stderr.write("\n")
+        raise CommandError(
+            "Nobody answered, and nothing was done. --yes goes without the question."
+        ) from None
+    if not answer:
+        raise CommandError("Nothing was done.")
 
 
 def say(message: str) -> None:

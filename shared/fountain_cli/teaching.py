@@ -6,15 +6,36 @@ from typing import Any, TypeVar
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
 
 from fountain_cli.exits import MEANINGS
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Bare:
+    """Leaves the type of a flag away: that it is there or not is all there is to say."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Answer the parameters as the help shows them."""
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in found:
+            if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+                parameter.metavar = ""
+        return found
+
+
+class Command(_Bare, TyperCommand):
+    """A command."""
+
+
+class Group(_Bare, TyperGroup):
+    """A group of commands."""
 
 
 def command(
     app: typer.Typer, name: str | None = None, *, examples: list[str]
-) -> Callable[[Command], Command]:
+) -> Callable[[Function], Function]:
     """Answer a decorator that makes a function a command of `app`.
 
     Args:
@@ -23,10 +44,10 @@ def command(
         examples: how it is typed, one or more whole lines.
     """
 
-    def made(function: Command) -> Command:
+    def made(function: Function) -> Function:
         heading = "Example:" if len(examples) == 1 else "Examples:"
         epilog = escape("\n".join((heading, *(f"  {line}" for line in examples))))
-        return app.command(name, help=_prose(function), epilog=epilog)(function)
+        return app.command(name, cls=Command, help=_prose(function), epilog=epilog)(function)
 
     return made
 

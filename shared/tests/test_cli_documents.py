@@ -46,7 +46,7 @@ def understood(given: list[str], *, named: bool = False) -> str:
     while isinstance(command, TyperGroup) and given and not given[0].startswith("-"):
         names.append(given[0])
         command, given = command.commands[given[0]], given[1:]
-    only_shown = {"--help", "--install-completion", "--show-completion"}
+    only_shown = {"--help", "--version", "--install-completion", "--show-completion"}
     if not set(given) & only_shown and (given or not named):
         command.make_context(" ".join(names), given)
     return " ".join(names)

@@ -1,6 +1,7 @@
 """The help teaches, completion completes, and programs get JSON."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from fountain_cli.exits import MEANINGS
-from fountain_cli.main import app
+from fountain_cli.main import app, version
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+from typer.testing import CliRunner
 
 #: They do something and say so; there is nothing in it for a program but the exit status.
 SILENT = {
@@ -78,3 +80,29 @@ def test_bash_completes_commands_of_commands(tmp_path: Path) -> None:
     )
     assert done.stdout.splitlines()[0] == "watch", done.stderr
     assert "_fountain_completion" in done.stdout.splitlines()[1]
+
+
+@pytest.mark.parametrize("words", [(), ("secrets",), ("up",), ("rotations", "force"), ("down",)])
+def test_a_flag_is_shown_without_a_type(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert shown.exit_code == 0
+    assert "--help" in shown.stdout
+    assert "bool" not in shown.stdout
+
+
+def test_it_says_its_version() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.stdout) == (0, f"fountain {version()}\n")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version())
+
+
+def test_make_help_shows_first_things_first_and_every_target() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(["make", "help"], cwd=root, check=True, capture_output=True, text=True)
+    plain = re.sub(r"\x1b\[\d*m", "", done.stdout)
+    shown = re.findall(r"^  make ([a-z-]+) ", plain, re.MULTILINE)
+    assert shown[0] == "up"
+    assert "down" in shown[:4]
+    [phony] = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(phony.split())
+    assert re.findall(r"^([A-Z].*)$", plain, re.MULTILINE)[0] == "The platform on this machine"

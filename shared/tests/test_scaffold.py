@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fountain_cli.exits import FAILED
+from fountain_cli.exits import FAILED, REFUSED, CommandError
 from fountain_cli.main import app
 from fountain_cli.scaffold import NotMade, make_service, upgrade_service
 from fountain_cli.scaffold.template import template_tree
@@ -172,6 +172,27 @@ def test_a_bad_or_taken_name_is_refused_before_anything_is_written(copy: Path, n
     with pytest.raises(NotMade):
         make_service(copy, name)
     assert everything(copy) == before
+
+
+@pytest.mark.parametrize("name", ["action", "two-factor", "example-consumer"])
+def test_the_name_of_a_service_that_came_with_the_platform_is_refused(name: str) -> None:
+    done = CliRunner().invoke(app, ["new", name], env={"FOUNTAIN_ROOT": str(ROOT)})
+    assert isinstance(done.exception, CommandError)
+    assert done.exception.status == REFUSED
+    assert "came with the platform" in str(done.exception)
+
+
+def test_a_service_that_was_made_before_is_told_from_a_new_one(copy: Path) -> None:
+    first, again = (
+        CliRunner().invoke(app, ["new", "stories"], env={"FOUNTAIN_ROOT": str(copy)}) for _ in range(2)
+    )
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    hints = first.stderr.strip().splitlines()
+    assert [line.index("tests it" if "test" in line else "starts it") for line in hints] == [
+        len("make test service=stories   ")
+    ] * 2
+    assert "was made before" in again.stderr
+    assert again.stdout == ""
 
 
 def test_the_subdomain_of_another_service_is_taken(copy: Path) -> None:

@@ -10,11 +10,13 @@ from fountain_cli.arguments import Limit
 from fountain_cli.connection import beside, connect
 from fountain_cli.exits import FAILED, leave, of_errand
 from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
 _PART: Final = 100_000
 
-app = typer.Typer(help="The audit: who did what, and whether the record is whole.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="The audit: who did what, and whether the record is whole.", no_args_is_help=True
+)
 
 
 @command(

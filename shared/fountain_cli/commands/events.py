@@ -17,10 +17,12 @@ from fountain_cli.arguments import Subscription
 from fountain_cli.connection import connect
 from fountain_cli.exits import UNAVAILABLE, USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, moment, out, say
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
 app = typer.Typer(
-    help="Events: read them as they happen, publish your own, replay past ones.", no_args_is_help=True
+    cls=Group,
+    help="Events: read them as they happen, publish your own, replay past ones.",
+    no_args_is_help=True,
 )
 _NOTIFICATION = "notification"
 _RECONNECT_SECONDS = 1.0

@@ -10,9 +10,9 @@ from fountain_cli.api import ISSUER
 from fountain_cli.arguments import Identity, KeyId
 from fountain_cli.connection import connect
 from fountain_cli.screen import AsJson, as_json, fields, moment, say, table
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
-app = typer.Typer(help="Identities and their API keys.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Identities and their API keys.", no_args_is_help=True)
 _Roles = Annotated[
     list[str] | None, typer.Option("--role", help="admin, operator, auditor ...; may be repeated.")
 ]
@@ -83,7 +83,8 @@ def create(
     """Make an identity; it has no key yet."""
     body = {"name": name, "kind": kind, "roles": role or [], "description": description}
     with connect() as api:
-        found = api.call(ISSUER, "POST", "/identities", json=body)
+        # A name that is taken is so for good: not even a revoked one is given again.
+        found = api.call(ISSUER, "POST", "/identities", json=body, for_good=(409,))
     if json:
         as_json(found)
     else:

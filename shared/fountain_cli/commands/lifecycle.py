@@ -10,7 +10,7 @@ from fountain_cli.api import Api
 from fountain_cli.connection import here
 from fountain_cli.demo.story import Story
 from fountain_cli.exits import FAILED, OK, USAGE, CommandError, leave
-from fountain_cli.screen import err, out, say
+from fountain_cli.screen import Yes, agreed, err, out, say
 from fountain_cli.stack import ComposeStack, LocalStack, choice
 from fountain_cli.teaching import command
 from fountain_cli.trust import install
@@ -54,17 +54,22 @@ def up(
     scale: _Scale = None,
     dev: Annotated[bool, typer.Option("--dev", help="Hot reload, service ports on loopback.")] = False,
     observe: Annotated[bool, typer.Option("--observe", help="With Prometheus, on loopback.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show how images are built; else only where it fails.")
+    ] = False,
 ) -> None:
     """Start the platform and wait until all of it is well."""
-    stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe)
+    stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe, verbose=verbose)
+    stack.check_start()
     where = "in containers" if stack.runtime == "docker" else "as local processes"
     say(f"Starting the platform {where} ...")
     began = time.monotonic()
-    if isinstance(stack, LocalStack):
-        with err.status("Waiting until every service is healthy"):
-            stack.start()
-    else:
+    if verbose:
         stack.start()
+    else:
+        doing = "Building what changed, and waiting" if stack.runtime == "docker" else "Waiting"
+        with err.status(f"{doing} until every service is healthy"):
+            stack.start()
     say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
     welcome(stack)
     if observe:
@@ -75,10 +80,11 @@ def up(
 def welcome(stack: ComposeStack | LocalStack) -> None:
     """Say where everything is and how to get in."""
     out.print("[bold]The platform runs.[/bold]\n")
-    rows = [("portal", "", ""), ("secrets", "secrets-manager", "/docs"), ("events", "notification", "/docs"),
-            ("lookup", "gateway-lookup", "/docs"), ("links", "example-consumer", "/docs")]  # fmt: skip
-    for name, service, path in rows:
-        out.print(f"  {name:<8} {stack.url(service)}{path}", highlight=False, soft_wrap=True)
+    names = [service.name for service in stack.services]
+    width = max(map(len, ["portal", *names]))
+    out.print(f"  {'portal':<{width}}   {stack.url()}", highlight=False, soft_wrap=True)
+    for name in names:
+        out.print(f"  {name:<{width}}   {stack.url(name)}/docs", highlight=False, soft_wrap=True)
     out.print(
         "\n  make token   an administrator's token (service=example-consumer: for that service)",
         highlight=False,
@@ -89,9 +95,15 @@ def welcome(stack: ComposeStack | LocalStack) -> None:
 
 def down(
     remove: Annotated[bool, typer.Option("--remove", help="Forget all keys and data as well.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Stop the platform; keys and data stay."""
+    """Stop the platform; keys and data stay.
+
+    Where keys and data were made by a clone in a folder that is not there any more, --remove asks first.
+    """
     stack = here() if not remove else choice.running_or_next()
+    if remove and isinstance(stack, ComposeStack) and (gone := stack.require_own()):
+        agreed(f"These keys and data are of the clone in {gone}, which is not there. Remove them?", yes=yes)
     with err.status("Stopping"):
         stack.stop(remove=remove)
     say("The platform is stopped." + (" Its keys and data are gone." if remove else ""))

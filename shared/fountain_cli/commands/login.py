@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fountain_cli import keys
-from fountain_cli.api import Api
+from fountain_cli.api import ISSUER, Api
+from fountain_cli.arguments import segment
 from fountain_cli.connection import connect, place
 from fountain_cli.exits import NOT_FOUND, USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, ask, say
@@ -23,7 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def token(
     service: Annotated[
-        str | None, typer.Argument(help="The service that it is for; else the platform's own.")
+        str | None,
+        typer.Argument(help="The service that it is for; else the platform's own.", callback=segment),
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -33,10 +35,33 @@ def token(
     """
     with connect() as api:
         found = api.token(service)
+        if service is not None:
+            require_known(api, service)
     if json:
         as_json({"access_token": found, "token_type": "Bearer", "service": service})
     else:
         sys.stdout.write(found + "\n")
+
+
+def require_known(api: Api, service: str) -> None:
+    """Return if somebody knows this service: the gateway, or the Secrets Manager; or if that cannot be told.
+
+    Raises:
+        CommandError: nobody does. A token for it would be good nowhere.
+    """
+    unknown = None
+    # One that does not run is not in the gateway's map, and has its identity all the same.
+    for who, path in (("gateway-lookup", f"/lookup/{service}"), (ISSUER, f"/identities/{service}")):
+        try:
+            found = api.get(who, path)
+        except CommandError as error:
+            if error.status != NOT_FOUND:
+                return  # it is away, or says this to others only
+            unknown = unknown or error
+        else:
+            if found.get("kind") != "person":
+                return
+    raise CommandError(f"Nobody knows a service {service!r}. {unknown or 'That is a person.'}", NOT_FOUND)
 
 
 def login() -> None:

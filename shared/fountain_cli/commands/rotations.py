@@ -2,24 +2,30 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
+from fountain_cli import moments, teaching
 from fountain_cli.api import ISSUER, Api
 from fountain_cli.arguments import Limit, Rotation
 from fountain_cli.connection import connect
 from fountain_cli.exits import CONFLICT, FAILED, NOT_FOUND, OK, UNAVAILABLE, CommandError, leave
-from fountain_cli.screen import AsJson, as_json, err, grid, moment, out, say, table, word
+from fountain_cli.screen import AsJson, Yes, agreed, as_json, err, grid, moment, out, say, table, word
 from fountain_cli.teaching import command
 
-app = typer.Typer(help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True)
+app = typer.Typer(
+    cls=teaching.Group, help="Rotations: how far they are, and who keeps them waiting.", no_args_is_help=True
+)
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDED = frozenset({"retired", "aborted", "superseded"})
 _PAUSE_SECONDS = 0.25
+_SHOWN = 5
 
 
 @command(app, "list", examples=["fountain rotations list --service example-consumer"])
@@ -92,15 +98,49 @@ def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str
         time.sleep(_PAUSE_SECONDS)
 
 
-def picture(rotation: dict[str, Any]) -> Table:
-    """Answer a rotation as a table of its holders."""
-    title = f"{rotation['service_name']} version {rotation['version']}: {state(rotation)}"
-    shown = grid(("instance", "identity", "accepts", "uses", "late"), title=title)
+def summary(rotation: dict[str, Any], now: datetime) -> str:
+    """Answer in a line how far a rotation is, and what it waits for."""
+    new, old = rotation["version"], rotation["previous_version"]
+    line = f"{rotation['service_name']} version {new}: {state(rotation)}"
+    late = [_named(one) for one in rotation["holders"] if one["late"]]
+    if rotation["state"] == "retired":
+        return f"{line}; version {old} is refused from now on"
+    if rotation["state"] in ENDED:
+        return line
+    if late:
+        done = "used" if rotation["activated_at"] else "accepted"
+        more = f" and {len(late) - _SHOWN} more" if len(late) > _SHOWN else ""
+        return f"{line}; waits until version {new} is {done} by {', '.join(late[:_SHOWN])}{more}"
+    if since := moments.of(rotation["draining_since"]):
+        left = rotation["overlap_seconds"] - (now - since).total_seconds()
+        return f"{line}; version {old} retires in {moments.span(left)}"
+    return line
+
+
+def _named(holder: dict[str, Any]) -> str:
+    return f"{holder['instance_id'][:8]} ({holder['identity']})"
+
+
+def picture(rotation: dict[str, Any]) -> Group:
+    """Answer a rotation as a line, and a table of its holders."""
+    shown = grid(("instance", "identity", "accepts", "uses", "late"))
     for holder in rotation.get("holders", []):
         accepts, uses = (f"version {holder[phase]}" for phase in ("accepts", "uses"))
         late = "late" if holder.get("late") else ""
         shown.add_row(*map(word, (holder["instance_id"][:8], holder["identity"], accepts, uses, late)))
-    return shown
+    return Group(Text(summary(rotation, datetime.now(UTC)), style="bold"), shown)
+
+
+def changes(seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Answer of a rotation that is seen again and again those times when something was different."""
+    before: object = None
+    for rotation in seen:
+        now = (state(rotation), rotation["draining_since"], [
+            (one["instance_id"], one["accepts"], one["uses"], one["late"]) for one in rotation["holders"]
+        ])  # fmt: skip
+        if now != before:
+            yield rotation
+        before = now
 
 
 @command(app, examples=["fountain rotations watch example-consumer"])
@@ -110,6 +150,8 @@ def watch(
     timeout: Annotated[float, typer.Option(min=0, help="Give up after so many seconds.")] = 3600,
 ) -> None:
     """Follow a rotation until it has ended: who accepts the new version, and who uses it.
+
+    It says when the old version retires. Where the output is no terminal, each change is a line.
 
     The exit status is 0 if the old version was retired, 1 if the rotation was given up, 75 if it had not
     ended in time.
@@ -121,6 +163,13 @@ def watch(
             with err.status("Waiting until the rotation has ended"):
                 *_, last = followed(api, rotation, timeout=timeout)
             as_json(last)
+        elif not out.is_terminal:
+            for last in changes(followed(api, rotation, timeout=timeout)):
+                out.print(
+                    f"{moment(time.time())} {summary(last, datetime.now(UTC))}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
         else:
             with Live(console=out, auto_refresh=False) as live:
                 for last in followed(api, rotation, timeout=timeout):
@@ -128,22 +177,52 @@ def watch(
     raise leave(OK if last["state"] == "retired" else FAILED if last["state"] in ENDED else CONFLICT)
 
 
-def _act(rotation: str, action: str, json: bool) -> None:
-    with connect() as api:
-        found = api.call(ISSUER, "POST", f"/rotations/{identified(api, rotation)}/{action}")
+def _act(api: Api, rotation_id: str, action: str, json: bool) -> None:
+    found = api.call(ISSUER, "POST", f"/rotations/{rotation_id}/{action}")
     if json:
         as_json(found)
     else:
         out.print(picture(found))
 
 
-@command(app, examples=["fountain rotations force example-consumer"])
-def force(rotation: Rotation, json: AsJson = False) -> None:
-    """Go on without those who are late; their requests may fail."""
-    _act(rotation, "force", json)
+def forced(rotation: dict[str, Any]) -> str:
+    """Answer what happens where this rotation is forced now."""
+    service, new, old = rotation["service_name"], rotation["version"], rotation["previous_version"]
+    late = [_named(one) for one in rotation["holders"] if one["late"]]
+    them = f"Late: {', '.join(late)}. " if late else "Nobody is late. "
+    if rotation["activated_at"] is None:  # staged, and perhaps overdue
+        refuse = f", and who is late refuses what is made with it until it has version {new}" if late else ""
+        return f"{them}Version {new} of {service} is used from now on{refuse}."
+    skipped = f"What is left of its overlap of {moments.span(rotation['overlap_seconds'])} is skipped. "
+    still = ", also by those who still use it" if late else ""
+    gone = f"Version {old} of {service} is retired at once{still}: what was made with it is refused."
+    return f"{them}{'' if late else skipped}{gone}"
+
+
+@command(
+    app,
+    examples=["fountain rotations force example-consumer", "fountain rotations force example-consumer --yes"],
+)
+def force(rotation: Rotation, json: AsJson = False, yes: Yes = False) -> None:
+    """Take a rotation's next step now, without those who are late and without the overlap.
+
+    A staged version becomes the active one. Of one that is active already, the previous version is retired at
+    once, even where nobody is late: what was made with it is refused. It asks first, and says what happens.
+    """
+    with connect() as api:
+        rotation_id = identified(api, rotation)
+        before = api.get(ISSUER, f"/rotations/{rotation_id}")
+        if before["state"] not in ENDED and not yes:
+            agreed(f"{forced(before)} Go on?", yes=False)
+            now = api.get(ISSUER, f"/rotations/{rotation_id}")
+            if now["state"] in ENDED or now["activated_at"] != before["activated_at"]:
+                went = f"from {before['state']} to {now['state']}"
+                raise CommandError(f"Meanwhile it went {went} by itself; nothing was forced.", CONFLICT)
+        _act(api, rotation_id, "force", json)
 
 
 @command(app, examples=["fountain rotations abort example-consumer"])
 def abort(rotation: Rotation, json: AsJson = False) -> None:
     """Give a rotation up while it is staged; the previous version stays."""
-    _act(rotation, "abort", json)
+    with connect() as api:
+        _act(api, identified(api, rotation), "abort", json)

@@ -10,9 +10,9 @@ from fountain_cli.arguments import Limit, Service
 from fountain_cli.connection import connect
 from fountain_cli.exits import USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, err, fields, moment, say, table
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
-app = typer.Typer(help="Secrets of services, and new values for them.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Secrets of services, and new values for them.", no_args_is_help=True)
 _HIDDEN = "(hidden; --show prints it)"
 
 

@@ -22,7 +22,10 @@ def new(
     description: Annotated[str, typer.Option(help="What it does, in a sentence.")] = "",
     json: AsJson = False,
 ) -> None:
-    """Make a service from the template and wire it into the platform; nothing is left to edit."""
+    """Make a service from the template and wire it into the platform; nothing is left to edit.
+
+    Made before, it is left as it is, and what an interrupted run left undone is done.
+    """
     from fountain_cli.scaffold import NotMade, make_service  # takes half a second, which no other needs
 
     try:
@@ -33,11 +36,13 @@ def new(
         as_json({"service": name, "written": [str(path) for path in written]})
         return
     if not written:
-        say(f"services/{name} is there already; nothing was changed.")
+        say(f"services/{name} was made before, and nothing of it is missing; nothing was changed.")
         return
     for path in written:
         out.print(f"  {path}", highlight=False)
-    say(f"\nmake test service={name}   tests it alone\nmake up                 starts it with the platform")
+    hints = {f"make test service={name}": "tests it alone", "make up": "starts it with the platform"}
+    width = max(map(len, hints))
+    say("\n" + "\n".join(f"{typed:<{width}}   {what}" for typed, what in hints.items()))
 
 
 def upgrade(

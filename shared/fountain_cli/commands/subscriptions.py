@@ -9,9 +9,9 @@ from fountain_cli.arguments import Limit, Subscription
 from fountain_cli.connection import connect
 from fountain_cli.exits import USAGE, CommandError
 from fountain_cli.screen import AsJson, as_json, moment, say, table
-from fountain_cli.teaching import command
+from fountain_cli.teaching import Group, command
 
-app = typer.Typer(help="Subscriptions: who gets which events delivered.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Subscriptions: who gets which events delivered.", no_args_is_help=True)
 _NOTIFICATION = "notification"
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from fountain_common.errors import InvalidName
 from fountain_common.names import PLATFORM, service_name, snake
 
+from fountain_cli.stack.layout import KNOWN
+
 _PLATFORM_OWN = {*PLATFORM, "admin", "caddy", "prometheus", "fountain", "fountainai"}
+_SHIPPED = {service.name for service in KNOWN}
 # What browsers, mail and name servers look for below any domain.
 _OF_DOMAINS = {"www", "mail", "smtp", "imap", "pop", "ftp", "ns", "localhost", "wpad", "isatap", "autoconfig"}
 # Packages of this repository, and one of Python's that is not listed as such.
@@ -37,6 +40,8 @@ def good_name(root: Path, raw: str) -> str:
         raise BadName(f"{name!r} cannot be a subdomain: hyphens stand alone, between letters and digits.")
     if name in _PLATFORM_OWN:
         raise BadName(f"{name!r} is a name of the platform's own. Choose another.")
+    if name in _SHIPPED:
+        raise BadName(f"services/{name} is there already: it came with the platform. Choose another name.")
     if name in _OF_DOMAINS:
         raise BadName(f"{name!r} has a meaning below every domain. Choose another.")
     if owner := _hosts(root).get(name):

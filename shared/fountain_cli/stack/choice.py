@@ -6,12 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from fountain_cli.stack.compose import ComposeStack, project_name
-from fountain_cli.stack.face import StackError
+from fountain_cli.stack.compose import ComposeStack
+from fountain_cli.stack.face import BadSetting, NotRunning, StackError
 from fountain_cli.stack.images import PROMETHEUS, PUBLIC_PROMETHEUS
 from fountain_cli.stack.layout import repository, require_scalable, services
 from fountain_cli.stack.local import LocalStack
 from fountain_cli.stack.ports import Ports
+from fountain_cli.stack.project import project_name
 from fountain_cli.stack.state import State
 
 _DOCKER_SECONDS = 10
@@ -21,11 +22,11 @@ def forced(environment: Mapping[str, str]) -> str | None:
     """Answer the runtime that `FOUNTAIN_RUNTIME` forces.
 
     Raises:
-        StackError: it is neither `docker` nor `local`.
+        BadSetting: it is neither `docker` nor `local`.
     """
     runtime = environment.get("FOUNTAIN_RUNTIME") or None
     if runtime not in (None, "docker", "local"):
-        raise StackError(f"FOUNTAIN_RUNTIME is {runtime!r}; it can be docker or local.")
+        raise BadSetting(f"FOUNTAIN_RUNTIME is {runtime!r}; it can be docker or local.")
     return runtime
 
 
@@ -67,7 +68,7 @@ def meant(forced: str | None, *, containers_alone: bool, local_runs: bool, engin
 
 
 def to_start(
-    replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False
+    replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False, verbose: bool = False
 ) -> ComposeStack | LocalStack:
     """Answer the stack that `up` starts: the one that runs here already; else containers where an engine
     answers, else local processes.
@@ -76,6 +77,7 @@ def to_start(
         replicas: how many of a service, where that is not one.
         dev: with hot reload; in containers alone.
         observe: with Prometheus; in containers alone.
+        verbose: show what a build of images prints.
 
     Raises:
         StackError: containers are asked for and no engine answers, or they would be a second platform.
@@ -101,14 +103,14 @@ def to_start(
     more = [name for name, wanted in (("dev", dev), ("observability", observe)) if wanted]
     files = ("compose.yaml", *(f"compose.{name}.yaml" for name in more))
     images = {PROMETHEUS: os.environ.get(PROMETHEUS) or PUBLIC_PROMETHEUS} if observe else {}
-    return ComposeStack(replicas=replicas, files=files, settings=images)
+    return ComposeStack(replicas=replicas, files=files, settings=images, verbose=verbose)
 
 
 def running_or_next() -> ComposeStack | LocalStack:
     """Answer the stack that runs, else the one that `up` would start."""
     try:
         return current()
-    except StackError:
+    except NotRunning:
         return to_start({})
 
 
@@ -116,7 +118,8 @@ def current() -> ComposeStack | LocalStack:
     """Answer the stack that runs here, with the choices that it was started with.
 
     Raises:
-        StackError: none does.
+        NotRunning: none does.
+        Foreign: one does, of another clone.
     """
     runtime = forced(os.environ)
     if runtime in (None, "local"):
@@ -124,12 +127,16 @@ def current() -> ComposeStack | LocalStack:
         if local.running():
             return local
     if runtime in (None, "docker") and shutil.which("docker"):
-        remembered = State.from_environment(os.environ, repository()).remembered(project_name())
+        root = repository()
+        remembered = State.from_environment(os.environ, root).remembered(project_name(root))
         compose = ComposeStack(settings={name: str(value) for name, value in remembered.items()})
+        runs = False
         with contextlib.suppress(StackError):  # no engine answers
-            if compose.running():
-                return compose
-    raise StackError("The platform does not run here. Start it with: make up")
+            runs = compose.running()
+        if runs:
+            compose.require_own()
+            return compose
+    raise NotRunning("The platform does not run here. Start it with: make up")
 
 
 def _remembered_local() -> LocalStack:

@@ -1,45 +1,42 @@
 """The platform as containers, kept by Docker."""
 
-import json
 import os
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
-from fountain_cli.stack import edge
-from fountain_cli.stack.face import Errand, NoSuchService, StackError
+from fountain_cli.screen import say
+from fountain_cli.stack import edge, environment
+from fountain_cli.stack.face import Errand, NoSuchService, StackError, Taken
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
+from fountain_cli.stack.origin import Origin
+from fountain_cli.stack.ports import Ports, is_taken
+from fountain_cli.stack.project import Project, project_name, signal_within
 from fountain_cli.stack.state import State
 from fountain_cli.stack.waiting import wait_until
 
-DEFAULT_PROJECT = "fountainai"
 _START_SECONDS = 180
+_PORTS = {"FOUNTAIN_HTTP_PORT": "80", "FOUNTAIN_HTTPS_PORT": "443"}
 _CHOICES = ("FOUNTAIN_HTTP_PORT", "FOUNTAIN_HTTPS_PORT", "FOUNTAIN_NETWORK", "FOUNTAIN_DOMAIN")
 _ERASE_LINE = "\x1b[2K"
 _EDGE_CA = "/data/caddy/pki/authorities/local/root.crt"
-
-
-def project_name() -> str:
-    """Answer the project that is meant unless another is named."""
-    return os.environ.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
 
 
 class ComposeStack:
     """A platform whose parts are containers of one Compose project.
 
     Args:
-        project: the Compose project's name; `COMPOSE_PROJECT_NAME` or `fountainai` if not given.
+        project: the Compose project's name, of somebody who has one to himself. If not given, it is
+            `COMPOSE_PROJECT_NAME` or `fountainai`, and that of another clone is left alone.
         http_port, https_port: where the edge listens on this machine; 80 and 443 if neither given nor set.
-        network: the name of the network; `fountainai-net` if neither given nor set.
+        network: the name of the network; `<project>-net` if neither given nor set.
         replicas: how many containers of a service, where that is not one.
         files: the Compose files; `compose.yaml` if not given.
         root: the repository; found if not given.
         settings: further variables for the Compose files.
+        verbose: show what a build and a start print; else it is shown where they fail.
     """
 
     runtime = "docker"
@@ -55,62 +52,39 @@ class ComposeStack:
         files: Sequence[str] = ("compose.yaml",),
         root: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        verbose: bool = True,
     ) -> None:
+        self._verbose = verbose
         self.root = root or repository()
         self.state = State.from_environment(os.environ, self.root)
         self._replicas = dict(replicas or {})
-        self._files = tuple(files)
         chosen = {
             "FOUNTAIN_HTTP_PORT": http_port and str(http_port),
             "FOUNTAIN_HTTPS_PORT": https_port and str(https_port),
             "FOUNTAIN_NETWORK": network,
         }
-        self._environment = {**os.environ, **(settings or {}), **{k: v for k, v in chosen.items() if v}}
-        self.project = project or project_name()
+        variables = {**os.environ, **(settings or {}), **{k: v for k, v in chosen.items() if v}}
+        self.project = project or project_name(self.root)
+        self._docker = Project(self.project, self.root, tuple(files), variables)
+        self._origin = Origin(self.project, self.root)
+        self._shared = project is None
         self._cached_ca: Path | None = None
 
-    # Talking to Docker
+    # Whose it is
 
-    def _command(self, *arguments: str) -> list[str]:
-        files = [word for name in self._files for word in ("-f", str(self.root / name))]
-        return ["docker", "compose", "-p", self.project, *files, *arguments]
+    def require_own(self) -> Path | None:
+        """Return if the project is this clone's; answer the folder of a clone that is no more, if it was its.
 
-    def _run(self, *arguments: str, quiet: bool = True) -> str:
-        """Run `docker compose ...` for this project and answer what it printed."""
-        command = self._command(*arguments)
-        done = subprocess.run(  # noqa: S603
-            command, cwd=self.root, env=self._environment, check=False, text=True,
-            stdout=subprocess.PIPE if quiet else None, stderr=subprocess.PIPE if quiet else None,
-        )  # fmt: skip
-        if done.returncode:
-            raise StackError(
-                f"`{' '.join(command[:2] + list(arguments[:2]))}` failed.\n{done.stderr or ''}".rstrip()
-            )
-        return done.stdout or ""
+        Raises:
+            Foreign: it belongs to another clone.
+        """
+        return self._origin.require_own() if self._shared else None
 
-    def _configuration(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._run("config", "--format", "json"))
-        return found
-
-    def _containers(self, service: str) -> list[dict[str, Any]]:
-        """Answer what Docker knows of each container of a service, in the order of their numbers."""
-        # By their labels, which is several times faster than to have Compose read its files.
-        labels = {"project": self.project, "service": service, "oneoff": "False"}
-        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
-        listed = subprocess.run(  # noqa: S603
-            ["docker", "ps", "--all", "--quiet", *filters],  # noqa: S607
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        ids = listed.stdout.split()
-        if not ids:
-            raise StackError(
-                f"No container of {service} exists in the project {self.project}: start it with make up."
-            )
-        done = subprocess.run(["docker", "inspect", *ids], check=True, capture_output=True, text=True)  # noqa: S603, S607
-        found: list[dict[str, Any]] = json.loads(done.stdout)
-        return sorted(
-            found, key=lambda one: int(one["Config"]["Labels"]["com.docker.compose.container-number"])
-        )
+    def _take_over(self) -> Path | None:
+        """Return if the project is this clone's, and say so where it was that of one that is no more."""
+        if gone := self.require_own():
+            say(f"Going on with the keys and data of the clone in {gone}, which is not there any more.")
+        return gone
 
     # Starting and stopping
 
@@ -118,6 +92,11 @@ class ComposeStack:
     def domain(self) -> str:
         """The platform's domain."""
         return self._variable("FOUNTAIN_DOMAIN", DEFAULT_DOMAIN)
+
+    @property
+    def services(self) -> list[Service]:
+        """The services of this repository."""
+        return services(self.root)
 
     @property
     def https_port(self) -> int:
@@ -128,31 +107,57 @@ class ComposeStack:
         """Answer a variable as Compose reads it: the environment, then `.env`."""
         from dotenv import dotenv_values
 
-        return self._environment.get(name) or dotenv_values(self.root / ".env").get(name) or default
+        return self._docker.environment.get(name) or dotenv_values(self.root / ".env").get(name) or default
+
+    def _name_images(self) -> None:
+        variables = self._docker.environment
+        variables |= build_environment(self.root, self.state, variables, verbose=self._verbose)
 
     def build(self) -> None:
         """Build the images; where no registry answers, the base images are made here first."""
-        self._environment |= build_environment(self.root, self.state, self._environment)
-        self._run("build", quiet=False)
+        self._name_images()
+        self._docker.build_or_start("build", verbose=self._verbose)
+
+    def check_start(self) -> None:
+        """Return if nothing that can be told beforehand forbids the start."""
+        environment.refuse_secrets(self.root, {})  # containers get what is in `.env`, not what is set here
+        self.require_own()
+        self._refuse_taken_ports()
+
+    def _refuse_taken_ports(self) -> None:
+        if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://") or self.running():
+            return  # the ports are of another machine, or perhaps taken by this very platform
+        ports = Ports.from_environment({name: self._variable(name, usual) for name, usual in _PORTS.items()})
+        if taken := [str(port) for port in (ports.http, ports.https) if is_taken(port)]:
+            raise Taken(
+                f"Another program listens on {' and '.join(taken)}. Stop it, or choose other ports with "
+                f"{' and '.join(_PORTS)}."
+            )
 
     def start(self) -> None:
         """Build what changed, start everything and wait until all of it is healthy."""
-        self._environment |= build_environment(self.root, self.state, self._environment)
+        self.check_start()
+        gone = self._take_over()
+        self._origin.claim()
+        self._name_images()
         scaled = [word for name, count in self._replicas.items() for word in ("--scale", f"{name}={count}")]
         try:
-            self._run(
+            self._docker.build_or_start(
                 "up",
                 "--build",
                 "--detach",
                 "--wait",
                 "--wait-timeout",
                 str(_START_SECONDS),
+                *(["--force-recreate"] if gone else []),  # containers go on naming the folder otherwise
                 *scaled,
-                quiet=False,
+                verbose=self._verbose,
             )
         except StackError as error:
             raise StackError(f"{error}\n{self._unwell()}") from None
-        chosen = {name: self._environment[name] for name in _CHOICES if self._environment.get(name)}
+        chosen = {
+            name: self._docker.environment[name] for name in _CHOICES if self._docker.environment.get(name)
+        }
         chosen["FOUNTAIN_DOMAIN"] = self.domain  # what a later command's environment says is not what runs
         self.state.remember(self.project, chosen)
         if not wait_until(lambda: edge.has_certificates(self.domain, self.https_port, self.ca), 30):
@@ -160,25 +165,33 @@ class ComposeStack:
 
     def _unwell(self) -> str:
         """Answer the last lines of every container that is not healthy."""
-        names = [name for name in self._configuration()["services"] if not self._healthy(name)]
+        names = [name for name in self._docker.configuration()["services"] if not self._healthy(name)]
         return "\n".join(f"{name} is not healthy. Its log ends with:\n{self._tail(name)}" for name in names)
 
     def _tail(self, service: str) -> str:
-        return self._run("logs", "--no-color", "--no-log-prefix", "-n", "15", service)
+        return self._docker.run("logs", "--no-color", "--no-log-prefix", "-n", "15", service)
 
     def stop(self, *, remove: bool = False) -> None:
         """Stop everything; `remove` forgets all keys and data as well."""
+        if remove:
+            self.require_own()
+        else:
+            self._take_over()
         # Prometheus, if it was started, has volumes that are declared elsewhere.
         also = ["-f", str(self.root / "compose.observability.yaml")] if remove else []
-        self._run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
+        self._docker.run(*also, "down", "--remove-orphans", *(["--volumes"] if remove else []), quiet=False)
         self.state.forget(self.project)
-        if remove:
+        if not remove:
+            self._origin.claim()  # with the containers goes what they say of it
+        else:
+            self._origin.renounce()
+            self.state.drop(f"{self.project}-edge-ca.crt")
             self._cached_ca = None  # it went with its volume; the next edge makes another
 
     def scale(self, service: str, replicas: int) -> None:
         """Run so many containers of one service, and wait until they are healthy."""
         self._replicas[service] = replicas
-        self._run(
+        self._docker.run(
             "up",
             "--detach",
             "--wait",
@@ -193,11 +206,11 @@ class ComposeStack:
 
     def kill(self, service: str, replica: int = 0) -> None:
         """Kill one container from within, as a crash would: `docker kill` would forbid the restart."""
-        before = self._containers(service)[replica]
-        _signal_within(before["Id"], "KILL")
+        before = self._docker.containers(service)[replica]
+        signal_within(before["Id"], "KILL")
 
         def died() -> bool:
-            now = self._containers(service)[replica]
+            now = self._docker.containers(service)[replica]
             return bool(now["RestartCount"] > before["RestartCount"] or not now["State"]["Running"])
 
         if not wait_until(died, 15):
@@ -205,50 +218,42 @@ class ComposeStack:
 
     def halt(self, service: str, replica: int | None = None) -> None:
         """Stop one or all containers of a service in good order and leave them stopped."""
-        self._docker("stop", service, replica)
+        self._docker.each("stop", service, replica)
 
     def resume(self, service: str, replica: int | None = None) -> None:
         """Start again what `halt` stopped, without waiting for it to be healthy."""
-        self._docker("start", service, replica)
+        self._docker.each("start", service, replica)
 
     def freeze(self, service: str, replica: int = 0) -> None:
         """Let one container stand still until `thaw`; by a signal, since not every engine can pause."""
-        _signal_within(self._containers(service)[replica]["Id"], "STOP")
+        signal_within(self._docker.containers(service)[replica]["Id"], "STOP")
 
     def thaw(self, service: str, replica: int = 0) -> None:
         """Let a container go on."""
-        _signal_within(self._containers(service)[replica]["Id"], "CONT")
-
-    def _docker(self, verb: str, service: str, replica: int | None) -> None:
-        """Do something to one or all containers of a service, as they are: none is made or removed."""
-        found = self._containers(service)
-        ids = [one["Id"] for one in (found if replica is None else [found[replica]])]
-        done = subprocess.run(["docker", verb, *ids], check=False, capture_output=True, text=True)  # noqa: S603, S607
-        if done.returncode:
-            raise StackError(f"`docker {verb}` failed for {service}.\n{done.stderr}".rstrip())
+        signal_within(self._docker.containers(service)[replica]["Id"], "CONT")
 
     # Looking at it
 
     def wait_healthy(self, service: str | None = None, timeout: float = 60) -> None:
         """Wait until this service, or everything, is healthy."""
-        for name in [service] if service else list(self._configuration()["services"]):
+        for name in [service] if service else list(self._docker.configuration()["services"]):
             if not wait_until(lambda name=name: self._healthy(name), timeout):  # type: ignore[misc]
                 tail = self._tail(name)
                 raise StackError(f"{name} is not healthy after {timeout:.0f} s. Its log ends with:\n{tail}")
 
     def _healthy(self, service: str) -> bool:
-        states = [one["State"] for one in self._containers(service)]
+        states = [one["State"] for one in self._docker.containers(service)]
         return all(
             state["Running"] and state.get("Health", {}).get("Status") == "healthy" for state in states
         )
 
     def running(self) -> bool:
         """Say whether any container of this project runs."""
-        return bool(self._run("ps", "--quiet").split())
+        return bool(self._docker.run("ps", "--quiet").split())
 
     def replicas(self, service: str) -> int:
         """Answer how many containers of this service there are."""
-        return len(self._containers(service))
+        return len(self._docker.containers(service))
 
     def url(self, service: str = "") -> str:
         """Answer the URL of a service through the edge."""
@@ -256,32 +261,29 @@ class ComposeStack:
 
     def address(self, service: str, replica: int = 0) -> str:
         """Answer the URL of one container itself, which can be reached from a Linux host."""
-        networks = self._containers(service)[replica]["NetworkSettings"]["Networks"]
+        networks = self._docker.containers(service)[replica]["NetworkSettings"]["Networks"]
         address = next(iter(networks.values()))["IPAddress"]
         return f"{'https' if service == 'secrets-manager' else 'http'}://{address}:8000"
 
     def host(self) -> str:
         """Answer the address at which the services reach this machine: the near end of their network."""
-        networks = self._containers(EDGE)[0]["NetworkSettings"]["Networks"]
+        networks = self._docker.containers(EDGE)[0]["NetworkSettings"]["Networks"]
         return str(next(iter(networks.values()))["Gateway"])
 
     def ca(self) -> Path:
         """Answer a file with the CA of the edge, read from its volume."""
         if self._cached_ca is None:
-            pem = self._run("exec", "-T", EDGE, "cat", _EDGE_CA)
-            handle, name = tempfile.mkstemp(suffix=".crt")
-            with os.fdopen(handle, "w") as file:
-                file.write(pem)
-            self._cached_ca = Path(name)
+            pem = self._docker.run("exec", "-T", EDGE, "cat", _EDGE_CA)
+            self._cached_ca = self.state.keep(f"{self.project}-edge-ca.crt", pem)
         return self._cached_ca
 
     def issuer_ca(self) -> str:
         """Answer the CA of the Secrets Manager's own certificate."""
-        return self._run("exec", "-T", "secrets-manager", "cat", "/trust/ca.pem")
+        return self._docker.run("exec", "-T", "secrets-manager", "cat", "/trust/ca.pem")
 
     def admin_key(self) -> str:
         """Answer the API key of the first administrator, read from its volume."""
-        return self._run("exec", "-T", "secrets-manager", "cat", "/admin/api-key").strip()
+        return self._docker.run("exec", "-T", "secrets-manager", "cat", "/admin/api-key").strip()
 
     def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
         """Open a client of this service through the edge."""
@@ -296,23 +298,26 @@ class ComposeStack:
     def logs(self, service: str) -> str:
         """Answer what all containers of this service have logged."""
         # Some versions of Compose begin each line with the sequence that erases one, even into a pipe.
-        return self._run("logs", "--no-color", "--no-log-prefix", service).replace(_ERASE_LINE, "")
+        return self._docker.run("logs", "--no-color", "--no-log-prefix", service).replace(_ERASE_LINE, "")
 
     def restarts(self) -> Mapping[str, int]:
         """Answer for each container how often Docker started it again."""
         found = {}
-        for service in self._configuration()["services"]:
-            for one in self._containers(service):
+        for service in self._docker.configuration()["services"]:
+            for one in self._docker.containers(service):
                 found[one["Name"].removeprefix("/")] = int(one["RestartCount"])
         return found
 
     def prepare(self) -> None:
         """Make the containers without starting them: a volume takes its owner from their images."""
-        self._environment |= build_environment(self.root, self.state, self._environment)
-        self._run("create", "--no-recreate")
+        self._take_over()
+        self._origin.claim()
+        self._name_images()
+        self._docker.run("create", "--no-recreate")
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
         """Answer how a command of the Secrets Manager is run beside its database, in a container."""
+        self._take_over()
         options = ["--rm", "--no-deps", *([] if terminal else ["-T"])]
         named = []
         for service, volume in self._data_volumes().items() if stores else ():
@@ -320,12 +325,12 @@ class ComposeStack:
             options += ["--volume", f"{volume}:/stores/{service.name}"]
             named.append(f"--store={service.name}=/stores/{service.name}/{service.store}")
         program = ["python", "-m", "secrets_manager.admin", *arguments, *named]
-        command = self._command("--progress", "quiet", "run", *options, "secrets-manager", *program)
-        return Errand(tuple(command), self.root, self._environment)
+        command = self._docker.command("--progress", "quiet", "run", *options, "secrets-manager", *program)
+        return Errand(tuple(command), self.root, self._docker.environment)
 
     def _data_volumes(self) -> dict[Service, str]:
         """Answer the volume with the data of every service but the Secrets Manager that keeps any."""
-        configured = self._configuration()
+        configured = self._docker.configuration()
         return {
             service: configured["volumes"][volume["source"]]["name"]
             for service in services(self.root)
@@ -336,15 +341,9 @@ class ComposeStack:
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
         """Show the logs until interrupted."""
-        known = self._configuration()["services"] if services else {}
+        known = self._docker.configuration()["services"] if services else {}
         for name in services:
             if name not in known:
                 raise NoSuchService(name, known)
-        self._run("logs", "--follow", "--tail", "20", *services, quiet=False)
+        self._docker.run("logs", "--follow", "--tail", "20", *services, quiet=False)
         return 0
-
-
-def _signal_within(container: str, signal: str) -> None:
-    """Send a signal to all processes of a container but its init; nothing happens if it does not run."""
-    command = ["docker", "exec", container, "sh", "-c", f"kill -{signal} -1"]
-    subprocess.run(command, check=False, capture_output=True)  # noqa: S603

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from fountain_cli.stack.face import BadSetting
 from fountain_cli.stack.layout import EDGE, Service
 from fountain_cli.stack.ports import Ports
 
@@ -23,6 +24,22 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
         or name.startswith("OTEL_")
         or (name.startswith("FOUNTAIN_") and name not in _OF_THE_RUNTIME and not name.startswith(_OURS))
     }
+
+
+def refuse_secrets(root: Path, environment: Mapping[str, str | None]) -> None:
+    """Return if no secret stands in `.env`, nor in this environment: services would refuse to start.
+
+    Raises:
+        BadSetting: one does; the message says which, and where it goes.
+    """
+    from dotenv import dotenv_values
+    from fountain_common.settings import misplaced_secrets  # takes a moment, which few commands need
+
+    for file in (root / ".env", *sorted((root / "services").glob("*/.env"))):
+        if sentences := misplaced_secrets(dotenv_values(file)):
+            raise BadSetting("\n".join(f"In {file.relative_to(root)}: {sentence}" for sentence in sentences))
+    if sentences := misplaced_secrets(environment):
+        raise BadSetting("\n".join(sentences))
 
 
 def reconciled(services: Iterable[Service]) -> str:

@@ -27,6 +27,30 @@ class NotScalable(StackError):
         super().__init__(f"{name} runs as one process: it is the one writer of its database.")
 
 
+class NotRunning(StackError):
+    """Nothing of the platform runs here."""
+
+
+class BadSetting(StackError):
+    """A setting that the command itself reads is refused."""
+
+
+class Taken(StackError):
+    """Somebody else has what the stack needs; later it may be free."""
+
+
+class Foreign(Taken):
+    """The Compose project belongs to another clone."""
+
+    def __init__(self, project: str, folder: Path) -> None:
+        super().__init__(
+            f"The containers, keys and data of the Compose project {project} belong to the clone in "
+            f"{folder}, and nothing was changed: go there, or give this clone a project of its own, with "
+            "COMPOSE_PROJECT_NAME, FOUNTAIN_HTTP_PORT and FOUNTAIN_HTTPS_PORT in the environment or in .env "
+            '(docs/deploy.md, "Two clones on one machine").'
+        )
+
+
 @dataclass(frozen=True)
 class Errand:
     """A program that is run once, beside what a stack keeps; who starts it has its pipes."""
@@ -50,6 +74,14 @@ class Stack(Protocol):
     @property
     def domain(self) -> str:
         """Answer the platform's domain."""
+
+    def check_start(self) -> None:
+        """Return if nothing that can be told beforehand forbids the start.
+
+        Raises:
+            BadSetting: a secret stands among the settings.
+            Taken: somebody else has what it needs.
+        """
 
     def start(self) -> None:
         """Start everything and wait until all of it is healthy; on a running stack, change what differs.

@@ -19,34 +19,36 @@ PROMETHEUS, PUBLIC_PROMETHEUS, LOCAL_PROMETHEUS = (
 _PULL_SECONDS = 300
 
 
-def build_environment(root: Path, state: State, environment: Mapping[str, str]) -> dict[str, str]:
+def build_environment(
+    root: Path, state: State, environment: Mapping[str, str], *, verbose: bool = True
+) -> dict[str, str]:
     """Answer the Compose file's variables that a build needs, and make what they name.
 
     The base images are those that the environment names; else the public ones; else, where they can be
     neither found nor pulled, those that this machine makes. Prometheus is made only where the environment
-    names an image for it.
+    names an image for it. With `verbose` the scripts that make them print what they do.
 
     Raises:
         StackError: the base images cannot be made.
     """
-    build = _services(root, state, environment)
-    return build | _prometheus(root, environment) if environment.get(PROMETHEUS) else build
+    build = _services(root, state, environment, verbose)
+    return build | _prometheus(root, environment, verbose) if environment.get(PROMETHEUS) else build
 
 
-def _prometheus(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _prometheus(root: Path, environment: Mapping[str, str], verbose: bool) -> dict[str, str]:
     if _present(environment[PROMETHEUS]):
         return {}
     if not _present(LOCAL_PROMETHEUS):
         if _pull(environment[PROMETHEUS]):
             return {}
-        _script(root, "base-images.sh", "--missing", "prometheus")
+        _script(root, "base-images.sh", "--missing", "prometheus", verbose=verbose)
     return {PROMETHEUS: LOCAL_PROMETHEUS}
 
 
-def _services(root: Path, state: State, environment: Mapping[str, str]) -> dict[str, str]:
+def _services(root: Path, state: State, environment: Mapping[str, str], verbose: bool) -> dict[str, str]:
     folder = state.folder / "build"
     state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _script(root, "build-secrets.sh", str(folder))
+    _script(root, "build-secrets.sh", str(folder), verbose=verbose)
     build = {"FOUNTAIN_BUILD_PIP": str(folder / "pip.conf"), "FOUNTAIN_BUILD_CA": str(folder / "ca.pem")}
     wanted = {name: environment.get(name) or image for name, image in PUBLIC.items()}
     if all(_present(image) for image in wanted.values()):
@@ -55,14 +57,19 @@ def _services(root: Path, state: State, environment: Mapping[str, str]) -> dict[
         return build | LOCAL
     if all(_present(image) or _pull(image) for image in wanted.values()):
         return build | wanted
-    _script(root, "base-images.sh", "--missing", "python", "caddy")
+    _script(root, "base-images.sh", "--missing", "python", "caddy", verbose=verbose)
     return build | LOCAL
 
 
-def _script(root: Path, name: str, *arguments: str) -> None:
-    done = subprocess.run([str(root / "scripts" / name), *arguments], check=False, env=os.environ)  # noqa: S603
+def _script(root: Path, name: str, *arguments: str, verbose: bool) -> None:
+    said = None if verbose else subprocess.PIPE
+    command = [str(root / "scripts" / name), *arguments]
+    done = subprocess.run(  # noqa: S603
+        command, check=False, env=os.environ, stdout=said, stderr=said and subprocess.STDOUT
+    )
     if done.returncode:
-        raise StackError(f"scripts/{name} failed; what it said stands above.")
+        printed = (done.stdout or b"").decode(errors="replace")
+        raise StackError(f"{printed}scripts/{name} failed; what it said stands above.")
 
 
 def _present(image: str) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -16,11 +17,12 @@ from dotenv import dotenv_values
 from fountain_common.ports import free_port
 
 from fountain_cli.stack import edge, environment
-from fountain_cli.stack.face import Errand, StackError
+from fountain_cli.stack.face import Errand, StackError, Taken
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
 from fountain_cli.stack.ports import Ports, is_free
+from fountain_cli.stack.starting import Start
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
 from fountain_cli.stack.waiting import wait_until
@@ -92,9 +94,15 @@ class LocalStack:
         """Say whether this stack's process manager is there."""
         return self._supervisor.answers()
 
+    def check_start(self) -> None:
+        """Return if nothing that can be told beforehand forbids the start."""
+        environment.refuse_secrets(self.root, environment.inherited(self._environment))
+
     def start(self) -> None:
         """Start everything, or change what differs on a running stack, and wait until it is healthy."""
+        self.check_start()
         self.state.make(self.services)
+        start = Start(self.state, _START_SECONDS)
         written = configuration(self._programs(), run=self.state.run, socket=socket_path(self.state.run))
         path = self.state.run / "supervisord.conf"
         path.write_text(written)
@@ -115,7 +123,9 @@ class LocalStack:
                 "health_port": self._health_port,
             },
         )
-        self.wait_healthy(timeout=_START_SECONDS)
+        for service in [*(one.name for one in self.services), EDGE]:
+            # The edge exits until it finds the CA of the Secrets Manager: with it, that counts from then on.
+            start.wait_for(self._names(service), partial(self._healthy, service), afresh=service == EDGE)
 
     def _apply(self) -> None:
         """Let a running manager follow the configuration: only what changed is stopped or started."""
@@ -134,7 +144,7 @@ class LocalStack:
             if not is_free(port)
         ]
         if taken:
-            raise StackError(
+            raise Taken(
                 f"Another program listens on {', '.join(taken)}. Stop it, or choose other ports with "
                 "FOUNTAIN_HTTP_PORT, FOUNTAIN_HTTPS_PORT and FOUNTAIN_PORT_<SERVICE>."
             )

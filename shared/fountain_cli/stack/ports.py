@@ -1,12 +1,13 @@
 """The ports of a stack on this machine: the usual ones, those from the environment, or free ones."""
 
+import errno
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fountain_common.ports import free_ports
 
-from fountain_cli.stack.face import StackError
+from fountain_cli.stack.face import BadSetting
 from fountain_cli.stack.layout import Service
 
 DEFAULT_HTTP = 8080
@@ -41,13 +42,13 @@ class Ports:
         """Read `FOUNTAIN_HTTP_PORT`, `FOUNTAIN_HTTPS_PORT` and `FOUNTAIN_PORT_GATEWAY_LOOKUP` ...
 
         Raises:
-            StackError: one of them is not a port.
+            BadSetting: one of them is not a port.
         """
 
         def port(name: str, default: int) -> int:
             raw = environment.get(name) or str(default)
             if not raw.isdecimal() or not 1 <= int(raw) <= 65535:
-                raise StackError(f"{name} must be a port between 1 and 65535.")
+                raise BadSetting(f"{name} must be a port between 1 and 65535.")
             return int(raw)
 
         return cls(
@@ -66,6 +67,19 @@ class Ports:
         names = [service.name for service in services]
         http, https, *others = free_ports(2 + len(names))
         return cls(http, https, dict(zip(names, others, strict=True)))
+
+
+def is_taken(port: int) -> bool:
+    """Say whether another program listens on this port of the machine; also on one of root's."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except PermissionError:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def is_free(port: int) -> bool:

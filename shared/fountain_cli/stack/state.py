@@ -1,7 +1,9 @@
 """The folder with the state of the local runtime: keys, data, logs."""
 
+import atexit
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +76,32 @@ class State:
         except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
+
+    def keep(self, name: str, text: str) -> Path:
+        """Write a file that can be had again at any time; answer where it is.
+
+        Where the folder is somebody else's, it is elsewhere, and goes with this process.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.run.mkdir(mode=0o700, exist_ok=True)
+            # By rename: another command reads the old one or the new one.
+            handle, fresh = tempfile.mkstemp(prefix=f".{name}-", dir=self.run)
+        except OSError:
+            handle, fresh = tempfile.mkstemp(suffix=name)
+            path = Path(fresh)
+            atexit.register(path.unlink, missing_ok=True)
+        else:
+            path = self.run / name
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        if path != Path(fresh):
+            os.replace(fresh, path)
+        return path
+
+    def drop(self, name: str) -> None:
+        """Remove what `keep` wrote, if anything."""
+        (self.run / name).unlink(missing_ok=True)
 
     def forget(self, stack: str) -> None:
         """The stack runs no more."""

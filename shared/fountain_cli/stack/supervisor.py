@@ -15,6 +15,9 @@ _LONGEST_SOCKET_PATH = 100
 CONFIGURATION_REFUSED = 78
 """A service's exit status for a wrong setting: starting it again would not help."""
 
+_EXITS = 3
+"""Who has exited so often before he was healthy once is not waited for any longer."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -85,6 +88,13 @@ def configuration(programs: Iterable[Program], *, run: Path, socket: Path) -> st
         )
     )
     return head + "\n" + "\n".join(program_section(program) for program in programs)
+
+
+def hopeless(log: str, process: str) -> bool:
+    """Say whether a process keeps exiting, by what the manager has logged since the start (pure)."""
+    exits = [line for line in log.splitlines() if f" exited: {process} (" in line]
+    refused = f"(exit status {CONFIGURATION_REFUSED};"
+    return len(exits) >= _EXITS or any(refused in line for line in exits) or f" gave up: {process} " in log
 
 
 def socket_path(run: Path) -> Path:
