@@ -1,12 +1,18 @@
-"""Telling apart who was cancelled."""
+"""Telling apart who was cancelled.
+
+Code that awaits another task which was cancelled lets out the same exception as code that was cancelled
+itself. And a handler that was cancelled may make another error of it, or say nothing. What the running task
+knows of itself is what counts.
+"""
 
 import asyncio
 
 
-def meant_for_us(error: BaseException) -> bool:
-    """Tell whether this is the cancellation of the task that is running, which has to end then.
+def end_if_cancelled() -> None:
+    """Raise CancelledError if the running task was cancelled, whatever what it called has made of that.
 
-    Code that awaits another task which was cancelled lets out the same exception: that is its own failure.
+    To be called once somebody else's code has returned or failed, in a loop that goes on after its errors.
     """
     task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+    if task is not None and task.cancelling() > 0:
+        raise asyncio.CancelledError

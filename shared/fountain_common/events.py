@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from fountain_common.cancelling import meant_for_us
+from fountain_common.cancelling import end_if_cancelled
 from fountain_common.errors import Unavailable
 from fountain_common.event import Event, require_fit
 from fountain_common.event_stream import EventStream, Feed, Interest
@@ -219,8 +219,10 @@ class Events:
     def _ended(self, worker: asyncio.Task[None]) -> None:
         if self._worker is not worker:
             return
-        # Such as by a handler that cancels the task in which it runs.
+        # Such as by a handler that cancels the task in which it runs. Those behind it have missed an event.
         self._raised.inc()
+        self._dropped.inc()
+        self._gaps.tell()
         error = None if worker.cancelled() else worker.exception()
         get_logger().error("event_worker_ended", waiting=self._waiting.qsize(), exc_info=error)
         asyncio.get_running_loop().call_later(BEGIN_AGAIN_SECONDS, self._begin_again, worker)
@@ -298,12 +300,13 @@ class Events:
             if matches(pattern, event.type):
                 try:
                     await handler(event)
-                except (Exception, asyncio.CancelledError) as error:
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the next handler and the next event have their turn
                     # One handler's trouble is not the next one's.
-                    if meant_for_us(error):
-                        raise
+                    end_if_cancelled()
                     succeeded = False
                     self._failed(event, error)
+                else:
+                    end_if_cancelled()
         if event.id and succeeded:
             self._handled[name] = None
             while len(self._handled) > MAX_REMEMBERED:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
-from fountain_common.cancelling import meant_for_us
+from fountain_common.cancelling import end_if_cancelled
 from fountain_common.logging import get_logger
 
 HANDLER_SECONDS = 30.0
@@ -63,9 +63,8 @@ class Gaps:
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await handler()
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the others still have to refetch
             # The others still have to refetch.
-            if meant_for_us(error):
-                raise
+            end_if_cancelled()
             self._failed.inc()
             get_logger().error("gap_handler_failed", exc_info=error)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import httpx2
 
-from fountain_common.cancelling import meant_for_us
+from fountain_common.cancelling import end_if_cancelled
 from fountain_common.errors import Problem, Unavailable
 from fountain_common.http import Peers
 from fountain_common.logging import get_logger
@@ -181,10 +181,9 @@ class Registrar:
                 if was or self._generation == 0:
                     reason = error.detail if isinstance(error, Problem) else type(error).__name__
                     get_logger().warning("registration_failed", reason=reason)
-            except (Exception, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, another try is made
                 # Whatever it was, the lease runs out unless it is renewed: another try is made.
-                if meant_for_us(error):
-                    raise
+                end_if_cancelled()
                 self.registered = False
                 get_logger().error("registration_failed", reason=type(error).__name__, exc_info=error)
             if self.registered and not was:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from fountain_common.cancelling import meant_for_us
+from fountain_common.cancelling import end_if_cancelled
 from fountain_common.errors import Problem
 from fountain_common.holding import Held
 from fountain_common.logging import get_logger
@@ -106,10 +106,9 @@ class RotationHandlers:
             try:
                 await handler(version)
                 succeeded.add(handler)
-            except (Exception, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the others have their turn
                 # One handler's trouble is not the next one's.
-                if meant_for_us(error):
-                    raise
+                end_if_cancelled()
                 failed = True
                 is_problem = isinstance(error, Problem)
                 get_logger().warning(
@@ -120,6 +119,8 @@ class RotationHandlers:
                     reason=error.detail if isinstance(error, Problem) else type(error).__name__,
                     exc_info=None if is_problem else error,
                 )
+            else:
+                end_if_cancelled()
         return failed
 
 

@@ -86,6 +86,27 @@ async def test_one_that_swallows_its_cancellation_does_not_count_for_the_next_ve
     assert (runs, instance.finished) == ([2, 3], [3])
 
 
+async def test_one_that_makes_another_error_of_its_cancellation_gives_way_to_the_next_version(
+    instance: Instance,
+) -> None:
+    runs: list[int] = []
+
+    @instance.handlers.add
+    async def translates(version: int) -> None:
+        runs.append(version)
+        if version == 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ConnectionError from None
+
+    instance.activate(2)
+    await until(lambda: runs)
+    instance.activate(3)
+    await until(lambda: instance.finished)
+    assert (runs, instance.finished) == ([2, 3], [3])
+
+
 async def test_looking_again_does_not_begin_again(instance: Instance) -> None:
     runs: list[int] = []
     gate = asyncio.Event()
