@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS: Final = 1.0
 _SHORTEST_PAUSE_SECONDS: Final = 0.01
 _AFTER_FAILURE_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
-_ADOPTION_SECONDS: Final = 60.0
+_ADOPTION_SECONDS: Final = 30.0
 _JUMP_SECONDS: Final = 60.0
 
 
@@ -47,6 +47,7 @@ class Driver:
     _ahead: float | None = None
     _last_look: float = field(default_factory=time.monotonic)
     _doubtful: set[HolderKey] = field(default_factory=set)
+    _unknown: set[HolderKey] = field(default_factory=set)
 
     async def start(self) -> None:
         """Take over what an earlier process left, give every holder a full time to live, and begin."""
@@ -140,11 +141,15 @@ class Driver:
     async def _adopt(self) -> None:
         """Count whoever is in the database and not in memory: nobody else would ever see it expire.
 
-        In the writer's turn, so that no removal is half done. Nothing is known to leave such a holder behind.
+        In the writer's turn, so that no removal is half done; and at the second look, so that none is just
+        being added. Nothing is known to leave such a holder behind.
         """
 
-        def run(session: Session) -> list[HolderKey]:
-            return self.presence.adopt(map(HolderKey._make, rotations.all_holders(session)))
+        def run(session: Session) -> set[HolderKey]:
+            unknown = self.presence.unknown(map(HolderKey._make, rotations.all_holders(session)))
+            adopted, self._unknown = unknown & self._unknown, unknown
+            self.presence.add(adopted)
+            return adopted
 
         for key in await self.changes.write(run):
             get_logger().warning(

@@ -50,14 +50,10 @@ class Presence:
             for key in keys:
                 self._enter(key, until)
 
-    def adopt(self, keys: Iterable[HolderKey]) -> list[HolderKey]:
-        """Count those of these that are not counted, for one full time to live, and return them."""
-        until = self._clock() + self.ttl
+    def unknown(self, keys: Iterable[HolderKey]) -> set[HolderKey]:
+        """Return those of these that are not counted."""
         with self._lock:
-            unknown = [key for key in keys if key not in self._until]
-            for key in unknown:
-                self._enter(key, until)
-        return unknown
+            return {key for key in keys if key not in self._until}
 
     def renew(self, key: HolderKey) -> bool:
         """Give a holder another time to live; False if it is none (any more)."""

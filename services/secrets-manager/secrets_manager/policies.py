@@ -8,7 +8,10 @@ from croniter import CroniterBadDateError, CroniterError, croniter  # type: igno
 MIN_INTERVAL_SECONDS: Final = 60
 DEFAULT_OVERLAP_SECONDS: Final = 900.0
 DEFAULT_DEADLINE_SECONDS: Final = 300.0
+MOST_DRAINING: Final = 32
+"""Each reader gets them all. With so many, the next rotation waits, but for an immediate one."""
 _CRON_FIELDS: Final = 5
+_LOOK_AHEAD_SECONDS: Final = 366 * 86_400.0
 
 
 class InvalidPolicyError(ValueError):
@@ -31,7 +34,22 @@ def check(policy: Policy) -> None:
         raise InvalidPolicyError("Give `cron` or `interval_seconds`, not both.")
     if policy.interval_seconds is not None and policy.interval_seconds < MIN_INTERVAL_SECONDS:
         raise InvalidPolicyError(f"`interval_seconds` is at least {MIN_INTERVAL_SECONDS}.")
-    next_after(policy, 0.0)
+    if _crowds(policy):
+        raise InvalidPolicyError(
+            f"More than {MOST_DRAINING} rotations would come within `overlap_seconds`: rotate more rarely, "
+            "or shorten it."
+        )
+
+
+def _crowds(policy: Policy) -> bool:
+    """Say whether its rotations come so thick that one has to wait for an earlier one's overlap."""
+    moments: list[float] = []
+    coming = next_after(policy, 0.0)
+    while coming is not None and coming < _LOOK_AHEAD_SECONDS and len(moments) < 4 * MOST_DRAINING:
+        moments.append(coming)
+        coming = next_after(policy, coming)
+    pairs = zip(moments, moments[MOST_DRAINING:], strict=False)
+    return any(later - earlier < policy.overlap_seconds for earlier, later in pairs)
 
 
 def next_after(policy: Policy, moment: float) -> float | None:

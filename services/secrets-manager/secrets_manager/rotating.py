@@ -21,14 +21,13 @@ from secrets_manager.changes import Changes
 from secrets_manager.holders import Presence
 from secrets_manager.idempotency import Done
 from secrets_manager.intents import Intent, Wish
+from secrets_manager.policies import MOST_DRAINING
 from secrets_manager.preconditions import strongly_matches
 from secrets_manager.repository_rotating import Begun, Standing, begun
 from secrets_manager.rotation import Rotation, RotationState, VersionState
 from secrets_manager.values import Values
 from secrets_manager.vault import Vault
 
-#: Versions of one secret that drain at once: every reader is handed all of them.
-MOST_DRAINING: Final = 32
 _MOST: Final = 64
 #: So much is read, opened, sealed and written in a few milliseconds.
 _QUICK_BYTES: Final = 512 * 1024

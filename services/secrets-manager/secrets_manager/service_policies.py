@@ -71,7 +71,9 @@ class PoliciesService:
             record(session, operation="set", next_at=row.next_at)
             return row
 
-        return await self.changes.commit(service_name, run, self._look_now)
+        row = await self.changes.commit(service_name, run, self._look_now)
+        self._held_back.discard(service_name)
+        return row
 
     async def get(self, service_name: str) -> PolicyRow:
         """Return a policy, or NotFound."""
@@ -92,6 +94,7 @@ class PoliciesService:
             record(session, operation="delete")
 
         await self.changes.commit(service_name, run)
+        self._held_back.discard(service_name)
 
     async def rotate_due(self) -> None:
         """Begin the rotations whose moment has come."""

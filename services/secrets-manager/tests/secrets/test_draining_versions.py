@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fountain_common.logging import configure
-from secrets_manager.rotating import MOST_DRAINING
+from secrets_manager.policies import MOST_DRAINING
 from secrets_manager.settings import Settings
 from secrets_world import SERVICE, World
 from sqlalchemy.orm import Session

@@ -118,7 +118,9 @@ async def test_a_holder_that_memory_has_lost_is_not_waited_for_for_ever(sm: Worl
     await holder.read()
     rotation = (await sm.begin_rotation())["rotation_id"]
     sm.parts.presence.remove([HolderKey(SERVICE, SERVICE, holder.instance_id)])
-    await sm.pass_time(61)
+    await sm.pass_time(31)
+    assert not sm.parts.presence.of_identity(SERVICE), "one that is just being added is not adopted"
+    await sm.pass_time(31)
     assert (await sm.rotation(rotation))["state"] == "staged"
     assert holder.instance_id in {key.instance_id for key in sm.parts.presence.of_identity(SERVICE)}
     await sm.pass_time(91)

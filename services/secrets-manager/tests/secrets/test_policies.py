@@ -27,11 +27,29 @@ def test_moments_that_were_missed_count_once() -> None:
         Policy(cron="* * * * * *"),
         Policy(cron="0 0 31 2 *"),
         Policy(cron="soon"),
+        Policy(interval_seconds=60, overlap_seconds=32 * 60 + 1),
+        Policy(cron="* * * * *", overlap_seconds=3600),
+        Policy(cron="* 3 * * 0", overlap_seconds=3600),
+        Policy(cron="0 * * * *", overlap_seconds=2 * DAY),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(policy: Policy) -> None:
     with pytest.raises(InvalidPolicyError):
         check(policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(),
+        Policy(overlap_seconds=30 * DAY),
+        Policy(interval_seconds=60, overlap_seconds=32 * 60),
+        Policy(cron="0 3 * * *", overlap_seconds=32 * DAY),
+        Policy(cron="0 0 29 2 *", overlap_seconds=30 * DAY),
+    ],
+)
+def test_one_whose_versions_have_drained_before_too_many_do_is_taken(policy: Policy) -> None:
+    check(policy)
 
 
 @pytest.mark.parametrize("policy", [DAILY, HOURLY], ids=["cron", "interval"])
