@@ -110,7 +110,8 @@ class BreakableProtocol(HttpToolsProtocol):
     def _break_off_if_done(self, *, again: bool = False) -> None:
         if self not in self.connections:
             return
-        answered = self.cycle is None or self.cycle.response_complete
+        # The newest request may be one that lies behind the last to be answered.
+        answered = self._under_way is None or self._under_way.response_complete
         done = answered and not self.transport.get_write_buffer_size() and _has_arrived(self.transport)
         if done and again:
             self.transport.abort()

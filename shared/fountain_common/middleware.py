@@ -79,7 +79,7 @@ class RequestLayer:
             client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
         context = accept(headers, client, enter_span() if self._tracing else None)
         once = len(headers) == len(scope["headers"])
-        scope[HEADERS] = headers if once else None
+        scope[HEADERS] = (scope["headers"], headers) if once else None
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)

@@ -49,7 +49,7 @@ class RequestContext(NamedTuple):
 
 
 HEADERS = "fountain.headers"
-"""In an ASGI scope, its headers by lower-case name; None if one was sent twice."""
+"""In an ASGI scope, its headers as they came and the same by lower-case name; None if one was sent twice."""
 _current: ContextVar[RequestContext | None] = ContextVar("fountain_request", default=None)
 
 

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import suppress
 from typing import NoReturn
 
-import httpx2
-
 from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Forbidden, NotFound, Problem, Unavailable
 from fountain_common.holder import Holder, SecretsSource
@@ -48,7 +46,7 @@ class Secrets(Mapping[str, str]):
         self._acknowledger = Acknowledger(service, self._held, self._send)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock, self._granting, self._stopping = asyncio.Lock(), asyncio.Lock(), False
-        self._asked = self._answered = self._taken = 0
+        self._asked = self._answered = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._soon: set[asyncio.Task[None]] = set()
         self._others: dict[str, Secrets] = {}
@@ -257,7 +255,7 @@ class Secrets(Mapping[str, str]):
             self.current = True
 
     async def _fetch(self) -> None:
-        response = await self._read()
+        response = await self._holder.read()
         if response.status_code == 304:
             return
         if response.status_code != 200:
@@ -278,19 +276,6 @@ class Secrets(Mapping[str, str]):
             states=self._held.states(),
             before=before,
         )
-
-    async def _read(self) -> httpx2.Response:
-        """Answer what was said after all that is held: a version that was accepted since must not be lost.
-
-        Of two answers that were under way at one time nobody knows which was said first, whichever was asked
-        for first. Nor do numbers tell: the newest version goes when its rotation is aborted.
-        """
-        while True:
-            taken = self._taken
-            response = await self._holder.read()
-            if taken == self._taken:
-                self._taken += 1
-                return response
 
     async def _keep_current(self) -> None:
         failures = 0

@@ -218,6 +218,27 @@ def test_a_token_that_is_known_is_recognised_without_being_verified(
     assert client.get("/audit/1", headers=headers).json()["permission"] == "audit:read"
 
 
+def test_what_a_services_own_middleware_takes_away_counts_no_more(client: ServiceClient) -> None:
+    headers = client.bearer("bob")
+    assert client.get("/whoami", headers=headers).status_code == 200
+    app, stack = client.app, client.app.middleware_stack
+
+    class Strips:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            kept = [header for header in scope.get("headers", []) if header[0] != b"authorization"]
+            await self._inner({**scope, "headers": kept}, receive, send)
+
+    app.middleware_stack = None
+    app.add_middleware(Strips)
+    try:
+        assert client.get("/whoami", headers=headers).status_code == 401
+    finally:
+        app.middleware_stack = stack
+
+
 def test_a_known_token_beside_another_credential_is_refused_all_the_same(client: ServiceClient) -> None:
     headers = client.bearer("bob")
     assert client.get("/whoami", headers=headers).status_code == 200

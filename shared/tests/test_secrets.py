@@ -351,26 +351,6 @@ async def test_a_slow_answer_of_granted_secrets_does_not_take_back_what_was_acce
     await ours.stop()
 
 
-async def test_of_answers_that_were_under_way_at_one_time_the_later_ones_are_asked_for_again(
-    slow: SlowSource,
-) -> None:
-    secrets = Secrets("orders", "i1", slow)
-    first = asyncio.create_task(secrets._fetch())
-    second = asyncio.create_task(secrets._fetch())
-    await until(lambda: len(slow.answers) == 2)
-    # The one that was sent later was answered earlier.
-    slow.answers[0][1].append(6)
-    slow.versions = [5, 6]
-    slow.answers[0][0].set()
-    await first
-    assert secrets.versions == (5, 6)
-    slow.answers[1][0].set()
-    await until(lambda: len(slow.answers) == 3)
-    slow.answers[2][0].set()
-    await second
-    assert secrets.versions == (5, 6)
-
-
 @pytest.mark.parametrize("seed", range(50))
 async def test_in_whatever_order_things_come_an_accepted_version_is_held_until_it_is_gone(
     slow: SlowSource, seed: int
