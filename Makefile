@@ -13,10 +13,10 @@ $(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
 ##@ The platform on this machine
 
 up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too; verbose=1: show how images are built)
-	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe) $(if $(verbose),--verbose)
+	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe) $(if $(verbose),--verbose) $(if $(yes),--yes)
 
 down: $(ready) ## Stop the platform; keys and data stay
-	@$(fountain) down
+	@$(fountain) down $(if $(yes),--yes)
 
 status: $(ready) ## Show what runs and how it is
 	@$(fountain) status

@@ -142,15 +142,44 @@ def test_a_moved_clone_goes_on_and_says_so(
 ) -> None:
     old = clone("old")
     ComposeStack(root=old).start()
+    ComposeStack(root=old).stop()
     old.rename(tmp_path / "new")
+    # Docker makes the folders again from which a container mounts something.
+    (old / "services").mkdir(parents=True)
     ComposeStack(root=tmp_path / "new").start()
     assert f"Going on with the keys and data of the clone in {old}" in capfd.readouterr().err
     # From now on they are its own, also where somebody clones into the old folder again.
+    shutil.rmtree(old)
     again = clone("old")
     ComposeStack(root=tmp_path / "new").start()
     assert "Going on" not in capfd.readouterr().err
     with pytest.raises(Foreign, match="new"):
         ComposeStack(root=again).start()
+
+
+@pytest.mark.parametrize("word", ["up", "down"])
+@pytest.mark.parametrize(
+    ("given", "words", "done"),
+    [("", (), False), ("n\n", (), False), ("y\n", (), True), ("", ("--yes",), True)],
+)
+def test_what_runs_is_taken_from_a_clone_that_cannot_be_seen_if_somebody_agrees(
+    engine: Engine, clone: Callable[[str], Path], word: str, given: str, words: tuple[str, ...], done: bool
+) -> None:
+    old = clone("old")
+    ComposeStack(root=old).start()
+    shutil.rmtree(old)
+    before = len(engine.told(word))
+    answer = typed(clone("new"), word, *words, given=given)
+    assert (len(engine.told(word)) > before) is done, answer.stderr
+    assert words or str(old) in answer.stderr
+
+
+def test_nobody_else_reaches_into_what_runs(engine: Engine, clone: Callable[[str], Path]) -> None:
+    old = clone("old")
+    ComposeStack(root=old).start()
+    shutil.rmtree(old)
+    with pytest.raises(Foreign, match="old"):
+        ComposeStack(root=clone("new")).errand("recover-admin")
 
 
 def test_a_link_to_the_folder_is_the_same_clone(

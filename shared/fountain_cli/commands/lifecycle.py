@@ -57,9 +57,14 @@ def up(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show how images are built; else only where it fails.")
     ] = False,
+    yes: Yes = False,
 ) -> None:
-    """Start the platform and wait until all of it is well."""
+    """Start the platform and wait until all of it is well.
+
+    Where it runs already, and the clone that started it cannot be seen from here, it asks first.
+    """
     stack = choice.to_start(_replicas(scale or []), dev=dev, observe=observe, verbose=verbose)
+    _agree_to_take_over(stack, yes=yes)
     stack.check_start()
     where = "in containers" if stack.runtime == "docker" else "as local processes"
     say(f"Starting the platform {where} ...")
@@ -68,6 +73,8 @@ def up(
         stack.start()
     else:
         doing = "Building what changed, and waiting" if stack.runtime == "docker" else "Waiting"
+        if not err.is_terminal:
+            say(f"{doing} until every service is healthy ...")
         with err.status(f"{doing} until every service is healthy"):
             stack.start()
     say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
@@ -75,6 +82,16 @@ def up(
     if observe:
         port = os.environ.get("FOUNTAIN_PROMETHEUS_PORT") or "9090"
         out.print(f"\n  metrics and alerts   http://127.0.0.1:{port}", highlight=False)
+
+
+def _agree_to_take_over(stack: ComposeStack | LocalStack, *, yes: bool) -> None:
+    if isinstance(stack, ComposeStack) and (gone := stack.require_own()) and stack.running():
+        agreed(
+            f"The platform runs, started by the clone in {gone}, which cannot be seen from here: it was "
+            "moved or removed, or is on another machine. Is it this one's now?",
+            yes=yes,
+        )
+        stack.agreed = True
 
 
 def welcome(stack: ComposeStack | LocalStack) -> None:
@@ -99,9 +116,11 @@ def down(
 ) -> None:
     """Stop the platform; keys and data stay.
 
-    Where keys and data were made by a clone in a folder that is not there any more, --remove asks first.
+    Where the clone that started it, or made its keys and data, is not there any more, it asks first.
     """
     stack = here() if not remove else choice.running_or_next()
+    if not remove:
+        _agree_to_take_over(stack, yes=yes)
     if remove and isinstance(stack, ComposeStack) and (gone := stack.require_own()):
         agreed(f"These keys and data are of the clone in {gone}, which is not there. Remove them?", yes=yes)
     with err.status("Stopping"):

@@ -8,7 +8,7 @@ import httpx2
 
 from fountain_cli.screen import say
 from fountain_cli.stack import edge, environment
-from fountain_cli.stack.face import Errand, NoSuchService, StackError, Taken
+from fountain_cli.stack.face import Errand, Foreign, NoSuchService, StackError, Taken
 from fountain_cli.stack.images import build_environment
 from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, Service, repository, services
 from fountain_cli.stack.origin import Origin
@@ -69,20 +69,21 @@ class ComposeStack:
         self._origin = Origin(self.project, self.root)
         self._shared = project is None
         self._cached_ca: Path | None = None
+        self.agreed = False  # that what runs is taken over from a clone that is not seen from here
 
     # Whose it is
 
     def require_own(self) -> Path | None:
-        """Return if the project is this clone's; answer the folder of a clone that is no more, if it was its.
-
-        Raises:
-            Foreign: it belongs to another clone.
-        """
+        """Answer the folder of a clone that is no more, if it was its; raise Foreign for another's."""
         return self._origin.require_own() if self._shared else None
 
     def _take_over(self) -> Path | None:
-        """Return if the project is this clone's, and say so where it was that of one that is no more."""
+        """Return if the project is this clone's, or was that of one that is no more; what runs may be
+        another machine's, so that somebody has to agree.
+        """
         if gone := self.require_own():
+            if not self.agreed and self.running():
+                raise Foreign(self.project, gone)
             say(f"Going on with the keys and data of the clone in {gone}, which is not there any more.")
         return gone
 

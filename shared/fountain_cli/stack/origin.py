@@ -101,9 +101,12 @@ def _is(folder: Path, root: Path) -> bool:
 
 
 def _is_there(folder: Path) -> bool:
-    """Say whether there may be such a folder: one that may not be looked at counts as one."""
+    """Say whether there may be a clone in such a folder: one that may not be looked at counts as one.
+
+    The folder alone is none: Docker makes those again from which it mounted something.
+    """
     try:
-        os.stat(folder)
+        os.stat(folder / "compose.yaml")
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

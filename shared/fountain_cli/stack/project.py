@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fountain_cli.screen import say
 from fountain_cli.stack.face import StackError
 
 DEFAULT_PROJECT = "fountainai"
+_LAST_LINES = 15
 
 
 def project_name(root: Path) -> str:
@@ -60,9 +62,15 @@ class Project:
             return
         command = self.command(*arguments)
         with tempfile.TemporaryFile() as printed:
-            done = subprocess.run(  # noqa: S603
-                command, cwd=self._root, env=self.environment, check=False, stdout=printed, stderr=printed
-            )
+            try:
+                done = subprocess.run(  # noqa: S603
+                    command, cwd=self._root, env=self.environment, check=False, stdout=printed, stderr=printed
+                )
+            except KeyboardInterrupt:
+                # Who gives up waiting is shown what it was that took so long.
+                printed.seek(0)
+                say("\n".join(printed.read().decode(errors="replace").splitlines()[-_LAST_LINES:]))
+                raise
             if done.returncode:
                 printed.seek(0)
                 said = printed.read().decode(errors="replace").rstrip()
