@@ -36,6 +36,8 @@ from notification.repository_search import events_after
 from notification.tail import MAX_EVENTS, Tail
 
 MAX_WAITING = 8192
+LOOKED_UP_GROUPS = 64
+"""In so many groups nothing is taken for new, behind one in which something was not."""
 MAX_GROUP = 512
 _QUICK_BYTES = 256 * 1024
 MAX_TYPES = 512
@@ -78,6 +80,7 @@ class EventLog:
         self._waiting_events = 0
         self._appending: asyncio.Task[None] | None = None
         self._closed = False
+        self._looking_up = 0
         self._listeners: list[Callable[[Sequence[Stored]], None]] = []
 
     def now(self) -> float:
@@ -215,11 +218,16 @@ class EventLog:
 
     async def _store(self, batches: Sequence[Batch], *, quick: bool) -> list[list[Outcome] | Clash]:
         now, write = self._clock(), self._database.write_rows
-        try:
-            return await write(partial(store_new, batches=batches, now=now), quick=quick)
-        except IntegrityError:
-            # Something of it is stored already, or comes twice: then all of it is looked up.
-            return await write(partial(store, batches=batches, now=now), quick=quick)
+        if self._looking_up:
+            self._looking_up -= 1
+        else:
+            try:
+                return await write(partial(store_new, batches=batches, now=now), quick=quick)
+            except IntegrityError:
+                # Something of it is stored already, or comes twice: then all of it is looked up. Where one is
+                # sent again, others are, and to find that out each time would cost all writers twice.
+                self._looking_up = LOOKED_UP_GROUPS
+        return await write(partial(store, batches=batches, now=now), quick=quick)
 
     def _tell(self, fresh: list[Stored]) -> None:
         if not fresh:

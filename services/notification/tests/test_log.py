@@ -77,6 +77,26 @@ def test_the_same_id_of_a_publisher_is_stored_once_and_another_things_is_refused
     with_log(tmp_path, use)
 
 
+def test_after_one_that_was_sent_again_groups_are_looked_up_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def store_new(connection: Any, batches: Any, now: float) -> Any:
+        tried.append(len(batches))
+        return repository.store_new(connection, batches, now)
+
+    monkeypatch.setattr("notification.log.store_new", store_new)
+    monkeypatch.setattr("notification.log.LOOKED_UP_GROUPS", 2)
+
+    async def use(log: EventLog, _: Database) -> None:
+        for number, expected in ((1, 1), (2, 2), (1, 3), (3, 3), (1, 3), (4, 4)):
+            await log.append(draft(number))
+            assert len(tried) == expected, number
+
+    with_log(tmp_path, use)
+
+
 def test_what_a_commit_stored_of_which_no_word_came_back_is_passed_over_by_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
