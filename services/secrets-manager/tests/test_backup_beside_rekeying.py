@@ -18,6 +18,12 @@ from secrets_manager.keyring import Keyring
 from secrets_manager.keyring_store import rotate_key_encryption_key
 
 
+@pytest.fixture(autouse=True)
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dozens of backups are made and opened here, and none is anybody's."""
+    monkeypatch.setattr("secrets_manager.sealed_stream._COST", {"n": 2**10, "r": 8, "p": 1})
+
+
 def rekeyed(running: Running) -> None:
     answer = running.client.post("/key-encryption-key/rotate", headers=running.as_("admin"))
     assert answer.status_code == 200, answer.text
