@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from fountain_common.auth import Caller, authenticate, requires
 from fountain_common.errors import Forbidden, NotFound
+from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.names import service_name
 from fountain_common.requests import Edge, current
 from fountain_common.roles import Permission
 
 from gateway_lookup.catalog import Catalogue
-from gateway_lookup.service import SECRETS_MANAGER, Gateway
+from gateway_lookup.service import Gateway
 from gateway_lookup.watcher import Watcher
 
 RawName = Annotated[str, Path(alias="serviceName", description="The name of a service; `_` is read as `-`.")]

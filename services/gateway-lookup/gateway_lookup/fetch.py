@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx2
 from fountain_common.connections import Connections
+from fountain_common.issuer import NAME as SECRETS_MANAGER
 
 from gateway_lookup.leases import Claim
 
@@ -79,21 +80,31 @@ class Fetcher:
 
     async def is_elsewhere(self, claim: Claim) -> bool:
         """Tell whether it is certain that an instance is not at its address: nobody listens there, or
-        somebody who cannot show its certificate. Silence is not certain.
+        somebody who cannot show its certificate, or who shows the Secrets Manager's in place of a plain one.
+        Silence is not certain.
         """
         try:
-            async with asyncio.timeout(SECONDS):
-                context = await self._context() if claim.scheme == "https" else None
-                name = claim.service if context is not None else None
-                _, writer = await asyncio.open_connection(
-                    claim.host, claim.port, ssl=context, server_hostname=name
-                )
+            await self._knock(claim, claim.service if claim.scheme == "https" else None)
         except (ConnectionRefusedError, ssl.SSLError):
             return True
         except (OSError, ValueError, TimeoutError):
             return False
+        if claim.scheme == "https":
+            return False
+        try:
+            await self._knock(claim, SECRETS_MANAGER)
+        except (OSError, ValueError, TimeoutError):
+            return False
+        return True
+
+    async def _knock(self, claim: Claim, name: str | None) -> None:
+        """Open a connection, with TLS if who is there has to show the certificate of this name."""
+        async with asyncio.timeout(SECONDS):
+            context = await self._context() if name is not None else None
+            _, writer = await asyncio.open_connection(
+                claim.host, claim.port, ssl=context, server_hostname=name
+            )
         writer.transport.abort()
-        return False
 
     async def close(self) -> None:
         """Close the connections."""

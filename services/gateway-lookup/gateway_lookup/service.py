@@ -15,6 +15,7 @@ from functools import partial
 
 from fountain_common.db import Database
 from fountain_common.errors import Conflict, Forbidden, NotFound, Unprocessable
+from fountain_common.issuer import NAME as SECRETS_MANAGER
 from fountain_common.logging import get_logger
 from fountain_common.names import PLATFORM
 from fountain_common.outbox import enqueue
@@ -27,7 +28,6 @@ from gateway_lookup.lookups import StaticEntry
 from gateway_lookup.registry import Registry, restore
 from gateway_lookup.settings import GatewaySettings
 
-SECRETS_MANAGER = "secrets-manager"
 WEEK = timedelta(days=7)
 
 _Owning = tuple[str, list[Lease], list[StaticEntry]]

@@ -8,6 +8,7 @@ import pytest
 from calling import INSTANCE
 from edge import Stub
 from fountain_common.connections import Connections
+from fountain_common.fakes.impostor import Impostor
 from fountain_common.ports import free_port
 from gateway_lookup.fetch import Fetcher
 from gateway_lookup.leases import Claim
@@ -52,6 +53,18 @@ async def test_where_nobody_listens_it_is_not() -> None:
 
 async def test_who_cannot_show_its_certificate_is_not_it(stub: Stub) -> None:
     assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port, "https"))
+
+
+async def test_where_the_secrets_manager_shows_its_certificate_no_plain_service_is() -> None:
+    with Impostor() as manager:
+
+        async def its_ca() -> ssl.SSLContext:
+            return ssl.create_default_context(cadata=manager.certificate)
+
+        assert await Fetcher(Connections(), its_ca).is_elsewhere(claim(manager.port))
+        # Anybody can speak TLS: that alone proves nothing, nor does a CA that is not there.
+        assert not await Fetcher(Connections(), _trusted).is_elsewhere(claim(manager.port))
+        assert not await Fetcher(Connections(), _no_ca_yet).is_elsewhere(claim(manager.port))
 
 
 async def test_without_a_ca_nothing_is_certain(stub: Stub) -> None:
