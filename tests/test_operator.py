@@ -22,7 +22,7 @@ MARKER = f"marker-{secrets.token_hex(12)}"
 POWER = {
     "createSecretsForService", "replaceSecretsForService", "revokeSecretsForService",
     "restoreSecretsForService", "destroySecretVersion", "generateSecret",
-    "grantSecretAccess", "listSecretGrants", "revokeSecretAccess",
+    "grantSecretAccess", "listSecretGrants", "getSecretGrant", "revokeSecretAccess",
     "listIdentities", "createIdentity", "getIdentity", "updateIdentity", "revokeIdentity",
     "listApiKeys", "createApiKey", "updateApiKey", "revokeApiKey",
     "rotateKeyEncryptionKey", "rotateSigningKey", "listAuditRecords", "verifyAuditChain",

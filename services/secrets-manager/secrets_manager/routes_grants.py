@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fountain_common.auth import Caller, requires
-from fountain_common.errors import problem_responses
+from fountain_common.errors import NotFound, problem_responses
 from fountain_common.roles import Permission
 
 from secrets_manager.deps_secrets import IdentityName, Parts, SecretName
@@ -34,6 +34,21 @@ async def list_secret_grants(
     rows = await parts.grants.of(service_name)
     await parts.record_reading(caller, "grants:read", f"secrets/{service_name}", count=len(rows))
     return GrantList(items=[GrantView.model_validate(row, from_attributes=True) for row in rows])
+
+
+@router.get(_PATH, summary="Show a grant", responses=problem_responses(404))
+async def get_secret_grant(
+    caller: Annotated[Caller, requires(Permission.GRANTS_READ)],
+    service_name: SecretName,
+    identity: IdentityName,
+    parts: Parts,
+) -> GrantView:
+    """Show whether an identity may read a service's secret by a grant: who gave it, and when."""
+    row = next((row for row in await parts.grants.of(service_name) if row.identity == identity), None)
+    await parts.record_reading(caller, "grants:read", f"secrets/{service_name}", identity=identity)
+    if row is None:
+        raise NotFound(f"{identity} has no grant to the secret of {service_name}.")
+    return GrantView.model_validate(row, from_attributes=True)
 
 
 @router.delete(_PATH, status_code=204, summary="Withdraw a grant", responses=problem_responses(404))

@@ -295,12 +295,14 @@ def test_every_guarded_operation_leaves_a_record(running, monkeypatch):
     staged = client.post("/secrets/held/rotate", headers=admin).json()
     assert staged["state"] == "staged", "the instance has not accepted it"
     assert client.delete("/secrets/gone", headers=admin).status_code == 204
+    assert client.put("/secrets/held/grants/notification", headers=admin).status_code == 200
     calls = calls_of_an_admin(
         running,
         acknowledgeSecretVersion={"serviceName": "held", "version": "1"},
         abortRotation={"rotationId": staged["rotation_id"]},
         restoreSecretsForService={"serviceName": "gone"},
         removeSecretHolder={"serviceName": "held"},
+        getSecretGrant={"serviceName": "held", "identity": "notification"},
     )
     must, statuses, silent = guarded(running) - {"receiveNotification"}, {}, set()
     for name, method, url, body in calls:

@@ -43,6 +43,16 @@ async def test_a_health_check_does_not_undo_what_happened_to_a_grant_meanwhile(
     assert read.status_code == (200 if method == "PUT" else 403)
 
 
+async def test_one_grant_can_be_shown_while_it_stands(sm: World) -> None:
+    grant = f"/secrets/{SERVICE}/grants/action"
+    assert (await sm.admin.get(grant)).status_code == 404
+    given = (await sm.admin.put(grant)).json()
+    assert (await sm.admin.get(grant)).json() == given
+    assert (await sm.operator.get(grant)).status_code == 403
+    await sm.admin.delete(grant)
+    assert (await sm.admin.get(grant)).status_code == 404
+
+
 @pytest.mark.parametrize(
     "name",
     [
