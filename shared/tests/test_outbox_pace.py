@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 from fountain_common.db import Database, new_metadata
+from fountain_common.fakes.leaping import LeapingLoop, run
 from fountain_common.outbox import OutboxDispatcher, enqueue, outbox_table
-from leaping import LeapingLoop, run
 from sqlalchemy.orm import Session
 
 

@@ -1,115 +1,18 @@
 """An application with an index of its routes answers as the framework alone does."""
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Form, Request
+from fastapi import APIRouter, FastAPI, Form
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from fountain_common.app import Alone, create_service
-from fountain_common.middleware import route_template
-from fountain_common.route_index import RouteIndex
-from fountain_common.settings import ServiceSettings
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from starlette.routing import Host, Match, Mount, Route
+from routed import UUID, Asked, Build, add, application, ask, found, name_of, show, templates
+from starlette.routing import Host, Match, Mount
 from starlette.types import Scope
 
 _NOBODY = PlainTextResponse("nobody", 404)
-UUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
-Build = Callable[[FastAPI], None]
-
-
-class Answer(NamedTuple):
-    """What was answered, and which endpoint did it; nothing of one that none of ours has answered."""
-
-    status: int
-    allow: frozenset[str]
-    found: Any
-
-
-def show(name: str) -> Callable[[Request], Any]:
-    """An endpoint that tells how it was found."""
-
-    async def endpoint(request: Request) -> dict[str, Any]:
-        scope = request.scope
-        parameters = request.path_params
-        return {
-            "name": name,
-            "endpoint": scope["endpoint"] is endpoint,
-            "parameters": {key: repr(value) for key, value in parameters.items()},
-            "route": scope["route"].path,
-            "template": route_template(scope),
-            "router": scope["router"] is scope["app"].router,
-            "url": str(request.url_for(name, **parameters)),
-        }
-
-    return endpoint
-
-
-def add(router: FastAPI | APIRouter, name: str, path: str, *methods: str, **options: Any) -> None:
-    router.add_api_route(path, show(name), methods=list(methods or ("GET",)), name=name, **options)
-
-
-async def ask(app: Any, method: str, path: str, **more: Any) -> Answer:
-    scope = {
-        "type": "http", "method": method, "path": path, "raw_path": b"", "query_string": b"", "headers": [],
-        "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80), "scheme": "http", "http_version": "1.1",
-        **more,
-    }  # fmt: skip
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    start, *parts = sent
-    headers = {name: value.decode() for name, value in start["headers"]}
-    body = b"".join(part.get("body", b"") for part in parts)
-    found = (
-        json.loads(body) if start["status"] == 200 and b"json" in headers[b"content-type"].encode() else None
-    )
-    return Answer(start["status"], frozenset(headers.get(b"allow", "").split(", ")), found)
-
-
-def application(build: Build, *, indexed: bool) -> FastAPI:
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
-    build(app)
-    if indexed:
-        app.router.middleware_stack = RouteIndex(app.router)
-    return app
-
-
-def found(build: Build, path: str, method: str = "GET", **more: Any) -> Answer:
-    """What both answer, and it is the same."""
-    answers = [
-        asyncio.run(ask(application(build, indexed=indexed), method, path, **more))
-        for indexed in (True, False)
-    ]
-    assert answers[0] == answers[1]
-    return answers[0]
-
-
-def name_of(answer: Answer) -> str:
-    assert answer.status == 200
-    assert answer.found["endpoint"]
-    return str(answer.found["name"])
-
-
-def templates(*paths: str) -> Build:
-    def build(app: FastAPI) -> None:
-        for path in paths:
-            add(app, path, path)
-
-    return build
 
 
 @pytest.mark.parametrize(
@@ -225,15 +128,6 @@ def test_routers_are_asked_in_the_order_in_which_they_were_included() -> None:
 
     assert name_of(found(build, "/things/1")) == "special"
     assert name_of(found(build, "/others/1")) == "general"
-
-
-class Asked(APIRoute):
-    """A route that answers every path that ends in its own."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["path"].endswith(self.path):
-            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}, "route": self}
-        return Match.NONE, {}
 
 
 class Handled(APIRoute):
@@ -426,49 +320,6 @@ def test_a_route_that_is_added_later_is_found() -> None:
         assert client.get("/later/1").json()["name"] == "later"
 
 
-def who() -> str:
-    return "somebody"
-
-
-Who = Annotated[str, Depends(who)]
-
-
-def _guarded(happened: list[str]) -> APIRouter:
-    router = APIRouter(prefix="/things", dependencies=[Depends(lambda: happened.append("router"))])
-
-    @router.get("/{x}", tags=["own"])
-    async def thing(x: int, name: Who, request: Request) -> list[Any]:
-        return [x, name, request.scope["fastapi"]["effective_route_context"].tags]
-
-    return router
-
-
-@pytest.mark.parametrize("indexed", [True, False])
-def test_what_an_inclusion_adds_is_kept(indexed: bool) -> None:
-    happened: list[str] = []
-
-    def build(app: FastAPI) -> None:
-        dependencies = [Depends(lambda: happened.append("included"))]
-        app.include_router(_guarded(happened), prefix="/v1", dependencies=dependencies, tags=["given"])
-        app.include_router(_guarded(happened), prefix="/v2")
-
-    client = TestClient(application(build, indexed=indexed))
-    assert client.get("/v1/things/1").json() == [1, "somebody", ["given", "own"]]
-    assert happened == ["included", "router"]
-    assert client.get("/v2/things/2").json() == [2, "somebody", ["own"]]
-    assert happened == ["included", "router", "router"]
-    assert client.get("/v2/things/two").status_code == 422
-
-
-@pytest.mark.parametrize("indexed", [True, False])
-def test_dependencies_can_be_overridden_at_any_time(indexed: bool) -> None:
-    app = application(lambda app: app.include_router(_guarded([])), indexed=indexed)
-    client = TestClient(app)
-    assert client.get("/things/1").json()[1] == "somebody"
-    app.dependency_overrides[who] = lambda: "somebody else"
-    assert client.get("/things/1").json()[1] == "somebody else"
-
-
 def test_the_framework_is_not_asked_for_what_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     app = application(_nested, indexed=True)
 
@@ -480,142 +331,3 @@ def test_the_framework_is_not_asked_for_what_is_found_at_once(monkeypatch: pytes
     assert client.get("/outer/before/x").json()["name"] == "before"
     assert client.get("/all/outer/in/1/x").json()["name"] == "inner"
     assert client.get("/elsewhere").text == "asked"
-
-
-@pytest.fixture
-def service(settings: ServiceSettings) -> FastAPI:
-    router = APIRouter(prefix="/orders")
-    add(router, "order", "/{number}/lines/{line:int}")
-    return create_service(
-        settings,
-        title="Orders",
-        description="x",
-        version="1",
-        platform=Alone(settings),
-        routers=[router],
-        public_paths=["/orders/{number}/lines/{line:int}", "/direct/{x}"],
-    )
-
-
-@pytest.mark.parametrize("indexed", [True, False])
-def test_requests_are_counted_and_logged_by_the_whole_template(
-    service: FastAPI, log: Callable[[], list[dict[str, Any]]], indexed: bool
-) -> None:
-    service.indexed = indexed  # type: ignore[attr-defined]
-    add(service, "direct", "/direct/{x}")
-    client = TestClient(service)
-    for path in ("/orders/7/lines/1", "/direct/1", "/orders/7/lines/x"):
-        client.get(path)
-    assert [line["route"] for line in log()] == ["/orders/{number}/lines/{line}", "/direct/{x}", "unmatched"]
-    metrics = client.get("/metrics").text
-    assert (
-        'http_requests_total{method="GET",path="/orders/{number}/lines/{line}",status="200"} 1.0' in metrics
-    )
-
-
-def test_every_service_has_an_index_unless_spans_are_made(
-    service: FastAPI, settings: ServiceSettings
-) -> None:
-    assert TestClient(service).get("/health").status_code == 200
-    assert isinstance(service.router.middleware_stack, RouteIndex)
-    settings.tracing = True
-    traced = create_service(settings, title="x", description="x", version="1", platform=Alone(settings))
-    assert TestClient(traced).get("/health").status_code == 200
-    assert not isinstance(traced.router.middleware_stack, RouteIndex)
-
-
-PARTS = ("a", "b", "{}", "{:int}", "{:float}", "{:uuid}", "{:path}", "a{}", "{}.b", "")
-ALIKE = (["a"], ["{}"], ["{:int}"], ["a", "a"], ["a", "{}"], ["{}", "a"], ["{}", "{}"])
-"""Templates of which several fit one path."""
-VALUES = ("a", "b", "1", "1.5", UUID, "ab", "1.b", "", "é", "a\n", "b/a")
-METHODS = ("GET", "POST", "HEAD")
-ASKED_ALWAYS = ("/a", "/b", "/1", "/a\n", "/1\n", "/a/a", "/a/b", "/a/1", "/b/a", "/a/a/a", "/a/1/a")
-
-
-def named(parts: list[str], depth: int) -> str:
-    """A path with a name of its own for each parameter."""
-    parts = [part.replace("{", f"{{p{depth}{number}") for number, part in enumerate(parts)]
-    return "".join(f"/{part}" for part in parts)
-
-
-class Planned(NamedTuple):
-    """One route, mount or inclusion."""
-
-    parts: list[str]
-    methods: list[str]
-    kind: str
-    within: "list[Planned] | None"
-
-
-def routes(kinds: st.SearchStrategy[str], depth: int = 0) -> st.SearchStrategy[list[Planned]]:
-    parts = st.sampled_from(ALIKE) | st.lists(st.sampled_from(PARTS), min_size=1, max_size=3)
-    methods = st.just(["GET"]) | st.lists(st.sampled_from(METHODS), min_size=1, max_size=2, unique=True)
-    route = st.builds(Planned, parts, methods, kinds, st.none())
-    if depth == 2:
-        return st.lists(route, max_size=4)
-    prefixes = st.lists(st.sampled_from(["a", "b", "{}", "a{}"]), max_size=1)
-    included = st.builds(Planned, prefixes, methods, st.just("inclusion"), routes(kinds, depth + 1))
-    return st.lists(st.one_of(route, included), max_size=6)
-
-
-KINDS = st.sampled_from(["route"] * 12 + ["asked", "plain", "mount"])
-
-
-def build_planned(router: Any, planned: list[Planned], depth: int = 0, name: str = "") -> None:
-    for number, (parts, methods, kind, within) in enumerate(planned):
-        path, own = named(parts, depth), f"{name}{number}"
-        if within is not None:
-            inner = APIRouter()
-            build_planned(inner, within, depth + 1, f"{own}.")
-            router.include_router(inner, prefix=path)
-        elif kind == "mount":
-            router.mount("/a", PlainTextResponse("mounted"), name="mounted")
-        elif kind == "plain":
-            router.routes.append(Route(path, lambda _: PlainTextResponse("plain"), methods=methods))
-        elif kind == "asked":
-            router.add_api_route(
-                "/a", lambda: PlainTextResponse("asked"), methods=methods, route_class_override=Asked
-            )
-        else:
-            add(router, own, path, *methods)
-
-
-def all_parts(planned: list[Planned], before: list[str]) -> Iterator[list[str]]:
-    for each in planned:
-        parts = [*before, *each.parts]
-        if each.within is None:
-            yield parts
-        else:
-            yield from all_parts(each.within, parts)
-
-
-@st.composite
-def questions(draw: st.DrawFn, planned: list[Planned]) -> tuple[str, str]:
-    """A path that a route may fit, and one that no route may."""
-    known = list(all_parts(planned, []))
-    parts = draw(st.sampled_from([*known, ["a"], ["", "b"]]))
-    filled = []
-    for part in parts:
-        value = draw(st.sampled_from(VALUES))
-        before, brace, _ = part.partition("{")
-        filled.append(
-            before + value + part.rpartition("}")[2] if brace else draw(st.sampled_from([part] * 5 + [value]))
-        )
-    end = draw(st.sampled_from(["", "", "", "/", "\n"]))
-    return draw(st.sampled_from([*METHODS, "GET", "OPTIONS"])), "".join(f"/{part}" for part in filled) + end
-
-
-@hypothesis_settings(max_examples=80)
-@given(st.data())
-def test_whatever_the_routes_are_the_answers_are_the_frameworks(data: st.DataObject) -> None:
-    planned = data.draw(routes(KINDS))
-
-    def build(app: FastAPI) -> None:
-        build_planned(app.router, planned)
-
-    both = [application(build, indexed=indexed) for indexed in (True, False)]
-    asked = [*data.draw(st.lists(questions(planned), max_size=8)), *(("GET", path) for path in ASKED_ALWAYS)]
-    with asyncio.Runner() as runner:
-        for method, path in asked:
-            with_index, without = (runner.run(ask(app, method, path)) for app in both)
-            assert with_index == without, (method, path)

@@ -4,10 +4,10 @@ from asyncio import sleep
 from typing import Any
 
 import pytest
+from fountain_common.fakes.leaping import LeapingLoop, run
 from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.tokens import Caller
 from fountain_common.verifier import TokenVerifier
-from leaping import LeapingLoop, run
 
 WITHIN = 10.0
 

@@ -3,13 +3,12 @@ own, which goes to the next moment as soon as nothing is left to do.
 """
 
 import asyncio
-import selectors
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fountain_common.db import Database
+from fountain_common.fakes.leaping import LeapingLoop, run
 from gateway_lookup import fetch, files
 from gateway_lookup.leases import LEASE_SECONDS, Claim, Lease
 from gateway_lookup.observations import Observations
@@ -20,31 +19,6 @@ from gateway_lookup.watcher import Watcher
 MIGRATIONS = Path(__file__).parent.parent / "gateway_lookup" / "migrations"
 MANY = 1000
 IN_TIME = 35.0
-
-
-class _Leaping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Waits for nothing but what is there already; how long it should have waited is time that has passed."""
-
-    passed = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
-            return super().select(timeout)
-        found = super().select(0)
-        if not found:
-            self.passed += max(0.0, timeout)
-        return found
-
-
-class LeapingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes by what its tasks wait for, and by nothing else."""
-
-    def __init__(self) -> None:
-        self._leaping = _Leaping()
-        super().__init__(self._leaping)
-
-    def time(self) -> float:
-        return self._leaping.passed
 
 
 class SilentPlace:
@@ -59,15 +33,6 @@ class SilentPlace:
         await asyncio.sleep(fetch.SECONDS)
         self.now -= 1
         return claim.service == "shop-0"
-
-
-def run(work: Callable[[LeapingLoop], Awaitable[None]]) -> None:
-    loop = LeapingLoop()
-    try:
-        loop.run_until_complete(work(loop))
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 @pytest.mark.parametrize("killed", [MANY, MANY // 3], ids=["all", "a third"])

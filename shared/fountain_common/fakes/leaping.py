@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-class _Leaping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Leaping(selectors.DefaultSelector):
     """Waits for nothing but what is there already; how long it should have waited is time that has passed."""
 
     passed = 0.0
@@ -23,19 +23,22 @@ class _Leaping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
-    """See above."""
+    """Its time is in seconds, from 0."""
 
     def __init__(self) -> None:
         self._leaping = _Leaping()
         super().__init__(self._leaping)
 
     def time(self) -> float:
+        """Answer how much has passed."""
         return self._leaping.passed
 
 
 def run(work: Callable[[LeapingLoop], Awaitable[None]]) -> None:
+    """Run this in such a loop, which it is given."""
     loop = LeapingLoop()
     try:
         loop.run_until_complete(work(loop))
     finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
