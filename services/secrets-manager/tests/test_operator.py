@@ -52,7 +52,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     return sorted(found, key=lambda one: (one[1] == "DELETE", one[0]))
 
 
-FIRST = {"setRotationPolicy", "sealAuditSegment", "createIdentity", "createApiKey"}
+FIRST = {"setRotationPolicy", "sealAuditSegment", "createIdentity", "createApiKey", "grantSecretAccess"}
 
 
 def calls_of_an_admin(running: Any, **filled: dict[str, str]) -> Iterator[tuple[str, str, str, Any]]:
