@@ -19,12 +19,15 @@ from rich.console import Console
 
 from benchmarks import interpreter, picture, report
 from benchmarks.measure import Result
-from benchmarks.processes import NotRun
+from benchmarks.processes import Broken, NotRun
 from benchmarks.rows import Row, Run, all_rows
 
 
 def main() -> int:
-    """Run the rows asked for; 0 when every floor was met, 1 when one was missed, 2 when one was not run."""
+    """Run the rows asked for.
+
+    Returns 0 when every floor was met, 1 when one was missed or a promise broken, 2 when one was not run.
+    """
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds a row (default 5)")
     parser.add_argument("--seconds", type=int, default=3, help="length of a round of load (default 3)")
@@ -88,10 +91,16 @@ def _measured(row: Row, run: Run) -> Iterator[Result]:
         for result in row.measure(run):
             measured.add(result.budget.name)
             yield result
+    except Broken as loss:
+        yield from _unmeasured(row, measured, str(loss), broken=True)
     except (NotRun, StackError, CommandError, OSError, subprocess.TimeoutExpired) as reason:
-        for budget in row.budgets:
-            if budget.name not in measured:
-                yield Result(budget, None, row.peer, note=str(reason))
+        yield from _unmeasured(row, measured, str(reason))
+
+
+def _unmeasured(row: Row, measured: set[str], why: str, *, broken: bool = False) -> Iterator[Result]:
+    for budget in row.budgets:
+        if budget.name not in measured:
+            yield Result(budget, None, row.peer, note=why, broken=broken)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ subjects that it calls.
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 Subject = Callable[[], float]
 
@@ -29,17 +30,21 @@ class Budget:
 
 @dataclass(frozen=True)
 class Result:
-    """One measured row; `value` is None where it was not run, and `note` says why or how."""
+    """One measured row; `value` is None where it was not run or was broken, and `note` says why or how."""
 
     budget: Budget
     value: float | None
     peer: str
     spread: tuple[float, float] | None = None
     note: str = ""
+    broken: bool = False
+    measured_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def ok(self) -> bool | None:
         """Whether the floor was reached; None where the row was not run."""
+        if self.broken:
+            return False
         return None if self.value is None else self.budget.met(self.value)
 
     def as_json(self) -> dict[str, object]:
@@ -54,6 +59,7 @@ class Result:
             "ok": self.ok,
             "spread": None if self.spread is None else [significant(end) for end in self.spread],
             "note": self.note,
+            "measured_at": self.measured_at,
         }
 
 

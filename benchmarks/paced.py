@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from benchmarks.processes import NotRun
+from benchmarks.processes import Broken
 
 T = TypeVar("T")
 
@@ -51,13 +51,13 @@ def delays(published: Mapping[int, Published], received: Iterable[Receipt]) -> l
         received: in the order in which they came.
 
     Raises:
-        NotRun: it did not get exactly those, in order, each once.
+        Broken: it did not get exactly those, in order, each once.
     """
     came = list(received)
     expected = [(position, published[position].subject) for position in sorted(published)]
     if [(receipt.position, receipt.subject) for receipt in came] != expected:
         distinct = len({receipt.position for receipt in came} & published.keys())
-        raise NotRun(
+        raise Broken(
             f"a reader got {distinct} of {len(expected)} events in {len(came)} receipts, "
             "not each once and in order"
         )

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from benchmarks.measure import Result, significant
-from benchmarks.report import machine
+from benchmarks.measure import Result
+from benchmarks.report import machine, measured, spread
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _ROW, _LEFT, _WIDTH, _RIGHT, _TOP = 26, 330, 420, 150, 46
@@ -25,19 +25,21 @@ def table(results: Sequence[Result]) -> str:
     lines = ["| what | measured | spread | floor | aim | |", "|---|---|---|---|---|---|"]
     for result in results:
         budget = result.budget
-        value = "not run" if result.value is None else f"{significant(result.value):g} {budget.unit}"
-        spread = "" if result.spread is None else "{:.3g} to {:.3g}".format(*result.spread)
-        lines.append(
-            f"| {budget.name} | {value} | {spread} | {budget.floor:g} | {budget.aim:g} | {_verdict(result)} |"
-        )
+        shown = [
+            budget.name,
+            measured(result),
+            spread(result, " to "),
+            f"{budget.floor:g}",
+            f"{budget.aim:g}",
+        ]
+        lines.append(f"| {' | '.join([*shown, _verdict(result)])} |")
     return "\n".join(lines)
 
 
 def _verdict(result: Result) -> str:
-    if result.value is None:
-        return result.note
     if not result.ok:
-        return "**below the floor**"
+        return "**below the floor**" if result.value is not None else result.note
+    assert result.value is not None
     better = result.value >= result.budget.aim if result.budget.higher else result.value <= result.budget.aim
     return "aim" if better else "floor"
 
@@ -72,7 +74,7 @@ def _bar(result: Result, y: float) -> list[str]:
     low, high = sorted(_x(merit(result, end)) for end in ends)
     aim = _x(merit(result, result.budget.aim))
     colour = "#1a7f4b" if result.ok else "#c2410c"
-    shown = f"{significant(result.value):g} {result.budget.unit}"
+    shown = measured(result)
     return [
         f'<text x="{_LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(result.budget.name)}</text>',
         f'<rect x="{low:.1f}" y="{y - 5:.1f}" width="{max(2, high - low):.1f}" height="10" rx="3" '

@@ -14,6 +14,10 @@ class NotRun(Exception):
     """A row that this machine cannot measure, with the reason. It is reported, never guessed."""
 
 
+class Broken(Exception):
+    """What was to be measured did not keep its promise, such as an event that was lost: a floor missed."""
+
+
 def wait_until(check: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Poll `check` until it holds; raise `NotRun` naming `what` when `seconds` have passed."""
     deadline = time.monotonic() + seconds

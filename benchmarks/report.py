@@ -32,9 +32,21 @@ def _lines(path: str) -> list[str]:
         return []
 
 
+def measured(result: Result) -> str:
+    """A result's value with its unit, or why there is none."""
+    if result.value is None:
+        return "broken" if result.broken else "not run"
+    return f"{significant(result.value):g} {result.budget.unit}"
+
+
+def spread(result: Result, between: str) -> str:
+    """The worst and the best round of a result."""
+    return "" if result.spread is None else between.join(f"{significant(end):g}" for end in result.spread)
+
+
 def line(result: Result) -> str:
     """A result in a line, as it comes."""
-    value = "not run" if result.value is None else f"{significant(result.value):g} {result.budget.unit}"
+    value = measured(result)
     limits = f"floor {result.budget.floor:g}, aim {result.budget.aim:g}"
     return f"{result.budget.name}: {value} ({limits}) {result.note}"
 
@@ -47,12 +59,10 @@ def show(results: list[Result], console: Console) -> None:
     for result in results:
         budget = result.budget
         mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]not run[/]"}[result.ok]
-        value = "-" if result.value is None else f"{significant(result.value):g} {budget.unit}"
-        spread = "" if result.spread is None else "{:.3g} - {:.3g}".format(*result.spread)
         row = [
             budget.name,
-            value,
-            spread,
+            measured(result),
+            spread(result, " - "),
             f"{budget.floor:g}",
             f"{budget.aim:g}",
             result.peer,
@@ -79,6 +89,8 @@ def read(path: Path, budgets: Sequence[Budget]) -> list[Result]:
                 row["peer"],
                 row["spread"] and tuple(row["spread"]),
                 row["note"],
+                row["value"] is None and row["ok"] is False,
+                row["measured_at"],
             )
             for row in json.loads(path.read_text())
             if row["name"] in known

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -11,15 +11,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks import interpreter, report
+from benchmarks import interpreter, picture, report
+from benchmarks.__main__ import _measured
 from benchmarks.measure import Budget, Result, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
-from benchmarks.processes import NotRun
+from benchmarks.processes import Broken
 from benchmarks.profiling import summed, table
 
 aiohttp = pytest.importorskip("aiohttp")
 from aiohttp import web  # noqa: E402
 
+from benchmarks.rows import Row, Run, all_rows  # noqa: E402
 from benchmarks.rows.events import paced_delays  # noqa: E402
 
 PUBLISHED = {7: Published("0", 10.0), 8: Published("1", 10.5), 9: Published("2", 11.0)}
@@ -57,7 +59,7 @@ def test_an_event_is_late_since_it_was_due() -> None:
     ],
 )
 def test_a_reader_that_did_not_get_each_once_and_in_order_is_no_measurement(received: list[Receipt]) -> None:
-    with pytest.raises(NotRun):
+    with pytest.raises(Broken):
         delays(PUBLISHED, received)
 
 
@@ -117,7 +119,7 @@ def test_every_receipt_of_every_reader_is_measured() -> None:
 
 
 def test_a_duplicate_does_not_hide_a_loss() -> None:
-    with pytest.raises(NotRun, match="4 of 5 events in 5 receipts"):
+    with pytest.raises(Broken, match="4 of 5 events in 5 receipts"):
         asyncio.run(measure(3))
 
 
@@ -170,6 +172,19 @@ def test_a_row_that_there_is_no_more_does_not_stay(tmp_path: Path) -> None:
     assert [one.budget for one in report.joined([], latest, [LOOKUP])] == [LOOKUP]
 
 
+def test_a_promise_that_is_broken_is_a_missed_floor_and_not_a_row_that_was_not_run(tmp_path: Path) -> None:
+    def lose(_run: Run) -> Iterator[Result]:
+        yield Result(READ, 1.5, "x")
+        raise Broken("a reader got 4 of 5 events")
+
+    [read, start] = _measured(Row("x", "y", (READ, START), lose), Run(tmp_path, 1, 1))
+    assert (read.ok, start.ok, start.value, start.note) == (True, False, None, "a reader got 4 of 5 events")
+    latest = tmp_path / "latest.json"
+    report.write([read, start], latest)
+    assert report.read(latest, [READ, START]) == [read, start]
+    assert "| start | broken |" in picture.table([start])
+
+
 RAW = """main (main.py:1);serve (server.py:10);read (reading.py:5) 6
 main (main.py:1);serve (server.py:10) 1
 main (main.py:1);<lambda> (a b.py:3);read (reading.py:5);read (reading.py:5) 3
@@ -215,3 +230,32 @@ def test_another_python_is_measured_with_only_if_it_is_clearly_faster(
 
 def test_our_own_python_is_among_those_that_are_compared() -> None:
     assert interpreter.measure()[sys.executable] > 0
+
+
+PROMISED = {
+    "authenticated constant endpoint": (0.5, 0.7),
+    "read a secret, against OpenBao": (1.3, 3),
+    "read a secret, against bare FastAPI": (0.3, 0.5),
+    "rotate without holders": (2, 4),
+    "lookup, against bare FastAPI": (0.45, 0.7),
+    "lookup, against etcd": (0.8, 1.5),
+    "read of a held secret": (2, 0.5),
+    "lookup of a known address": (2, 0.5),
+    "publish, durable, 32 connections": (0.4, 0.7),
+    "publish to receipt, p99": (50, 15),
+    "rotate to used everywhere, 3 instances, p99": (500, 150),
+    "rotate to used everywhere, 100 instances, p99": (3000, 1000),
+    "1,000 readers, 100 events/s, p99": (2000, 500),
+    "revoked to refused everywhere, p99": (1000, 250),
+    "start until all is healthy": (8, 4),
+    "resident memory of the largest service": (120, 80),
+    "reads, 10 to 100,000 secrets": (1.5, 1.1),
+    "publish, 0 to 1,000,000 events": (1.5, 1.1),
+    "lookup, 10 to 10,000 instances": (1.5, 1.1),
+}
+
+
+def test_every_budget_is_measured_and_none_is_loosened_in_passing() -> None:
+    budgets = [budget for row in all_rows() for budget in row.budgets]
+    assert {budget.name: (budget.floor, budget.aim) for budget in budgets} == PROMISED
+    assert all(budget.higher == (budget.aim > budget.floor) for budget in budgets)

@@ -64,7 +64,7 @@ class Row:
 
 def all_rows() -> tuple[Row, ...]:
     """Every row, in the order of the table."""
-    from benchmarks.rows import events, growth, inside, library, lookup, secrets, start
+    from benchmarks.rows import events, growth, inside, library, lookup, revocation, secrets, start
 
     return (
         *library.ROWS,
@@ -72,6 +72,7 @@ def all_rows() -> tuple[Row, ...]:
         *lookup.ROWS,
         *inside.ROWS,
         *events.ROWS,
+        *revocation.ROWS,
         *start.ROWS,
         *growth.ROWS,
     )

@@ -14,7 +14,7 @@ import aiohttp
 from benchmarks.measure import Budget, Result, absolute, quantile, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
 from benchmarks.peers.nats import nats
-from benchmarks.processes import NotRun
+from benchmarks.processes import Broken, NotRun
 from benchmarks.rows import REPLICAS, Row, Run
 from benchmarks.wrk import load
 
@@ -71,7 +71,7 @@ def _fan_out(run: Run) -> Iterator[Result]:
 
 
 async def _latency(run: Run, *, readers: int, events: int, gap: float) -> float:
-    """The 99th percentile from when publishing was due to receipt, in ms; `NotRun` where a reader does not
+    """The 99th percentile from when publishing was due to receipt, in ms; `Broken` where a reader does not
     get every event once and in order.
     """
     connector = aiohttp.TCPConnector(limit=0)
@@ -96,7 +96,7 @@ async def paced_delays(
     async def publish(subject: str) -> int:
         async with session.post("/notifications", json={"type": kind, "subject": subject}) as answer:
             if answer.status != 201:
-                raise NotRun(f"a publish was answered {answer.status}")
+                raise Broken(f"a publish was answered {answer.status}")
             return int((await answer.json())["position"])
 
     async def publish_due(number: int, due: float) -> tuple[int, Published]:
@@ -112,7 +112,7 @@ async def paced_delays(
     for task in late:
         task.cancel()
     if late:
-        raise NotRun(f"{len(late)} of {readers} readers did not come to the end within 60 s")
+        raise Broken(f"{len(late)} of {readers} readers did not come to the end within 60 s")
     return [delay for task in tasks for delay in delays(published, task.result())]
 
 
@@ -196,7 +196,7 @@ def _rotated(run: Run, holders: int = REPLICAS) -> float:
                 raise NotRun(f"{len(found['holders'])} instances held the secret, not {holders}")
             return (time.perf_counter() - started) * 1000
         if time.perf_counter() - started > 30:
-            raise NotRun(f"a rotation was {state} after 30 s")
+            raise Broken(f"a rotation was {state} after 30 s")
 
 
 ROWS = (
