@@ -8,10 +8,11 @@ reads run in threads.
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from fountain_common import migrator
 from fountain_common.errors import Unavailable
 from fountain_common.logging import get_logger
 from fountain_common.schema_head import stands_at_newest
+from fountain_common.statements import Listed
 from fountain_common.writer import Writer, is_outage
 
 T = TypeVar("T")
@@ -115,11 +117,18 @@ class Database:
             return self._read(fn)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, fn)
 
-    async def read_rows(self, fn: Callable[[Connection], T]) -> T:
-        """As `read`, with the connection in place of a session: for rows that are taken as they are."""
-        if self.is_sqlite:
-            return self._read_rows(fn)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read_rows, fn)
+    async def rows(self, statement: Listed, each: Sequence[Any], **others: Any) -> Sequence[Sequence[Any]]:
+        """Answer what one statement selects now, as `Listed.rows` does: a snapshot without a transaction.
+
+        Raises:
+            Unavailable: the database cannot be asked now.
+        """
+        asked = partial(self._rows, statement, each, **others)
+        return (
+            asked()
+            if self.is_sqlite
+            else await asyncio.get_running_loop().run_in_executor(self._threads, asked)
+        )
 
     def _read(self, fn: Callable[[Session], T]) -> T:
         try:
@@ -129,10 +138,17 @@ class Database:
             _raise_outage(error)
             raise
 
-    def _read_rows(self, fn: Callable[[Connection], T]) -> T:
+    def _rows(self, statement: Listed, each: Sequence[Any], **others: Any) -> Sequence[Sequence[Any]]:
         try:
-            with self._reader.connect() as connection, connection.begin():
-                return fn(connection)
+            if not self.is_sqlite:
+                with self._reader.connect() as connection:
+                    return statement.rows(connection, each, **others)
+            with closing(self._reader.raw_connection()) as driver:
+                cursor: Any = driver.cursor()
+                found: list[tuple[Any, ...]] = cursor.execute(
+                    *statement.worded(self._reader.dialect, each, **others)
+                ).fetchall()
+                return found
         except (SQLAlchemyError, sqlite3.Error) as error:
             _raise_outage(error)
             raise

@@ -1,16 +1,18 @@
 """Statements that are put together once, and from then on handed to the driver as they are.
 
-For a row that is written with each request, putting an SQLAlchemy statement into words and its parameters
-into place costs several times what the database does with it.
+For a row that is written with each request, putting an SQLAlchemy statement into words, its parameters into
+place and what it selects into rows costs several times what the database does with it.
 """
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Protocol
 
-from sqlalchemy import Boolean, Connection, CursorResult, Dialect, Executable, Insert
+from sqlalchemy import Boolean, Connection, Dialect, Executable, Insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 
 _MOST_TOGETHER = 32
@@ -89,13 +91,13 @@ class _Worded:
     def execute(self, connection: Connection, parameters: Sequence[Any]) -> int:
         """Execute it for each of these, which are as the driver takes them."""
         if len(parameters) == 1:
-            return connection.exec_driver_sql(self.text, parameters[0]).rowcount
+            return _execute(connection, self.text, parameters[0]).rowcount
         if not self._row:
-            return connection.exec_driver_sql(self.text, cast("Any", parameters)).rowcount
+            return _execute(connection, self.text, parameters, many=True).rowcount
         start = 0
         for size in _sizes(len(parameters)):
             together = tuple(chain.from_iterable(parameters[start : start + size]))
-            connection.exec_driver_sql(self.text + f", {self._row}" * (size - 1), together)
+            _execute(connection, self.text + f", {self._row}" * (size - 1), together)
             start += size
         return start
 
@@ -132,24 +134,58 @@ class Listed:
         self._statement: Any = statement
         self._expanded: dict[tuple[str, int], Any] = {}
 
-    def rows(self, connection: Connection, each: Sequence[Any], **others: Any) -> Sequence[Any]:
+    def rows(self, connection: Connection, each: Sequence[Any], **others: Any) -> Sequence[Sequence[Any]]:
         """Execute it as `run` does; answer what it selects."""
-        return self.run(connection, each, **others).all()
+        return _execute(connection, *self.worded(connection.dialect, each, **others)).fetchall()
 
-    def run(self, connection: Connection, each: Sequence[Any], **others: Any) -> CursorResult[Any]:
-        """Execute it for this list, which is not empty; of values, or of tuples where it asks for these."""
+    def run(self, connection: Connection, each: Sequence[Any], **others: Any) -> int:
+        """Execute it for this list, which is not empty; of values, or of tuples where it asks for these.
+        Answer how many rows of the table changed.
+        """
+        return _execute(connection, *self.worded(connection.dialect, each, **others)).rowcount
+
+    def worded(self, dialect: Dialect, each: Sequence[Any], **others: Any) -> tuple[str, Any]:
+        """Answer its words for this list, and their parameters as the driver takes them."""
         size = 1 << (len(each) - 1).bit_length()
-        expanded = self._expanded.get((connection.dialect.name, size))
+        expanded = self._expanded.get((dialect.name, size))
         if expanded is None:
-            compiled: Any = self._statement.compile(dialect=connection.dialect)
+            compiled: Any = self._statement.compile(dialect=dialect)
             expanded = compiled.construct_expanded_state({**others, "each": [each[0]] * size})
-            self._expanded[connection.dialect.name, size] = expanded
+            self._expanded[dialect.name, size] = expanded
         values = {**expanded.parameters, **others}
         padded = [*each, *[each[-1]] * (size - len(each))]
         values.update(zip(expanded.parameter_expansion["each"], _flat(padded), strict=True))
         positions = expanded.positiontup
         given = values if positions is None else tuple([values[name] for name in positions])
-        return connection.exec_driver_sql(expanded.statement, given)
+        return expanded.statement, given
+
+
+class _Executed(Protocol):
+    """What both a driver's cursor and SQLAlchemy's are."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchall(self) -> Sequence[Sequence[Any]]: ...
+
+
+def _execute(connection: Connection, words: str, parameters: Any, *, many: bool = False) -> _Executed:
+    """Execute in the connection's transaction, or begin it.
+
+    On SQLite by the driver's own cursor: SQLAlchemy's takes longer over the words than the database does.
+    """
+    if connection.dialect.name != "sqlite":
+        return connection.exec_driver_sql(words, parameters)
+    if not connection.in_transaction():
+        connection.begin()
+    cursor: sqlite3.Cursor = connection.connection.cursor()  # type: ignore[assignment]
+    try:
+        return cursor.executemany(words, parameters) if many else cursor.execute(words, parameters)
+    except sqlite3.Error as error:
+        # As those who ask by SQLAlchemy know them; what was to be written is in none.
+        raise DBAPIError.instance(
+            words, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
 
 
 def _flat(each: Sequence[Any]) -> Iterable[Any]:

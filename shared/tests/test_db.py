@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fountain_common.db import Database, UtcDateTime, new_metadata, notify
 from fountain_common.errors import Conflict, Unavailable
-from sqlalchemy import event, func, select, text
+from fountain_common.statements import Listed
+from sqlalchemy import BindParameter, bindparam, event, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -101,6 +102,34 @@ async def test_a_reader_cannot_write(orders: Database) -> None:
     with pytest.raises(OperationalError, match="readonly"):
         await orders.read(lambda session: session.execute(text("INSERT INTO orders (name) VALUES ('x')")))
     assert await _names(orders) == []
+
+
+EACH: BindParameter[Any] = bindparam("each", expanding=True)
+NAMED = Listed(select(Order.id, Order.name).where(Order.name.in_(EACH)).order_by(Order.id))
+
+
+async def test_rows_are_as_of_now_and_hold_up_no_writer(orders: Database) -> None:
+    assert list(await orders.rows(NAMED, ["a"])) == []
+    for name in ("a", "b", "c"):
+        await orders.write(adding(name))
+        assert [tuple(row) for row in await orders.rows(NAMED, ["a", name])][-1][1] == name
+    assert len(await orders.rows(NAMED, ["a", "c"])) == 2
+
+
+async def test_rows_of_a_database_that_fails_are_unavailable_and_then_available(
+    orders: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> Any:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    await orders.write(adding("a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(orders._reader, "raw_connection", lost)
+        with pytest.raises(Unavailable):
+            await orders.rows(NAMED, ["a"])
+    assert len(await orders.rows(NAMED, ["a"])) == 1
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):  # a mistake, and no outage
+        await orders.rows(Listed(text("SELECT 1 FROM somewhere WHERE 1 IN :each").bindparams(EACH)), ["a"])
 
 
 async def test_a_long_read_leaves_the_event_loop_alone(orders: Database) -> None:

@@ -12,7 +12,19 @@ from fountain_common.db import Database, UtcDateTime, new_metadata, notify
 from fountain_common.errors import Conflict, Unavailable
 from fountain_common.outbox import OUTBOX, enqueue, enqueue_all, outbox_table
 from fountain_common.outbox_rows import count_waiting, first_waiting, set_aside
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from fountain_common.statements import Listed
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -73,6 +85,13 @@ async def test_reads_are_in_threads_and_cannot_write(postgres: Database) -> None
     with pytest.raises(Exception, match="read-only"):
         await postgres.read(adding("x"))
     assert await _names(postgres) == []
+
+
+async def test_rows_are_as_of_now_and_lock_nothing(postgres: Database) -> None:
+    each: BindParameter[Any] = bindparam("each", expanding=True)
+    named = Listed(select(ORDERS.c.name).where(ORDERS.c.name.in_(each)).order_by(ORDERS.c.name))
+    await asyncio.gather(*(postgres.write(adding(name)) for name in ("a", "b")))
+    assert [name for (name,) in await postgres.rows(named, ["b", "a", "c"])] == ["a", "b"]
 
 
 async def test_after_a_lost_connection_it_is_unavailable_and_then_available(postgres: Database) -> None:

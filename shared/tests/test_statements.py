@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.exc import IntegrityError
 
 THINGS = Table(
     "things",
@@ -64,6 +65,10 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     with database.engine.connect() as connection, connection.begin():
         yield connection
     database.engine.dispose()
+
+
+def named(connection: Connection, among: list[str], *, old: bool) -> list[str]:
+    return [name for (name,) in NAMED.rows(connection, among, old=old)]
 
 
 def names(connection: Connection) -> list[str]:
@@ -161,22 +166,22 @@ def test_all_of_a_list_are_found_and_nothing_else(connection: Connection, count:
     ADD.run(connection, [thing("n1", old=False)])
     wanted = [f"n{number}" for number in range(count)]
     for _ in range(2):
-        assert NAMED.run(connection, wanted, old=True).scalars().all() == wanted
-    assert NAMED.run(connection, ["other", *wanted[::-1]], old=True).scalars().all() == wanted
-    assert NAMED.run(connection, wanted, old=False).scalars().all() == ["n1"][: count - 1]
+        assert named(connection, wanted, old=True) == wanted
+    assert named(connection, ["other", *wanted[::-1]], old=True) == wanted
+    assert named(connection, wanted, old=False) == ["n1"][: count - 1]
 
 
 def test_a_list_of_pairs_meets_whole_pairs_alone(connection: Connection) -> None:
     ADD.run(connection, [thing("a"), thing("b"), thing("a")])
     pairs = Listed(delete(THINGS).where(tuple_(THINGS.c.number, THINGS.c.name).in_(EACH)))
-    assert pairs.run(connection, [(1, "a"), (2, "a"), (3, "a")]).rowcount == 2
+    assert pairs.run(connection, [(1, "a"), (2, "a"), (3, "a")]) == 2
     assert names(connection) == ["b"]
 
 
 def test_a_value_of_a_list_is_never_part_of_the_statement(connection: Connection) -> None:
     hostile = "'); DROP--%s ?"
     ADD.run(connection, [thing(hostile), thing("b")])
-    assert NAMED.run(connection, [hostile], old=True).scalars().all() == [hostile]
+    assert named(connection, [hostile], old=True) == [hostile]
 
 
 def test_a_row_that_lacks_a_parameter_is_refused(connection: Connection) -> None:
@@ -187,3 +192,23 @@ def test_a_row_that_lacks_a_parameter_is_refused(connection: Connection) -> None
 def test_a_moment_without_a_zone_is_refused_as_everywhere(connection: Connection) -> None:
     with pytest.raises(ValueError, match="time zone"):
         ADD.run(connection, [thing("a", at=datetime(2026, 1, 1))])  # noqa: DTZ001
+
+
+def test_what_the_database_refuses_is_raised_as_everywhere_and_says_no_value(connection: Connection) -> None:
+    row = (1, "m4rk3r", "{}", "2026-01-01", None, 0, None)
+    WHOLE.run_rows(connection, [row])
+    with pytest.raises(IntegrityError) as refused:
+        WHOLE.run_rows(connection, [row])
+    assert "m4rk3r" not in str(refused.value)
+    assert names(connection) == ["m4rk3r"], "the transaction goes on"
+
+
+def test_what_is_written_outside_of_a_transaction_begins_one(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    THINGS.metadata.create_all(database.engine)
+    with database.engine.connect() as connection:
+        ADD.run(connection, [thing("a")])
+        assert connection.in_transaction()
+        connection.rollback()
+        assert names(connection) == []
+    database.engine.dispose()

@@ -220,10 +220,11 @@ def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, .
     # Publisher by publisher: for a list of pairs SQLite would read all events instead of an index.
     for (source, under), values in asked.items():
         for row in under.rows(connection, values, source=source):
-            entry = (stored(row), row.fingerprint)
-            found[row.id, row.source] = entry
-            if row.key:
-                found[row.source, "key", row.key] = entry
+            event, (fingerprint, key) = stored(row), row[len(COLUMNS) :]
+            entry = (event, fingerprint)
+            found[event.id, event.source] = entry
+            if key:
+                found[event.source, "key", key] = entry
     return found
 
 

@@ -11,6 +11,7 @@ value opens only where it was put: moved to another service or version, or to an
 import os
 import struct
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,7 @@ _NONCE: Final = 12
 _WRAPPED: Final = KEY_BYTES + 16
 _FORMAT: Final = 1
 _HEADER: Final = struct.Struct(">BI")
+_LENGTH: Final = struct.Struct(">I")
 #: So much of a sealed value says which key wrapped it.
 HEADER_BYTES: Final = _HEADER.size
 _BODY: Final = _HEADER.size + _NONCE + _WRAPPED
@@ -32,8 +34,17 @@ class CannotOpenError(Exception):
 
 def associated_data(purpose: str, context: str) -> bytes:
     """Bind a ciphertext to its place; lengths go first, so that no two pairs share an encoding."""
-    parts = [part.encode() for part in ("fountain-envelope-1", purpose, context)]
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    return _bound_to(purpose) + _counted(context)
+
+
+@cache
+def _bound_to(purpose: str) -> bytes:
+    return _counted("fountain-envelope-1") + _counted(purpose)
+
+
+def _counted(text: str) -> bytes:
+    encoded = text.encode()
+    return _LENGTH.pack(len(encoded)) + encoded
 
 
 def encrypt(key: bytes, plaintext: bytes, bound_to: bytes) -> bytes:

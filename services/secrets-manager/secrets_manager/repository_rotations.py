@@ -91,11 +91,8 @@ def open_of(session: Session, service_name: str) -> list[Rotation]:
 
 def open_of_all(session: Session, names: Sequence[str]) -> list[Rotation]:
     """Return the open rotations of these secrets, the older version first."""
-    found = _OPEN_OF.run(session.connection(), names).mappings()
-    return [
-        Rotation(**{**row, "state": RotationState(row["state"]), "overdue": bool(row["overdue"])})
-        for row in found
-    ]
+    found = map(Rotation._make, _OPEN_OF.rows(session.connection(), names))
+    return [one._replace(state=RotationState(one.state), overdue=bool(one.overdue)) for one in found]
 
 
 def services_with_open(session: Session) -> list[str]:

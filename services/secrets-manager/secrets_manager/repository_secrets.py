@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from fountain_common.statements import Listed, Prepared
-from sqlalchemy import BindParameter, Connection, Table, and_, bindparam, select, update
+from sqlalchemy import BindParameter, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
@@ -20,7 +20,7 @@ _SET_STATE: Final = Prepared(
     .values(state=bindparam("to"), changed_at=bindparam("at"))
 )
 _EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
-_SHOWN: Final = Listed(
+SHOWN: Final = Listed(
     select(
         EPOCH,
         _SECRETS.c.revoked_at,
@@ -41,18 +41,14 @@ _SHOWN: Final = Listed(
     .where(_SECRETS.c.service_name.in_(_EACH))
     .order_by(_VERSIONS.c.version.desc())
 )
+"""What a reader gets is made of, in one statement: a row for each held version, newest first.
+
+Each has the epoch, when the secret was revoked and changed, and the version's number, state and sealed
+values; a secret without a held version has one row whose version is None, and one that is not there none.
+"""
 _TOUCH: Final = Prepared(
     update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
 )
-
-
-def shown(connection: Connection, service_name: str) -> list[tuple[Any, ...]]:
-    """Return what a reader gets is made of, in one statement: a row for each held version, newest first.
-
-    Each has the epoch, when the secret was revoked and changed, and the version's number, state and sealed
-    values; a secret without a held version has one row whose version is None, and one that is not there none.
-    """
-    return [tuple(row) for row in _SHOWN.rows(connection, [service_name])]
 
 
 def find(session: Session, service_name: str) -> SecretRow | None:

@@ -1,9 +1,9 @@
 """What a reader of a secret gets, rendered once for each state of it and kept in memory (bounded)."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -48,7 +48,10 @@ class SecretView:
 
 def load(connection: Connection, vault: Vault, service_name: str) -> SecretView | None:
     """Build the view of one secret from the database; None if there is none."""
-    rows = secrets.shown(connection, service_name)
+    return _view_of(secrets.SHOWN.rows(connection, [service_name]), vault, service_name)
+
+
+def _view_of(rows: Sequence[Sequence[Any]], vault: Vault, service_name: str) -> SecretView | None:
     if not rows:
         return None
     epoch, revoked_at, updated_at, *_ = rows[0]
@@ -116,7 +119,7 @@ class Views:
         if view is not None:
             return view
         generation = self._generation
-        loaded = await self._database.read_rows(partial(load, vault=self._vault, service_name=service_name))
+        loaded = _view_of(await self._database.rows(secrets.SHOWN, [service_name]), self._vault, service_name)
         if loaded is not None and generation == self._generation:
             self._keep(loaded)
         return loaded
