@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from fountain_common.statements import Listed
 from sqlalchemy import Engine, event
 
 
@@ -11,13 +12,21 @@ from sqlalchemy import Engine, event
 def asked() -> Iterator[list[str]]:
     """Whatever any database of this process is asked meanwhile, with its parameters."""
     seen: list[str] = []
+    worded = Listed.worded
+
+    def note_listed(self, *given, **others):
+        statement, parameters = worded(self, *given, **others)
+        seen.append(f"{statement} {parameters!r}")
+        return statement, parameters
 
     def note(_connection, _cursor, statement, parameters, *_rest) -> None:
         seen.append(f"{statement} {parameters!r}")
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        yield seen
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Listed, "worded", note_listed)  # which goes past SQLAlchemy on SQLite
+            yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 
