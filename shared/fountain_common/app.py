@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from fountain_common import errors, openapi
+from fountain_common import error_handlers, openapi
 from fountain_common.docs import add_docs
 from fountain_common.guard import OPEN, require_guards
 from fountain_common.health import Health, HealthCheck, add_health
@@ -167,7 +167,7 @@ def create_service(
     )
     # A span learns its route from the framework's own search.
     app.indexed = not settings.tracing
-    errors.install(app)
+    error_handlers.install(app)
     if landing:
         add_landing(app, settings)
     add_health(app, parts.health, health_checks)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from fountain_common.connection import ANSWER
-from fountain_common.errors import MEDIA_TYPE, Problem, document
+from fountain_common.errors import CLIENT_CLOSED, MEDIA_TYPE, Problem, document
 from fountain_common.limits import BodyLimit, body_is_too_large, credential_in_url
 from fountain_common.logging import get_logger, log_request
 from fountain_common.metrics import UNMATCHED, Metrics
@@ -23,8 +23,6 @@ from fountain_common.websocket import OpenSockets
 _IN_URL = "The URL carries a credential, and URLs end up in logs: use the Authorization or X-API-Key header."
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _QUIET = frozenset({"/health", "/metrics"})
-CLIENT_CLOSED = 499
-"""Logged and counted when the caller went away before the answer began; it is never sent."""
 
 
 def route_template(scope: Scope) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
-from fountain_common.errors import respond
+from fountain_common.error_handlers import respond
 from fountain_common.tokens import Caller
 from fountain_common.verifier import TokenVerifier
 

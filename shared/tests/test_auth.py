@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from fountain_common.app import create_service
 from fountain_common.auth import Caller, requires
-from fountain_common.errors import install
+from fountain_common.error_handlers import install
 from fountain_common.roles import Permission
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import ServiceClient, service_client, token_for, wait_until

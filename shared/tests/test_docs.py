@@ -2,13 +2,13 @@ import re
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from fountain_common import errors
+from fountain_common import error_handlers
 from fountain_common.docs import add_docs
 
 
 def _client(title: str = "Orders") -> TestClient:
     app = FastAPI(title=title, docs_url=None, openapi_url=None)
-    errors.install(app)
+    error_handlers.install(app)
     add_docs(app)
     return TestClient(app)
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from fountain_common import errors
+from fountain_common import error_handlers, errors
 from fountain_common.schemas import StrictModel
 
 MARKER = "marker-value-that-must-not-come-back"
@@ -18,7 +18,7 @@ class Body(StrictModel):
 @pytest.fixture
 def client() -> TestClient:
     app = FastAPI()
-    errors.install(app)
+    error_handlers.install(app)
 
     @app.post("/things")
     async def make(body: Body) -> None:
@@ -100,5 +100,5 @@ def test_every_problem_has_a_status_of_its_own() -> None:
 
 def test_validation_errors_are_bounded() -> None:
     found = [{"type": "x", "loc": ("body", "y" * 5000), "msg": "m"}] * 500
-    shown = errors.shown(found)
+    shown = error_handlers.shown(found)
     assert len(json.dumps(shown)) < 10_000

@@ -1,4 +1,4 @@
-"""What a service does not load."""
+"""What a service, and the command, do not load."""
 
 import subprocess
 import sys
@@ -12,9 +12,10 @@ import pytest
         ("fountain_common.logging", ["rich", "colorama", "greenlet"]),
         ("fountain_common.entrypoint", ["rich", "colorama", "greenlet", "watchfiles", "sqlalchemy"]),
         ("fountain_common.db", ["alembic"]),
+        ("fountain_cli.main", ["fastapi", "pydantic", "sqlalchemy", "cryptography", "uvicorn"]),
     ],
 )
-def test_a_service_has_loaded_nothing_that_only_others_need(loaded: str, spared: list[str]) -> None:
+def test_nothing_is_loaded_that_only_others_need(loaded: str, spared: list[str]) -> None:
     code = f"import sys, {loaded}\nprint(sorted(set({spared!r}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stdout + done.stderr

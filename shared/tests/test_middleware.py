@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from fountain_common.app import Alone, create_service
-from fountain_common.middleware import CLIENT_CLOSED, RequestLayer, route_template
+from fountain_common.errors import CLIENT_CLOSED
+from fountain_common.middleware import RequestLayer, route_template
 from fountain_common.requests import current
 from fountain_common.settings import ServiceSettings
 

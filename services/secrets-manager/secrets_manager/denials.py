@@ -6,7 +6,8 @@ from typing import Final
 
 from fastapi import Request
 from fountain_common.auth import authenticate
-from fountain_common.errors import Problem, Unavailable, respond
+from fountain_common.error_handlers import respond
+from fountain_common.errors import Problem, Unavailable
 from fountain_common.middleware import route_template
 from fountain_common.requests import current
 from fountain_common.tries import network_of
