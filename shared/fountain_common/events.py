@@ -204,6 +204,7 @@ class Events:
 
     async def start(self, wait_seconds: float = 2.0) -> bool:
         """Open the stream, waiting at most so long for it. Tells whether it is open."""
+        # They belong to their event loop, and a test client brings another at each start.
         self._waiting, self._one_at_a_time = asyncio.Queue(MAX_WAITING), asyncio.Lock()
         return True if self._stream is None else await self._stream.start(wait_seconds)
 

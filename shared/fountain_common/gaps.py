@@ -54,7 +54,10 @@ class Gaps:
         while self._untold:
             self._untold = False
             self._told.inc()
-            await asyncio.gather(*map(self._one, self._handlers))
+            for outcome in await asyncio.gather(*map(self._one, self._handlers), return_exceptions=True):
+                if outcome is not None:
+                    # Such as by a handler that cancels the task in which it runs.
+                    self._has_failed(outcome)
             if self._untold:
                 # While events are dropped one after the other, so often and no oftener.
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -66,5 +69,8 @@ class Gaps:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the others still have to refetch
             # The others still have to refetch.
             end_if_cancelled()
-            self._failed.inc()
-            get_logger().error("gap_handler_failed", exc_info=error)
+            self._has_failed(error)
+
+    def _has_failed(self, error: BaseException) -> None:
+        self._failed.inc()
+        get_logger().error("gap_handler_failed", exc_info=error)

@@ -121,7 +121,7 @@ class Registrar:
         self._renew_seconds = RENEW_SECONDS
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self.registered = False
+        self.registered = self._told_of_failure = False
 
     def __repr__(self) -> str:
         return f"<Registrar of {self._service}, {'registered' if self.registered else 'not registered'}>"
@@ -168,26 +168,36 @@ class Registrar:
 
     async def _renew(self) -> None:
         async with self._lock:
-            was = self.registered
-            try:
-                await self._register()
-                self.registered = True
-            except LeaseLostError as error:
-                # Another try is made soon, as somebody new.
-                self._lease_secret, self.registered = None, False
-                get_logger().warning("lease_not_honoured", status=str(error))
-            except (Problem, httpx2.HTTPError) as error:
-                self.registered = False
-                if was or self._generation == 0:
-                    reason = error.detail if isinstance(error, Problem) else type(error).__name__
-                    get_logger().warning("registration_failed", reason=reason)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, another try is made
-                # Whatever it was, the lease runs out unless it is renewed: another try is made.
-                end_if_cancelled()
-                self.registered = False
-                get_logger().error("registration_failed", reason=type(error).__name__, exc_info=error)
-            if self.registered and not was:
+            failure = await self._try()
+            # A registry may have made another error of our cancellation, or nothing.
+            end_if_cancelled()
+            self._conclude(failure)
+
+    async def _try(self) -> BaseException | None:
+        try:
+            await self._register()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, another try is made
+            # Whatever it was, the lease runs out unless it is renewed: another try is made.
+            return error
+        return None
+
+    def _conclude(self, failure: BaseException | None) -> None:
+        was, self.registered = self.registered, failure is None
+        if failure is None:
+            if not was:
                 get_logger().info("registered", generation=self._generation)
+            self._told_of_failure = False
+        elif isinstance(failure, LeaseLostError):
+            # Another try is made soon, as somebody new.
+            self._lease_secret = None
+            get_logger().warning("lease_not_honoured", status=str(failure))
+        elif isinstance(failure, Problem | httpx2.HTTPError):
+            if not self._told_of_failure:
+                reason = failure.detail if isinstance(failure, Problem) else type(failure).__name__
+                get_logger().warning("registration_failed", reason=reason)
+            self._told_of_failure = True
+        else:
+            get_logger().error("registration_failed", reason=type(failure).__name__, exc_info=failure)
 
     async def _register(self) -> None:
         if self._lease_secret is None:

@@ -271,6 +271,7 @@ class TokenVerifier:
 
     async def start(self, wait_seconds: float = START_SECONDS) -> None:
         """Fetch both, waiting at most so long, and go on fetching in the background."""
+        # They belong to their event loop, and a test client brings another at each start.
         self._fetching_keys, self._fetching_revocations = asyncio.Lock(), asyncio.Lock()
         self._became_able = asyncio.Event()
         first = [asyncio.create_task(self.refresh_keys()), asyncio.create_task(self.refresh_revocations())]

@@ -13,6 +13,7 @@ from fountain_common.events import MAX_WAITING, MOST_ABOUT, Events
 from fountain_common.platform import Platform, create_platform
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
+from prometheus_client import CollectorRegistry
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -341,3 +342,28 @@ async def test_a_handler_that_ends_the_task_it_runs_in_is_seen_and_the_next_even
     await platform.stop()
     await asyncio.sleep(0.05)
     assert [line["level"] for line in log() if line["event"] == "event_worker_ended"] == ["error"]
+
+
+def test_they_may_be_started_again_in_another_event_loop() -> None:
+    events = Events(None, None, registry=CollectorRegistry())
+    handled: list[str] = []
+
+    @events.on("order.*")
+    async def handle(event: Event) -> None:
+        await asyncio.sleep(0)
+        handled.append(event.id)
+
+    async def live(loop: str) -> None:
+        await events.start()
+        events.ready()
+        placed = [
+            Event(id=f"{loop}{number}", type="order.placed", source="orders", time="2030-01-01T00:00:00Z")
+            for number in range(3)
+        ]
+        # Side by side: a lock belongs to a loop from when one waits for it.
+        await asyncio.gather(*map(events.receive, placed))
+        await events.stop()
+
+    for loop in "ab":
+        asyncio.run(live(loop))
+    assert handled == ["a0", "a1", "a2", "b0", "b1", "b2"]

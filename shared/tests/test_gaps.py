@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from fountain_common.gaps import Gaps
 from prometheus_client import CollectorRegistry, Counter
+
+Log = Callable[[], list[dict[str, Any]]]
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -91,3 +94,55 @@ async def test_one_that_lets_a_cancellation_out_has_failed_and_the_others_are_to
     gaps.tell()
     await until(lambda: len(told) == 2)
     await until(lambda: registry.get_sample_value("failures_total") == 2)
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+async def test_one_that_cancels_its_own_task_has_failed_and_the_others_are_told_again(
+    gaps: Gaps, registry: CollectorRegistry, log: Log, at_the_end: bool
+) -> None:
+    told: list[int] = []
+
+    @gaps.add
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        if not at_the_end:
+            await asyncio.sleep(0)
+
+    @gaps.add
+    async def is_told_of_another_one() -> None:
+        told.append(1)
+        if len(told) == 1:
+            await asyncio.sleep(0.01)
+            gaps.tell()
+
+    gaps.tell()
+    await until(lambda: len(told) == 2)
+    await until(lambda: registry.get_sample_value("failures_total") == 2)
+    assert [line["event"] for line in log()] == ["gap_handler_failed"] * 2
+
+
+async def test_stopping_ends_those_that_run_beside_one_that_cancelled_itself(gaps: Gaps) -> None:
+    runs: list[str] = []
+
+    @gaps.add
+    async def waits() -> None:
+        runs.append("begins")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            runs.append("ends")
+
+    @gaps.add
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        runs.append("cancelled")
+
+    gaps.tell()
+    await until(lambda: len(runs) == 2)
+    await asyncio.sleep(0)
+    await gaps.stop()
+    assert runs == ["begins", "cancelled", "ends"]

@@ -167,6 +167,57 @@ async def test_a_registry_that_never_answers_holds_up_neither_start_nor_stop(reg
         await registrar.stop()
 
 
+@pytest.mark.parametrize("made_of_it", ["itself", "another error", "nothing"])
+async def test_a_cancellation_ends_the_renewals_whatever_the_registry_makes_of_it(made_of_it: str) -> None:
+    class Translating(Registry):
+        waits = False
+
+        async def register(self, *given: Any) -> Mapping[str, Any]:
+            if not self.puts:
+                return await super().register(*given)
+            self.waits = True
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.waits = False
+                if made_of_it == "another error":
+                    raise httpx2.ConnectError("cancelled") from None
+                if made_of_it == "itself":
+                    raise
+            return {}
+
+    registry = Translating()
+    registry.renew_seconds = 0.01
+    registrar = Registrar(registry, "orders", "i1", 8010)
+    await registrar.start()
+    await until(lambda: registry.waits)
+    async with asyncio.timeout(2):
+        await registrar.stop()
+    assert registry.deleted == ["lease-1"]
+
+
+async def test_a_gateway_that_is_away_is_told_of_once_and_so_is_its_return(
+    registrar: Registrar, registry: Registry, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    registry.renew_seconds = 0.01
+    registry.error = Unavailable("away")
+    await registrar.start()
+    await until(lambda: len(registry.puts) >= 2)
+    registry.error = None
+    await until(lambda: registrar.registered)
+    registry.error = httpx2.ConnectError("refused")
+    await until(lambda: not registrar.registered)
+    registry.error = None
+    await until(lambda: registrar.registered)
+    told = [(line["event"], line.get("reason")) for line in log() if "regist" in line["event"]]
+    assert told == [
+        ("registration_failed", "away"),
+        ("registered", None),
+        ("registration_failed", "ConnectError"),
+        ("registered", None),
+    ]
+
+
 def arrivals(instances: int, away: float, together: bool) -> list[tuple[float, int]]:
     """Answer when whose renewals reach a registry that comes back after `away` seconds, in its first ten.
 

@@ -327,3 +327,20 @@ async def test_a_clock_that_is_wrong_by_less_than_the_leeway_is_right(
     for source.ahead in (30, -30):
         await verifier.refresh_revocations()
         assert verifier.clock_agrees
+
+
+def test_it_may_be_started_again_in_another_event_loop(maker: TokenMaker, clock: FakeClock) -> None:
+    source = Source(maker)
+    verifier = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
+
+    async def live() -> None:
+        source.slow = asyncio.Event()
+        source.slow.set()
+        await verifier.start()
+        # Side by side: a lock belongs to a loop from when one waits for it.
+        await asyncio.gather(*(fetch() for fetch in (verifier.refresh_keys, verifier.refresh_revocations) * 2))
+        await verifier.wait_until_able()
+        await verifier.stop()
+
+    for _ in range(2):
+        asyncio.run(live())
