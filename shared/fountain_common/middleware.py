@@ -77,7 +77,8 @@ class RequestLayer:
             client = await client_address(self._edge, peer, forwarded.decode("latin-1"))
         context = accept(headers, client, enter_span() if self._tracing else None)
         once = len(headers) == len(scope["headers"])
-        scope[HEADERS] = (scope["headers"], headers) if once else None
+        # A copy: a service's own middleware may edit the list in place.
+        scope[HEADERS] = (list(scope["headers"]), headers) if once else None
         state = scope.setdefault("state", {})
         state["request_id"], state["context"] = context.request_id, context
         token = enter(context)

@@ -1,6 +1,6 @@
 """Who may call a service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import httpx2
@@ -218,25 +218,41 @@ def test_a_token_that_is_known_is_recognised_without_being_verified(
     assert client.get("/audit/1", headers=headers).json()["permission"] == "audit:read"
 
 
-def test_what_a_services_own_middleware_takes_away_counts_no_more(client: ServiceClient) -> None:
-    headers = client.bearer("bob")
+def _in_a_copy(scope: Any, others: list[tuple[bytes, bytes]]) -> Any:
+    return {**scope, "headers": others}
+
+
+def _in_place(scope: Any, others: list[tuple[bytes, bytes]]) -> Any:
+    scope["headers"][:] = others
+    return scope
+
+
+@pytest.mark.parametrize("change", [_in_a_copy, _in_place])
+@pytest.mark.parametrize("put", ["", "ann"])
+def test_what_a_services_own_middleware_takes_away_counts_no_more(
+    client: ServiceClient, change: Callable[[Any, list[tuple[bytes, bytes]]], Any], put: str
+) -> None:
+    headers, other = client.bearer("bob"), client.bearer(put)["Authorization"].encode()
     assert client.get("/whoami", headers=headers).status_code == 200
     app, stack = client.app, client.app.middleware_stack
 
-    class Strips:
+    class Changes:
         def __init__(self, inner: Any) -> None:
             self._inner = inner
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            kept = [header for header in scope.get("headers", []) if header[0] != b"authorization"]
-            await self._inner({**scope, "headers": kept}, receive, send)
+            others = [header for header in scope.get("headers", []) if header[0] != b"authorization"]
+            if put:
+                others.append((b"authorization", other))
+            await self._inner(change(scope, others), receive, send)
 
     app.middleware_stack = None
-    app.add_middleware(Strips)
+    app.add_middleware(Changes)
     try:
-        assert client.get("/whoami", headers=headers).status_code == 401
+        answer = client.get("/whoami", headers=headers)
     finally:
         app.middleware_stack = stack
+    assert (answer.status_code, answer.json().get("subject")) == ((200, put) if put else (401, None))
 
 
 def test_a_known_token_beside_another_credential_is_refused_all_the_same(client: ServiceClient) -> None:
