@@ -92,7 +92,7 @@ class RotationHandlers:
         while await self._round(place[1], succeeded, failures):
             failures += 1
             await asyncio.sleep(pause_after(failures))
-        # A handler may have swallowed the cancellation that was meant for it.
+        # A handler that swallows its cancellation may take it back as well (`Task.uncancel`).
         if self._handling == place:
             self._handled, self._handling = place, None
             self._done()
