@@ -1,8 +1,7 @@
 """The rules of leases: who may register, who gives way, who has expired.
 
 Pure: every function takes the leases that there are and the time, in seconds of a monotonic clock, and
-    answers
-what becomes of them. Nothing here reads a clock, a socket or a database.
+answers what becomes of them. Nothing here reads a clock, a socket or a database.
 """
 
 import hashlib

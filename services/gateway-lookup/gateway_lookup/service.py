@@ -2,8 +2,7 @@
 loses nothing.
 
 A change is committed first and shown then. A renewal changes nothing that is stored, so it touches memory
-alone: ten thousand
-instances that come back after our restart cost no write.
+alone: ten thousand instances that come back after our restart cost no write.
 """
 
 import asyncio

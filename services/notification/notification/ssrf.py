@@ -2,8 +2,7 @@
 can reach.
 
 The rules are pure. Names are resolved once for each send, and the address that was judged is the one that is
-connected
-to: a name which changes between the two changes nothing.
+connected to: a name which changes between the two changes nothing.
 """
 
 import re
