@@ -80,7 +80,8 @@ class Database:
 
     Args:
         url: `sqlite:////data/x.db` or `postgresql://user@host/name`, without a password.
-        password: answers the password whenever a connection is opened, so that it can rotate.
+        password: answers the password whenever a connection is opened, so that it can rotate. Connections
+            that are open stay: to the server they have shown what was right then.
         queue_size: how many writes may wait; more are refused as `Unavailable`.
         batch_size: how many writes one commit carries at most.
     """
@@ -226,11 +227,6 @@ class Database:
                 erases = connection.cursor().execute("PRAGMA secure_delete").fetchone()[0]
         password = None if self._password is None else self._password()
         return migrator.Task(self.url.render_as_string(hide_password=False), password, scripts, erases)
-
-    def reconnect(self) -> None:
-        """Open new connections from now on, with the password as it is now; those in use finish."""
-        self._reader.dispose()
-        self.engine.dispose()
 
     async def close(self) -> None:
         """Commit what waits, then let go; later writes are refused."""

@@ -25,15 +25,6 @@ _AWAY = "The Secrets Manager is not reachable."
 Locate = Callable[[], Awaitable[str]]
 
 
-def fixed_address(url: str) -> Locate:
-    """Answer a `locate` for an address that is a setting; the gateway's own way to the Secrets Manager."""
-
-    async def locate() -> str:
-        return url
-
-    return locate
-
-
 class IssuerClient:
     """Speaks to the Secrets Manager, and to nobody who cannot prove to be it.
 

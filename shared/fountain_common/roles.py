@@ -55,10 +55,6 @@ class Permission(StrEnum):
     """Rotate the key-encryption key."""
     SIGNING_KEYS_ROTATE = "signing-keys:rotate"
     """Rotate the key that signs tokens."""
-    BACKUPS_CREATE = "backups:create"
-    """Take a backup of everything."""
-    BACKUPS_RESTORE = "backups:restore"
-    """Put a backup in the place of what is there."""
 
     EVENTS_PUBLISH = "events:publish"
     """Publish an event."""

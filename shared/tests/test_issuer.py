@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from fountain_common.connections import Connections
 from fountain_common.errors import TooManyRequests, Unauthenticated, Unavailable
 from fountain_common.identity import Identity
-from fountain_common.issuer import IssuerClient, fixed_address
+from fountain_common.issuer import IssuerClient, Locate
 from fountain_common.settings import ServiceSettings
 
 KEY = "fnt_0123456789ab_" + "s" * 43
@@ -124,6 +124,13 @@ def identity(tmp_path: Path, authority: Authority) -> Identity:
     (folder / "ca.pem").write_text(authority.pem)
     settings = ServiceSettings(_env_file=None, service_name="orders", identity_dir=folder)
     return Identity(settings, secrets_dir=tmp_path / "none")
+
+
+def fixed_address(url: str) -> Locate:
+    async def locate() -> str:
+        return url
+
+    return locate
 
 
 def client_of(identity: Identity, locate: Callable[[], Awaitable[str]] | str) -> IssuerClient:

@@ -7,7 +7,7 @@ from fountain_common.connections import Connections
 from fountain_common.directory import GatewayDirectory
 from fountain_common.errors import Unavailable
 from fountain_common.identity import Identity
-from fountain_common.issuer import IssuerClient, fixed_address
+from fountain_common.issuer import IssuerClient
 from fountain_common.platform import create_platform
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
@@ -53,8 +53,11 @@ def test_without_an_issuer_keys_must_be_given(settings: ServiceSettings) -> None
 
 
 def test_a_replaced_part_takes_the_place_of_the_usual_one_everywhere(settings: ServiceSettings) -> None:
+    async def locate() -> str:
+        return "https://127.0.0.1:1"
+
     identity, connections = Identity(settings), Connections()
-    issuer = IssuerClient(identity, connections, fixed_address("https://127.0.0.1:1"))
+    issuer = IssuerClient(identity, connections, locate)
     platform = create_platform(settings, identity=identity, connections=connections, issuer=issuer)
     assert (platform.identity, platform.issuer, platform.connections) == (identity, issuer, connections)
     assert isinstance(platform.directory, GatewayDirectory)

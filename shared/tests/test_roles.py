@@ -21,14 +21,12 @@ def test_an_operator_rotates_and_never_sees_or_chooses_a_value() -> None:
     assert held.isdisjoint({Permission.SECRETS_READ, Permission.SECRETS_WRITE})
 
 
-def test_grants_identities_keys_static_entries_and_backup_are_the_admins_alone() -> None:
+def test_grants_identities_keys_and_static_entries_are_the_admins_alone() -> None:
     alone = {
         Permission.GRANTS_WRITE,
         Permission.IDENTITIES_WRITE,
         Permission.KEYS_WRITE,
         Permission.REGISTRY_WRITE,
-        Permission.BACKUPS_CREATE,
-        Permission.BACKUPS_RESTORE,
     }
     assert all(alone.isdisjoint(held) for role, held in ROLES.items() if role is not Role.ADMIN)
 

@@ -338,7 +338,9 @@ def test_it_may_be_started_again_in_another_event_loop(maker: TokenMaker, clock:
         source.slow.set()
         await verifier.start()
         # Side by side: a lock belongs to a loop from when one waits for it.
-        await asyncio.gather(*(fetch() for fetch in (verifier.refresh_keys, verifier.refresh_revocations) * 2))
+        await asyncio.gather(
+            *(fetch() for fetch in (verifier.refresh_keys, verifier.refresh_revocations) * 2)
+        )
         await verifier.wait_until_able()
         await verifier.stop()
 

@@ -19,12 +19,6 @@ def to_policy(row: PolicyRow) -> Policy:
     return Policy(row.cron, row.interval_seconds, row.overlap_seconds, row.deadline_seconds)
 
 
-def policy_of(session: Session, service_name: str) -> Policy:
-    """Return the policy of a secret, or what holds without one."""
-    row = find(session, service_name)
-    return Policy() if row is None else to_policy(row)
-
-
 def due(session: Session, now: float) -> Sequence[str]:
     """Return the secrets, not revoked ones, whose scheduled moment has come."""
     query = (

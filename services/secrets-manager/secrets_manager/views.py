@@ -157,9 +157,3 @@ class Views:
 
 def _weight(view: SecretView) -> int:
     return len(view.body) + _OVERHEAD_BYTES
-
-
-def document_of(view: SecretView) -> dict[str, Any]:
-    """Return the answer as a document."""
-    document: dict[str, Any] = orjson.loads(view.body)
-    return document
