@@ -25,9 +25,9 @@ class Changes:
         self._due: dict[str, float] = {}
         self._wake = asyncio.Event()
 
-    async def read(self, fn: Callable[[Session], T]) -> T:
-        """Return what `fn` reads."""
-        return await self._database.read(fn)
+    async def read(self, fn: Callable[[Session], T], *, long: bool = False) -> T:
+        """Return what `fn` reads; `long` if it would hold up the event loop."""
+        return await self._database.read(fn, long=long)
 
     async def write(self, fn: Callable[[Session], T], *, quick: bool = False) -> T:
         """Run `fn` in one transaction; the caller says afterwards what has `changed`."""

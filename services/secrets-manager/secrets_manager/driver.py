@@ -141,13 +141,20 @@ class Driver:
     async def _adopt(self) -> None:
         """Count whoever is in the database and not in memory: nobody else would ever see it expire.
 
-        In the writer's turn, so that no removal is half done; and at the second look, so that none is just
-        being added. Nothing is known to leave such a holder behind.
+        At the second look, so that none is just being added, and then in the writer's turn, so that no
+        removal is half done. Nothing is known to leave such a holder behind.
         """
 
+        def look(session: Session) -> set[HolderKey]:
+            return self.presence.unknown(map(HolderKey._make, rotations.all_holders(session)))
+
+        unknown = await self.changes.read(look, long=True)
+        again, self._unknown = unknown & self._unknown, unknown
+        if not again:
+            return
+
         def run(session: Session) -> set[HolderKey]:
-            unknown = self.presence.unknown(map(HolderKey._make, rotations.all_holders(session)))
-            adopted, self._unknown = unknown & self._unknown, unknown
+            adopted = look(session) & again
             self.presence.add(adopted)
             return adopted
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from fountain_common.auth import Caller
 from fountain_common.errors import Unavailable
 from secrets_manager.driver import Driver
 from secrets_manager.holders import HolderKey
-from secrets_manager.repository_rotations import all_holders
+from secrets_manager.repository_rotations import all_holders, remove_holder
 from secrets_manager.service_holders import NoHolderError
 from secrets_world import SERVICE, World
 
@@ -125,6 +125,46 @@ async def test_a_holder_that_memory_has_lost_is_not_waited_for_for_ever(sm: Worl
     assert holder.instance_id in {key.instance_id for key in sm.parts.presence.of_identity(SERVICE)}
     await sm.pass_time(91)
     assert (await sm.rotation(rotation))["state"] == "draining"
+
+
+async def test_looking_for_holders_that_memory_has_lost_takes_no_turn_of_the_writer(sm: World) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    await sm.pass_time(1)
+    for lost in (False, True):
+        if lost:
+            sm.parts.presence.remove([HolderKey(SERVICE, SERVICE, holder.instance_id)])
+        async with busy_writer(sm), asyncio.timeout(5):
+            sm.clock.advance(31)
+            await sm.parts.driver.look()
+    await sm.pass_time(31)
+    assert [key.instance_id for key in sm.parts.presence.of_identity(SERVICE)] == [holder.instance_id]
+
+
+async def test_one_that_memory_lost_and_the_database_then_too_is_not_adopted(
+    sm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = sm.holder(1)
+    await holder.read()
+    key = HolderKey(SERVICE, SERVICE, holder.instance_id)
+    presence, unknown, found = sm.parts.presence, sm.parts.presence.unknown, []
+
+    def noted(keys: Iterable[HolderKey]) -> set[HolderKey]:
+        found.append(unknown(keys))
+        return found[-1]
+
+    monkeypatch.setattr(presence, "unknown", noted)
+    presence.remove([key])
+    await sm.pass_time(31)
+    async with busy_writer(sm), asyncio.timeout(5):
+        removed = await queued(sm.db.write(lambda session: remove_holder(session, *key)))
+        sm.clock.advance(31)
+        looked = asyncio.create_task(sm.parts.driver.look())
+        while len(found) < 2:
+            await asyncio.sleep(0.001)
+    await asyncio.gather(removed, looked)
+    assert not presence.of_identity(SERVICE)
+    assert found == [{key}, {key}, set()]
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["undone", "done, but nobody heard"])
