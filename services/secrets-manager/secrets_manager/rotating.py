@@ -218,7 +218,8 @@ def _check_draining(intent: Intent, found: Standing) -> None:
     if draining >= MOST_DRAINING and not intent.immediate:  # which ends their draining
         raise StillDrainingError(
             f"{draining} versions of this secret still drain, and no more than {MOST_DRAINING} may. "
-            "Wait until one of them has retired, or rotate with `immediate`."
+            "Wait until one of them has retired, end its overlap with `fountain rotations force`, or rotate "
+            "with `immediate`, which ends them all."
         )
 
 

@@ -1,5 +1,6 @@
 """Rotation policies, and the rotations that they ask for."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +48,8 @@ class PoliciesService:
     async def set(self, caller: Caller, service_name: str, policy: Policy) -> PolicyRow:
         """Put a policy in the place of the one before."""
         try:
-            policies.check(policy)
+            # Its moments of four years may be asked for.
+            await asyncio.to_thread(policies.check, policy)
         except InvalidPolicyError as failure:
             raise Unprocessable(str(failure)) from failure
         record = self._recorder(caller, service_name)

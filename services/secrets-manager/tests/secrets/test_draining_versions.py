@@ -42,7 +42,8 @@ async def test_no_more_versions_drain_than_a_reader_can_be_handed_and_the_refusa
     ):
         assert answer.status_code == 409
         said = answer.json()["detail"]
-        assert all(word in said for word in (f"{MOST_DRAINING} versions", "Wait", "immediate")), said
+        words = (f"{MOST_DRAINING} versions", "Wait", "`fountain rotations force`", "`immediate`")
+        assert all(word in said for word in words), said
     assert len(await states(sm)) == 1 + MOST_DRAINING
     await sm.pass_time(900 - MOST_DRAINING + 1)
     assert (await states(sm)).count("draining") < MOST_DRAINING
@@ -61,6 +62,14 @@ async def test_an_immediate_rotation_is_never_refused_and_clears_what_drains(sm:
     await full(sm)
     assert (await rotate(sm, immediate=True)).status_code == 200
     assert await states(sm) == ["active"]
+    assert (await rotate(sm)).status_code == 200
+
+
+async def test_forcing_a_rotation_ends_its_overlap_and_makes_room_for_another(sm: World) -> None:
+    await full(sm)
+    (newest, *_) = await sm.rotations(SERVICE)
+    assert (await sm.admin.post(f"/rotations/{newest['rotation_id']}/force")).status_code == 200
+    assert (await states(sm)).count("draining") == MOST_DRAINING - 1
     assert (await rotate(sm)).status_code == 200
 
 

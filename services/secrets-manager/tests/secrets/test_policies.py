@@ -31,6 +31,11 @@ def test_moments_that_were_missed_count_once() -> None:
         Policy(cron="* * * * *", overlap_seconds=3600),
         Policy(cron="* 3 * * 0", overlap_seconds=3600),
         Policy(cron="0 * * * *", overlap_seconds=2 * DAY),
+        Policy(cron="* * 29 2 *", overlap_seconds=7200),
+        Policy(cron="0 0 * 1,3,5,7,9,11,12 *", overlap_seconds=40 * DAY),
+        Policy(cron="40-59 23 * * *", overlap_seconds=2 * DAY),
+        Policy(cron="0,59 0,23 * * 1,4", overlap_seconds=28 * DAY + 1),
+        Policy(interval_seconds=967_680, overlap_seconds=366 * DAY),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(policy: Policy) -> None:
@@ -46,10 +51,22 @@ def test_a_schedule_that_cannot_be_kept_is_refused(policy: Policy) -> None:
         Policy(interval_seconds=60, overlap_seconds=32 * 60),
         Policy(cron="0 3 * * *", overlap_seconds=32 * DAY),
         Policy(cron="0 0 29 2 *", overlap_seconds=30 * DAY),
+        Policy(cron="0 0 * 1,3,5,7,9,11,12 *", overlap_seconds=32 * DAY),
+        Policy(cron="40-59 23 * * *", overlap_seconds=DAY),
+        Policy(cron="* * * * *", overlap_seconds=32 * 60),
+        Policy(cron="0,59 0,23 * * 1,4", overlap_seconds=28 * DAY),
+        Policy(cron="0 3 * mar thu#1", overlap_seconds=30 * DAY),
+        Policy(interval_seconds=988_200, overlap_seconds=366 * DAY),
     ],
 )
 def test_one_whose_versions_have_drained_before_too_many_do_is_taken(policy: Policy) -> None:
     check(policy)
+
+
+@pytest.mark.parametrize("cron", ["R * * * *", "0 r(1-3) * * *", "0 0 * * 1,R", "H 3 * * *", "h/5 3 * * *"])
+def test_a_letter_that_stands_for_any_moment_is_refused(cron: str) -> None:
+    with pytest.raises(InvalidPolicyError, match="another moment each time"):
+        check(Policy(cron=cron))
 
 
 @pytest.mark.parametrize("policy", [DAILY, HOURLY], ids=["cron", "interval"])
