@@ -78,10 +78,10 @@ class Fetcher:
             if writer is not None:
                 writer.transport.abort()
 
-    async def is_elsewhere(self, claim: Claim) -> bool:
+    async def is_elsewhere(self, claim: Claim, claimant: str) -> bool:
         """Tell whether it is certain that an instance is not at its address: nobody listens there, or
-        somebody who cannot show its certificate, or who shows the Secrets Manager's in place of a plain one.
-        Silence is not certain.
+        somebody who cannot show its certificate, or the Secrets Manager, if it is the service that claims the
+        address and shows its certificate there. Silence is not certain.
         """
         try:
             await self._knock(claim, claim.service if claim.scheme == "https" else None)
@@ -89,7 +89,7 @@ class Fetcher:
             return True
         except (OSError, ValueError, TimeoutError):
             return False
-        if claim.scheme == "https":
+        if claim.scheme == "https" or claimant != SECRETS_MANAGER:
             return False
         try:
             await self._knock(claim, SECRETS_MANAGER)

@@ -161,7 +161,7 @@ async def register_instance(
         granted = await gateway.register(claim, lease_secret)
     except AddressLeasedError as leased:
         # A container that has started may have been given the address of one that was killed a moment ago.
-        await watcher.look_again(leased.key)
+        await watcher.look_again(leased.key, name)
         granted = await gateway.register(claim, lease_secret)
     state = granted.lease.state.value
     return LeaseAnswer(

@@ -75,13 +75,15 @@ class Watcher:
         async with self._confirming:
             return await self._fetcher.answers(lease.claim)
 
-    async def look_again(self, key: Key) -> None:
-        """Ask an instance at whose address another says that it is: an address may have been dealt anew."""
+    async def look_again(self, key: Key, claimant: str) -> None:
+        """Ask an instance at whose address one of the service `claimant` says that it is: an address may have
+        been dealt anew.
+        """
         lease = self._gateway.registry.leases.get(key)
         if lease is None:
             return
         async with self._gate:
-            elsewhere = await self._fetcher.is_elsewhere(lease.claim)
+            elsewhere = await self._fetcher.is_elsewhere(lease.claim, claimant)
         if elsewhere:
             self._gateway.misplaced(key)
         else:

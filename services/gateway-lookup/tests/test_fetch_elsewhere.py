@@ -44,15 +44,15 @@ async def _no_ca_yet() -> ssl.SSLContext:
 
 
 async def test_who_listens_may_be_it(stub: Stub) -> None:
-    assert not await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port))
+    assert not await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port), "orders")
 
 
 async def test_where_nobody_listens_it_is_not() -> None:
-    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(free_port()))
+    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(free_port()), "orders")
 
 
 async def test_who_cannot_show_its_certificate_is_not_it(stub: Stub) -> None:
-    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port, "https"))
+    assert await Fetcher(Connections(), _trusted).is_elsewhere(claim(stub.port, "https"), "orders")
 
 
 async def test_where_the_secrets_manager_shows_its_certificate_no_plain_service_is() -> None:
@@ -61,21 +61,25 @@ async def test_where_the_secrets_manager_shows_its_certificate_no_plain_service_
         async def its_ca() -> ssl.SSLContext:
             return ssl.create_default_context(cadata=manager.certificate)
 
-        assert await Fetcher(Connections(), its_ca).is_elsewhere(claim(manager.port))
+        assert await Fetcher(Connections(), its_ca).is_elsewhere(claim(manager.port), "secrets-manager")
+        # For nobody else is it asked for: an address is not its certificate's to give away.
+        assert not await Fetcher(Connections(), its_ca).is_elsewhere(claim(manager.port), "orders")
         # Anybody can speak TLS: that alone proves nothing, nor does a CA that is not there.
-        assert not await Fetcher(Connections(), _trusted).is_elsewhere(claim(manager.port))
-        assert not await Fetcher(Connections(), _no_ca_yet).is_elsewhere(claim(manager.port))
+        for context in (_trusted, _no_ca_yet):
+            assert not await Fetcher(Connections(), context).is_elsewhere(
+                claim(manager.port), "secrets-manager"
+            )
 
 
 async def test_without_a_ca_nothing_is_certain(stub: Stub) -> None:
-    assert not await Fetcher(Connections(), _no_ca_yet).is_elsewhere(claim(stub.port, "https"))
+    assert not await Fetcher(Connections(), _no_ca_yet).is_elsewhere(claim(stub.port, "https"), "orders")
 
 
 async def test_silence_is_not_certain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway_lookup.fetch.SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not await Fetcher(Connections(), _trusted).is_elsewhere(
-            claim(silent.getsockname()[1], "https")
+            claim(silent.getsockname()[1], "https"), "orders"
         )
 
 
