@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).parents[1]
+_WANTED: Final = _ROOT / "requirements-dev.txt"
+_READY: Final = ".ready"
 _SUPPORTED: Final = ("3.11", "3.12", "3.13")
 _WORTH_IT: Final = 0.9
 """Another Python is made an environment of if it takes less than so much of this one's time."""
@@ -70,20 +72,36 @@ def environment(python: str) -> Path:
     Raises:
         subprocess.CalledProcessError: it could not be made.
     """
-    wanted = _ROOT / "requirements-dev.txt"
-    named = hashlib.sha256(wanted.read_bytes() + os.path.realpath(python).encode()).hexdigest()[:12]
-    folder = _ROOT / "build" / f"python-{named}"
-    own, ready = folder / "bin" / "python", folder / ".ready"
-    if ready.exists():
-        return own
+    if (made := ready(python)) is not None:
+        return made
+    folder = _folder(python)
+    own = folder / "bin" / "python"
     shutil.rmtree(folder, ignore_errors=True)
     _run(python, "-m", "venv", "--without-pip", str(folder))
-    install = ("install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(wanted))
+    install = ("install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(_WANTED))
     _run(sys.executable, "-m", "pip", "--python", str(own), *install)
     (site,) = folder.glob("lib/python3.*/site-packages")
     (site / "fountain.pth").write_text(f"{_ROOT / 'shared'}\n")
-    ready.touch()
+    (folder / _READY).touch()
     return own
+
+
+def ready(python: str) -> Path | None:
+    """Return the Python of the environment that `environment` has made of this one; None if it has not."""
+    folder = _folder(python)
+    return folder / "bin" / "python" if (folder / _READY).exists() else None
+
+
+def of_version(least: tuple[int, int]) -> list[str]:
+    """Return the other supported Pythons of this machine that are not older, by the version in their name."""
+    names = {f"python{version}": tuple(map(int, version.split("."))) for version in _SUPPORTED}
+    return [python for python in _others() if names[Path(python).name] >= least]
+
+
+def _folder(python: str) -> Path:
+    # Of what it was made for: the Python, and what the repository needs.
+    named = hashlib.sha256(_WANTED.read_bytes() + os.path.realpath(python).encode()).hexdigest()[:12]
+    return _ROOT / "build" / f"python-{named}"
 
 
 def _others() -> Iterator[str]:

@@ -22,6 +22,10 @@ from pathlib import Path
 from fountain_cli.stack.choice import engine_answers
 
 _ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(_ROOT))
+
+from benchmarks import interpreter  # noqa: E402
+
 _LOGS = _ROOT / ".fountain" / "tests"
 _KINDS = ("unit", "local", "docker")
 _BROWSING = ", in a browser"
@@ -32,6 +36,9 @@ _APART = tuple(
     for name in ("backup", "new_service", "machine", "repository", "measuring", "repeating")
 )
 """Journeys with a platform of their own, and what needs none: they need not wait for those that share one."""
+_NEWER = (3, 13)
+_NEWER_ALONE = tuple(f"shared/tests/test_connection{name}.py" for name in ("", "_answers", "_begins"))
+"""From that Python on the first request of a connection begins at once, in the images too."""
 _NO_TESTS = 5
 _AGAIN = "the same again: "
 _SUMMARY = re.compile(r"\b\d+ (passed|failed|errors?)\b.* in ")
@@ -43,12 +50,13 @@ class Suite:
 
     name: str
     arguments: tuple[str, ...]
+    python: str = sys.executable
 
     @property
     def command(self) -> list[str]:
         """What is run."""
         options = ("-p", "no:cacheprovider", "--no-header", "-o", "addopts=--import-mode=importlib")
-        return [sys.executable, "-m", "pytest", *options, *self.arguments]
+        return [self.python, "-m", "pytest", *options, *self.arguments]
 
 
 class Program(Suite):
@@ -154,6 +162,8 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             prepared = pool.submit(prepare, [*before, *images])
             prepared.add_done_callback(lambda _: ready.set())
             others += [pool.submit(run, one) for one in wanted if one not in before]
+            if wanted and service is None and sys.version_info < _NEWER:
+                others.append(pool.submit(run_on_newer_python, make=thorough))
             results = [*prepared.result(), *(future.result() for future in others)]
             return results + (journeys.result() if journeys is not None else [])
         except BaseException:
@@ -162,6 +172,27 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             ready.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def run_on_newer_python(*, make: bool) -> Result:
+    """Run the tests of what only a newer Python than this one does, in an environment that is there already.
+
+    Args:
+        make: make one where there is none, which takes a minute or two.
+    """
+    version = ".".join(map(str, _NEWER))
+    name = f"shared, Python {version}"
+    found = interpreter.of_version(_NEWER)
+    ready = [python for python in map(interpreter.ready, found) if python is not None]
+    if not found:
+        return Result(name, f"not run: no Python {version} is installed", 0)
+    if not ready and not make:
+        return Result(name, f"not run: no environment of Python {version}; --thorough makes one", 0)
+    try:
+        python = ready[0] if ready else interpreter.environment(found[0])
+    except subprocess.CalledProcessError:
+        return Result(name, f"not run: an environment of Python {version} could not be made", 0)
+    return run(Suite(name, _NEWER_ALONE, str(python)))
 
 
 def prepare(suites: Iterable[Suite]) -> list[Result]:
@@ -208,7 +239,11 @@ def main(say: Callable[[str], None] = print) -> int:
     )
     parser.add_argument("kinds", nargs="*", help="unit, local, docker; all if none is named")
     parser.add_argument("--service", help="only the suite of this service")
-    parser.add_argument("--thorough", action="store_true", help="the long journeys in both runtimes")
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="the long journeys in both runtimes, and an environment of a newer Python",
+    )
     wanted = parser.parse_args()
     if unknown := [kind for kind in wanted.kinds if kind not in _KINDS]:
         parser.error(f"{unknown[0]!r} is no kind of suite: there are {', '.join(_KINDS)}")

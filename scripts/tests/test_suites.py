@@ -1,5 +1,6 @@
 """Every test of the repository is in one suite of `make test`."""
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def test_no_container_is_started_before_those_in_a_browser_are_through_and_the_i
 
     monkeypatch.setattr(suites, "engine_answers", lambda: True)
     monkeypatch.setattr(suites, "run", note)
+    monkeypatch.setattr(suites.interpreter, "of_version", lambda _: [])
     suites.run_all(["unit", "local", "docker"], None)
     before = ended[: ended.index("end to end, docker")]
     assert [one.name for one in suites.unit_suites() if one.name.endswith("browser")] == [
@@ -112,6 +114,58 @@ def test_no_container_is_started_before_those_in_a_browser_are_through_and_the_i
     ]
     assert "images" in before
     assert len(ended) == len(suites.unit_suites()) + 4
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A machine with a newer Python than this one, and no environment of it; the commands that are run."""
+    ran: list[list[str]] = []
+
+    def note(suite: suites.Suite) -> suites.Result:
+        ran.append(suite.command)
+        return suites.Result(suite.name, "ok", 0)
+
+    monkeypatch.setattr(suites, "run", note)
+    monkeypatch.setattr(suites.interpreter, "of_version", lambda _: ["/usr/bin/newer"])
+    monkeypatch.setattr(suites.interpreter, "ready", lambda _: None)
+    return ran
+
+
+def test_what_only_a_newer_python_does_is_tested_in_an_environment_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, newer: list[list[str]]
+) -> None:
+    monkeypatch.setattr(suites.interpreter, "ready", lambda python: Path(python, "environment"))
+    assert suites.run_on_newer_python(make=False).outcome == "ok"
+    [(python, *options)] = newer
+    assert python == "/usr/bin/newer/environment"
+    assert "shared/tests/test_connection_begins.py" in options
+
+
+def test_an_environment_is_made_where_all_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, newer: list[list[str]]
+) -> None:
+    assert suites.run_on_newer_python(make=False).outcome.startswith("not run: no environment of Python 3.13")
+    assert newer == []
+    monkeypatch.setattr(suites.interpreter, "environment", lambda python: Path(python, "made"))
+    assert suites.run_on_newer_python(make=True).outcome == "ok"
+    assert [command[0] for command in newer] == ["/usr/bin/newer/made"]
+
+
+def test_what_cannot_be_tested_in_a_newer_python_is_said(
+    monkeypatch: pytest.MonkeyPatch, newer: list[list[str]]
+) -> None:
+    def fails(_python: str) -> Path:
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(suites.interpreter, "environment", fails)
+    outcomes = [suites.run_on_newer_python(make=True).outcome]
+    monkeypatch.setattr(suites.interpreter, "of_version", lambda _: [])
+    outcomes.append(suites.run_on_newer_python(make=True).outcome)
+    assert outcomes == [
+        "not run: an environment of Python 3.13 could not be made",
+        "not run: no Python 3.13 is installed",
+    ]
+    assert newer == []
 
 
 def test_how_to_run_with_the_same_seed_is_said_although_the_suite_is_well(
