@@ -133,6 +133,8 @@ class Registrar:
     async def start(self) -> None:
         """Register, waiting a bounded time, and keep the lease in the background."""
         self._body["status"] = "up"
+        # It belongs to its event loop, and a test client brings another at each start.
+        self._lock = asyncio.Lock()
         with suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCE_SECONDS):
                 await self._renew()

@@ -196,6 +196,21 @@ async def test_a_cancellation_ends_the_renewals_whatever_the_registry_makes_of_i
     assert registry.deleted == ["lease-1"]
 
 
+def test_it_may_be_started_again_in_another_event_loop() -> None:
+    registry = Registry()
+    registrar = Registrar(registry, "orders", "i1", 8010)
+
+    async def live() -> None:
+        await registrar.start()
+        # Side by side: a lock belongs to a loop from when one waits for it.
+        await asyncio.gather(registrar.drain(), registrar.drain())
+        await registrar.stop()
+
+    for _ in range(2):
+        asyncio.run(live())
+    assert len(registry.deleted) == 2
+
+
 async def test_a_gateway_that_is_away_is_told_of_once_and_so_is_its_return(
     registrar: Registrar, registry: Registry, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
