@@ -47,10 +47,10 @@ def _recognised(request: HTTPConnection) -> Caller | None:
 
 async def _judge(request: HTTPConnection) -> Caller:
     platform = request.app.state.platform
-    authorization = request.headers.get("authorization")
-    api_key = request.headers.get("x-api-key")
-    if authorization is not None and api_key is not None:
-        raise BadRequest("Send an Authorization header or an X-API-Key header, not both.")
+    authorization, api_key = request.headers.get("authorization"), request.headers.get("x-api-key")
+    if sum(len(request.headers.getlist(name)) for name in ("authorization", "x-api-key")) > 1:
+        # What stands before us may judge by another of them than we do.
+        raise BadRequest("Send one credential: one Authorization header or one X-API-Key header.")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token.strip():
