@@ -12,10 +12,10 @@ $(ready): requirements-dev.txt shared/pyproject.toml scripts/venv.sh
 
 ##@ The platform on this machine
 
-up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too; verbose=1: show how images are built)
+up: $(ready) ## Start the platform and wait until it is well (scale=3: three example-consumers; observe=1: Prometheus too; verbose=1: show how images are built; yes=1: ask nothing)
 	@$(fountain) up $(if $(scale),--scale example-consumer=$(scale)) $(if $(observe),--observe) $(if $(verbose),--verbose) $(if $(yes),--yes)
 
-down: $(ready) ## Stop the platform; keys and data stay
+down: $(ready) ## Stop the platform; keys and data stay (yes=1: ask nothing)
 	@$(fountain) down $(if $(yes),--yes)
 
 status: $(ready) ## Show what runs and how it is
@@ -33,8 +33,8 @@ demo: $(ready) ## Rotate a secret under the eyes of every instance, step by step
 trust: $(ready) ## Let this machine trust the platform's local certificates
 	@$(fountain) trust
 
-clean: $(ready) ## Stop the platform and forget all its keys and data
-	@$(fountain) down --remove
+clean: $(ready) ## Stop the platform and forget all its keys and data; asks first (yes=1: does not)
+	@$(fountain) down --remove $(if $(yes),--yes)
 
 ##@ A service of your own
 
@@ -42,7 +42,7 @@ new-service: $(ready) ## Make a service from the template (name=stories)
 	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
 
 dev: $(ready) ## Start in containers with hot reload, service ports on loopback
-	@$(fountain) up --dev
+	@$(fountain) up --dev $(if $(yes),--yes)
 
 ##@ Tests and measurements
 

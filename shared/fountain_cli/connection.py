@@ -49,14 +49,17 @@ def remote_domain() -> str | None:
     return domain
 
 
-def here() -> ComposeStack | LocalStack:
+def here(*, asks: bool = False) -> ComposeStack | LocalStack:
     """Answer the stack on this machine.
+
+    Args:
+        asks: the command itself asks whether what a vanished clone started is this one's now.
 
     Raises:
         CommandError: none runs.
     """
     try:
-        return choice.current()
+        return choice.current(asks=asks)
     except (NotRunning, FileNotFoundError) as error:
         raise CommandError(str(error), UNAVAILABLE) from None
 

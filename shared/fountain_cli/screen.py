@@ -128,7 +128,7 @@ def agreed(question: str, *, yes: bool) -> None:
     except typer.Abort:
         sys.stderr.write("\n")
         raise CommandError(
-            "Nobody answered, and nothing was done. --yes goes without the question."
+            "Nobody answered, and nothing was done. --yes goes without the question; with make, yes=1."
         ) from None
     if not answer:
         raise CommandError("Nothing was done.")

@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clones import FAKE, Engine
 from fountain_common import logging as fountain_logging
 from fountain_common.db import Database, new_metadata
 from fountain_common.outbox import outbox_table
@@ -75,3 +78,41 @@ async def platform(settings: ServiceSettings, world: World) -> AsyncIterator[Pla
 def secrets(platform: Platform) -> Secrets:
     assert platform.secrets is not None
     return platform.secrets
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A Docker engine that starts nothing, and remembers what it was told."""
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
+    program.chmod(0o755)
+    for name in (
+        "COMPOSE_PROJECT_NAME", "FOUNTAIN_STATE_DIR", "FOUNTAIN_RUNTIME", "FOUNTAIN_TLS", "FOUNTAIN_DOMAIN",
+        "PYTHON_IMAGE", "CADDY_IMAGE", "PROMETHEUS_IMAGE", "FOUNTAIN_PROMETHEUS_PORT", "DOCKER_HOST",
+    ):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_DOCKER", str(tmp_path / "docker.json"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("FOUNTAIN_HTTP_PORT", "18080")
+    monkeypatch.setenv("FOUNTAIN_HTTPS_PORT", "18443")
+    monkeypatch.setattr("fountain_cli.stack.edge.has_certificates", lambda *_: True)
+    return Engine(tmp_path / "docker.json")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a clone of the repository, as far as commands look at one, by its folder's name."""
+
+    def made(name: str) -> Path:
+        root = tmp_path / name
+        (root / "services").mkdir(parents=True)
+        (root / "scripts").mkdir()
+        (root / "compose.yaml").touch()
+        script = root / "scripts" / "build-secrets.sh"
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o755)
+        return root
+
+    return made

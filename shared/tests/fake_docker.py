@@ -1,7 +1,8 @@
 """A `docker` that remembers containers and volumes of Compose projects and starts nothing.
 
 What there is stands in the JSON file that FAKE_DOCKER names: `containers` (their labels), `volumes` (labels
-by name), `calls` (what Compose was told), and `fails` (what its `up` prints before it fails).
+by name), `calls` (what Compose was told, and which images were asked for), and `fails` (what its `up` prints
+before it fails).
 """
 
 import json
@@ -57,6 +58,8 @@ def main(words: list[str]) -> int:
     status = 0
     if words[:1] == ["compose"] and "-p" in words:
         status = compose(state, words)
+    elif words[:1] in (["image"], ["pull"]):
+        state["calls"].append(words)
     elif words[:1] == ["ps"]:
         for one in state["containers"]:
             if has(one, asked_label(words)):

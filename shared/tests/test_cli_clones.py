@@ -1,84 +1,18 @@
 """Two clones on one machine: the second leaves the first one's keys and data alone."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from clones import FOLDER, PROJECT, Engine, typed
 from fountain_cli.main import app
-from fountain_cli.stack import ComposeStack, StackError, edge
-from fountain_cli.stack.face import Foreign
+from fountain_cli.stack import ComposeStack, StackError
+from fountain_cli.stack.face import Foreign, Lost
+from fountain_cli.stack.origin import Origin
 from fountain_cli.stack.project import project_name
-
-FAKE = Path(__file__).with_name("fake_docker.py")
-PROJECT, FOLDER = "com.docker.compose.project", "com.docker.compose.project.working_dir"
-
-
-class Engine:
-    """The fake one, and what it has."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._write({"containers": [], "volumes": {}, "calls": []})
-
-    def _write(self, state: dict[str, Any]) -> None:
-        self._file.write_text(json.dumps(state))
-
-    def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._file.read_text())
-        return found
-
-    def told(self, word: str) -> list[list[str]]:
-        return [call for call in self.state()["calls"] if word in call]
-
-    def change(self, **parts: Any) -> None:
-        self._write({**self.state(), **parts})
-
-
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    program = tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
-    program.chmod(0o755)
-    for name in ("COMPOSE_PROJECT_NAME", "FOUNTAIN_STATE_DIR", "FOUNTAIN_RUNTIME", "DOCKER_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_DOCKER", str(tmp_path / "docker.json"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setenv("FOUNTAIN_HTTP_PORT", "18080")
-    monkeypatch.setenv("FOUNTAIN_HTTPS_PORT", "18443")
-    monkeypatch.setattr(edge, "has_certificates", lambda *_: True)
-    return Engine(tmp_path / "docker.json")
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Callable[[str], Path]:
-    def made(name: str) -> Path:
-        root = tmp_path / name
-        (root / "services").mkdir(parents=True)
-        (root / "scripts").mkdir()
-        (root / "compose.yaml").touch()
-        script = root / "scripts" / "build-secrets.sh"
-        script.write_text("#!/bin/sh\n")
-        script.chmod(0o755)
-        return root
-
-    return made
-
-
-def typed(root: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fountain_cli", *words],
-        env={**os.environ, "FOUNTAIN_ROOT": str(root)}, input=given, check=False, capture_output=True,
-        text=True, timeout=60,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [("up",), ("down",), ("down", "--remove"), ("token",), ("rekey",)])
@@ -174,12 +108,64 @@ def test_what_runs_is_taken_from_a_clone_that_cannot_be_seen_if_somebody_agrees(
     assert words or str(old) in answer.stderr
 
 
-def test_nobody_else_reaches_into_what_runs(engine: Engine, clone: Callable[[str], Path]) -> None:
+def test_nobody_reaches_into_what_a_clone_that_cannot_be_seen_has_started(
+    engine: Engine, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     old = clone("old")
     ComposeStack(root=old).start()
     shutil.rmtree(old)
-    with pytest.raises(Foreign, match="old"):
-        ComposeStack(root=clone("new")).errand("recover-admin")
+    monkeypatch.setenv("FOUNTAIN_ROOT", str(clone("new")))
+    for words in ("token", "status", "demo", "logs", "secrets rotate stories", "rekey"):
+        with pytest.raises(SystemExit) as ended:
+            app(words.split())
+        said = capfd.readouterr().err
+        assert (ended.value.code, str(old) in said, "fountain up" in said) == (75, True, True), words
+    assert not [word for word in ("exec", "run", "logs") if engine.told(word)]
+
+
+def test_a_clone_that_takes_over_may_reach_into_it_from_then_on(
+    engine: Engine, clone: Callable[[str], Path]
+) -> None:
+    old = clone("old")
+    ComposeStack(root=old).start()
+    shutil.rmtree(old)
+    new = ComposeStack(root=clone("new"))
+    with pytest.raises(Lost, match="old"):
+        new.errand("recover-admin")
+    new.agreed = True
+    new.start()
+    assert ComposeStack(root=new.root).errand("recover-admin").command
+
+
+def test_of_two_that_start_first_at_once_one_is_refused(engine: Engine, clone: Callable[[str], Path]) -> None:
+    first, second = (Origin("fountainai", root, root / "id") for root in (clone("first"), clone("second")))
+    assert [first.require_own(), second.require_own()] == [None, None]
+    first.claim()
+    with pytest.raises(Foreign, match="first"):
+        second.claim()
+    first.claim()
+    assert engine.state()["volumes"]["fountainai_folder"]["fountain.folder"] == str(first.root)
+
+
+def test_a_clone_in_a_folder_of_the_same_name_on_another_machine_is_another(
+    engine: Engine, clone: Callable[[str], Path]
+) -> None:
+    root = clone("first")
+    ComposeStack(root=root).start()
+    ComposeStack(root=root).start()
+    # Another machine has a folder of that name, and an id of its own.
+    (root / ".fountain" / "clone").unlink()
+    (root / ".fountain" / "run" / "fountainai.json").unlink()
+    done = typed(root, "token")
+    assert (done.returncode, "another machine" in done.stderr) == (75, True)
+    stack = ComposeStack(root=root)
+    with pytest.raises(Lost):
+        stack.start()
+    stack.agreed = True
+    stack.start()
+    assert engine.told("--force-recreate")
+    ComposeStack(root=root).start()
 
 
 def test_a_link_to_the_folder_is_the_same_clone(
@@ -191,27 +177,45 @@ def test_a_link_to_the_folder_is_the_same_clone(
 
 
 @pytest.mark.parametrize(
-    ("given", "words", "removed"),
-    [("", (), False), ("n\n", (), False), ("y\n", (), True), ("", ("--yes",), True)],
+    ("own", "running", "given", "words", "removed"),
+    [
+        (True, True, "", (), False),
+        (False, True, "n\n", (), False),
+        (True, False, "y\n", (), True),
+        (False, False, "", ("--yes",), True),
+    ],
 )
-def test_keys_of_a_clone_that_is_no_more_are_removed_if_somebody_agrees(
-    engine: Engine, clone: Callable[[str], Path], given: str, words: tuple[str, ...], removed: bool
-) -> None:
-    old = clone("old")
+def test_keys_and_data_are_removed_if_somebody_agrees(
+    engine: Engine, clone: Callable[[str], Path],
+    own: bool, running: bool, given: str, words: tuple[str, ...], removed: bool,
+) -> None:  # fmt: skip
+    old = root = clone("old")
     ComposeStack(root=old).start()
-    shutil.rmtree(old)
-    done = typed(clone("new"), "down", "--remove", *words, given=given)
+    if not running:
+        ComposeStack(root=old).stop()
+    if not own:
+        shutil.rmtree(old)
+        root = clone("new")
+    done = typed(root, "down", "--remove", *words, given=given)
     assert (done.returncode == 0) is removed, done.stderr
     assert (engine.state()["volumes"] == {}) is removed
-    assert words or str(old) in done.stderr
+    assert words or "all keys and data of the Compose project fountainai" in done.stderr
+    assert words or own or str(old) in done.stderr
+    assert given or words or "--yes" in done.stderr
 
 
-def test_a_mark_alone_is_nobodys(engine: Engine, clone: Callable[[str], Path]) -> None:
+def test_a_mark_counts_until_its_clone_is_gone_or_has_taken_it_away(
+    engine: Engine, clone: Callable[[str], Path]
+) -> None:
+    """It is made before anything else, so that whoever starts next finds it."""
     first, second = clone("first"), clone("second")
     ComposeStack(root=first).start()
     engine.change(
         containers=[], volumes={k: v for k, v in engine.state()["volumes"].items() if "kek" not in k}
     )
+    with pytest.raises(Foreign, match="first"):
+        ComposeStack(root=second).start()
+    ComposeStack(root=first).stop(remove=True)
     ComposeStack(root=second).start()
     with pytest.raises(Foreign, match="second"):
         ComposeStack(root=first).start()

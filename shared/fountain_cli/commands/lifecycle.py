@@ -1,6 +1,5 @@
 """`fountain up`, `down`, `logs`, `trust`: the platform on this machine."""
 
-import os
 import time
 from typing import Annotated
 
@@ -12,6 +11,8 @@ from fountain_cli.demo.story import Story
 from fountain_cli.exits import FAILED, OK, USAGE, CommandError, leave
 from fountain_cli.screen import Yes, agreed, err, out, say
 from fountain_cli.stack import ComposeStack, LocalStack, choice
+from fountain_cli.stack.layout import repository
+from fountain_cli.stack.variables import variables
 from fountain_cli.teaching import command
 from fountain_cli.trust import install
 
@@ -32,12 +33,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _replicas(scale: list[str]) -> dict[str, int]:
-    """Answer how many of which, from the options and from `FOUNTAIN_REPLICAS_<SERVICE>`."""
+    """Answer how many of which, from the options and from `FOUNTAIN_REPLICAS_<SERVICE>`, in `.env` too."""
     wanted: dict[str, int] = {}
     prefix = "FOUNTAIN_REPLICAS_"
     environment = [
         f"{name.removeprefix(prefix).lower().replace('_', '-')}={value}"
-        for name, value in os.environ.items()
+        for name, value in variables(repository()).items()
         if name.startswith(prefix) and value
     ]
     for one in [*environment, *scale]:
@@ -80,15 +81,15 @@ def up(
     say(f"All services are healthy after {time.monotonic() - began:.1f} s.\n")
     welcome(stack)
     if observe:
-        port = os.environ.get("FOUNTAIN_PROMETHEUS_PORT") or "9090"
+        port = variables(repository()).get("FOUNTAIN_PROMETHEUS_PORT") or "9090"
         out.print(f"\n  metrics and alerts   http://127.0.0.1:{port}", highlight=False)
 
 
 def _agree_to_take_over(stack: ComposeStack | LocalStack, *, yes: bool) -> None:
-    if isinstance(stack, ComposeStack) and (gone := stack.require_own()) and stack.running():
+    if isinstance(stack, ComposeStack) and (whose := stack.require_own()) and stack.running():
         agreed(
-            f"The platform runs, started by the clone in {gone}, which cannot be seen from here: it was "
-            "moved or removed, or is on another machine. Is it this one's now?",
+            f"The platform runs, started by {whose}. It was moved or removed, or is on another machine that "
+            "uses the same engine. Is what runs this clone's now?",
             yes=yes,
         )
         stack.agreed = True
@@ -116,16 +117,25 @@ def down(
 ) -> None:
     """Stop the platform; keys and data stay.
 
-    Where the clone that started it, or made its keys and data, is not there any more, it asks first.
+    Where it runs, and the clone that started it cannot be seen from here, it asks first. With --remove it
+    always asks, since nothing brings keys and data back but a backup.
     """
-    stack = here() if not remove else choice.running_or_next()
-    if not remove:
+    stack = here(asks=True) if not remove else choice.running_or_next(asks=True)
+    if remove:
+        agreed(f"This deletes all keys and data of {_owner(stack)}. Delete them?", yes=yes)
+    else:
         _agree_to_take_over(stack, yes=yes)
-    if remove and isinstance(stack, ComposeStack) and (gone := stack.require_own()):
-        agreed(f"These keys and data are of the clone in {gone}, which is not there. Remove them?", yes=yes)
     with err.status("Stopping"):
         stack.stop(remove=remove)
     say("The platform is stopped." + (" Its keys and data are gone." if remove else ""))
+
+
+def _owner(stack: ComposeStack | LocalStack) -> str:
+    """Answer whose keys and data a stack has."""
+    if isinstance(stack, LocalStack):
+        return f"the local processes, in {stack.state.folder}"
+    project = f"the Compose project {stack.project}"
+    return f"{project}, made by {whose}" if (whose := stack.require_own()) else project
 
 
 def logs(
@@ -141,7 +151,12 @@ def logs(
 
 def trust() -> None:
     """Let this machine trust the certificates of the platform that runs here."""
-    install(here().ca())
+    if (ca := here().ca()) is None:
+        raise CommandError(
+            "There is nothing to install: the certificates come from a public authority (FOUNTAIN_TLS=acme), "
+            "which machines trust already."
+        )
+    install(ca)
 
 
 def demo() -> None:

@@ -1,7 +1,6 @@
 """Which runtime, and which stack, a command means."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from fountain_cli.stack.local import LocalStack
 from fountain_cli.stack.ports import Ports
 from fountain_cli.stack.project import project_name
 from fountain_cli.stack.state import State
+from fountain_cli.stack.variables import TLS, variables
 
 _DOCKER_SECONDS = 10
 
@@ -83,12 +83,13 @@ def to_start(
         StackError: containers are asked for and no engine answers, or they would be a second platform.
         NoSuchService, NotScalable: of a service so many cannot run.
     """
-    known = services(repository())
+    root = repository()
+    known, given = services(root), variables(root)
     for name, count in replicas.items():
         require_scalable(known, name, count)
     engine = engine_answers()
     runtime = meant(
-        forced(os.environ),
+        forced(given),
         containers_alone=dev or observe,
         local_runs=_remembered_local().running(),
         engine=engine,
@@ -102,48 +103,58 @@ def to_start(
         raise StackError("No Docker engine with Compose answers. Start it, or use FOUNTAIN_RUNTIME=local.")
     more = [name for name, wanted in (("dev", dev), ("observability", observe)) if wanted]
     files = ("compose.yaml", *(f"compose.{name}.yaml" for name in more))
-    images = {PROMETHEUS: os.environ.get(PROMETHEUS) or PUBLIC_PROMETHEUS} if observe else {}
+    images = {PROMETHEUS: given.get(PROMETHEUS) or PUBLIC_PROMETHEUS} if observe else {}
     return ComposeStack(replicas=replicas, files=files, settings=images, verbose=verbose)
 
 
-def running_or_next() -> ComposeStack | LocalStack:
-    """Answer the stack that runs, else the one that `up` would start."""
+def running_or_next(*, asks: bool = False) -> ComposeStack | LocalStack:
+    """Answer the stack that runs, else the one that `up` would start; `asks` as in `current`."""
     try:
-        return current()
+        return current(asks=asks)
     except NotRunning:
         return to_start({})
 
 
-def current() -> ComposeStack | LocalStack:
+def current(*, asks: bool = False) -> ComposeStack | LocalStack:
     """Answer the stack that runs here, with the choices that it was started with.
+
+    Args:
+        asks: the command itself asks whether what a vanished clone started is this one's now.
 
     Raises:
         NotRunning: none does.
         Foreign: one does, of another clone.
+        Lost: one does, of a clone that cannot be seen from here, and nobody asks.
     """
-    runtime = forced(os.environ)
+    root = repository()
+    given = variables(root)
+    runtime = forced(given)
     if runtime in (None, "local"):
         local = _remembered_local()
         if local.running():
             return local
     if runtime in (None, "docker") and shutil.which("docker"):
-        root = repository()
-        remembered = State.from_environment(os.environ, root).remembered(project_name(root))
+        remembered = State.from_environment(given, root).remembered(project_name(root))
         compose = ComposeStack(settings={name: str(value) for name, value in remembered.items()})
         runs = False
         with contextlib.suppress(StackError):  # no engine answers
             runs = compose.running()
         if runs:
-            compose.require_own()
+            if asks:
+                compose.require_own()
+            else:
+                compose.require_agreed()
             return compose
     raise NotRunning("The platform does not run here. Start it with: make up")
 
 
 def _remembered_local() -> LocalStack:
     """Answer the local processes with the ports and the domain that they were started with."""
-    facts = State.from_environment(os.environ, repository()).remembered("local")
-    ports, domain = facts.get("ports"), facts.get("domain")
+    root = repository()
+    facts = State.from_environment(variables(root), root).remembered("local")
+    ports = facts.get("ports")
+    chosen = {"FOUNTAIN_DOMAIN": facts.get("domain"), TLS: facts.get("tls")}
     return LocalStack(
         ports=Ports.of_mapping(ports) if isinstance(ports, dict) else None,
-        settings={"FOUNTAIN_DOMAIN": str(domain)} if domain else None,
+        settings={name: str(value) for name, value in chosen.items() if value},
     )

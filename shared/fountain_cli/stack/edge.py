@@ -34,7 +34,7 @@ def context(ca: Path | None) -> ssl.SSLContext:
     return trusted
 
 
-def has_certificates(domain: str, https_port: int, ca: Callable[[], Path]) -> bool:
+def has_certificates(domain: str, https_port: int, ca: Callable[[], Path | None]) -> bool:
     """Say whether the edge shows a certificate for every name of the platform at home.
 
     It obtains them in the background, so that it answers for a moment before it has all of them. Those of a

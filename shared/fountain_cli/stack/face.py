@@ -51,6 +51,16 @@ class Foreign(Taken):
         )
 
 
+class Lost(Taken):
+    """What runs was started by a clone that cannot be seen from here, and nobody agreed to take it over."""
+
+    def __init__(self, project: str, whose: str) -> None:
+        super().__init__(
+            f"What runs as the Compose project {project} was started by {whose}, and nothing was done. If it "
+            "is this clone's now, take it over with: fountain up (it asks first; --yes agrees beforehand)."
+        )
+
+
 @dataclass(frozen=True)
 class Errand:
     """A program that is run once, beside what a stack keeps; who starts it has its pipes."""
@@ -79,7 +89,7 @@ class Stack(Protocol):
         """Return if nothing that can be told beforehand forbids the start.
 
         Raises:
-            BadSetting: a secret stands among the settings.
+            BadSetting: a secret stands among the settings, or one of them is none that there is.
             Taken: somebody else has what it needs.
         """
 
@@ -126,8 +136,8 @@ class Stack(Protocol):
     def host(self) -> str:
         """Answer the address at which the services reach this machine."""
 
-    def ca(self) -> Path:
-        """Answer a file with the CA of the edge."""
+    def ca(self) -> Path | None:
+        """Answer a file with the CA of the edge; None where a public authority issues its certificates."""
 
     def issuer_ca(self) -> str:
         """Answer the CA that the Secrets Manager's own certificate verifies against, as PEM."""

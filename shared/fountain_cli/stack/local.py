@@ -13,18 +13,19 @@ from functools import partial
 from pathlib import Path
 
 import httpx2
-from dotenv import dotenv_values
 from fountain_common.ports import free_port
 
 from fountain_cli.stack import edge, environment
 from fountain_cli.stack.face import Errand, StackError, Taken
-from fountain_cli.stack.layout import DEFAULT_DOMAIN, EDGE, repository, services
+from fountain_cli.stack.front import Front
+from fountain_cli.stack.layout import EDGE, repository, services
 from fountain_cli.stack.leftovers import end_leftovers
 from fountain_cli.stack.plan import Place, Plan, edge_program, service_programs
 from fountain_cli.stack.ports import Ports, is_free
 from fountain_cli.stack.starting import Start
 from fountain_cli.stack.state import State
 from fountain_cli.stack.supervisor import Program, Supervisor, configuration, socket_path
+from fountain_cli.stack.variables import variables
 from fountain_cli.stack.waiting import wait_until
 
 _START_SECONDS = 90
@@ -33,7 +34,7 @@ _ENDED = ("STOPPED", "EXITED", "FATAL")
 _LOG_LINES = 15
 
 
-class LocalStack:
+class LocalStack(Front):
     """A platform whose parts are processes of this user, listening on loopback.
 
     Args:
@@ -56,22 +57,23 @@ class LocalStack:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root or repository()
-        from_file = {
-            name: value for name, value in dotenv_values(self.root / ".env").items() if value is not None
-        }
-        self._environment = {**from_file, **os.environ, **(settings or {})}
-        self.domain = self._environment.get("FOUNTAIN_DOMAIN") or DEFAULT_DOMAIN
+        self._given = {**variables(self.root), **(settings or {})}
         self.state = (
-            State(state_dir.resolve()) if state_dir else State.from_environment(os.environ, self.root)
+            State(state_dir.resolve()) if state_dir else State.from_environment(self._given, self.root)
         )
         self.services = services(self.root)
-        self.ports = ports or Ports.from_environment(self._environment)
+        self.ports = ports or Ports.from_environment(self._given)
         remembered = self.state.remembered(self.runtime)
         health = remembered.get("health_port")
         self._health_port = health if isinstance(health, int) else free_port()
         self._plan = Plan(self.services, self.ports, remembered.get("processes"))
         for service, count in (replicas or {}).items():
             self._plan.scale(service, count)
+
+    @property
+    def https_port(self) -> int:
+        """Where the edge serves HTTPS on this machine."""
+        return self.ports.https
 
     def _names(self, service: str) -> list[str]:
         return [EDGE] if service == EDGE else self._plan.names(service)
@@ -80,7 +82,7 @@ class LocalStack:
 
     def _programs(self) -> list[Program]:
         place = Place(self.root, self.state, self.services, self.ports, self.domain)
-        inherited = environment.inherited(self._environment)
+        inherited = environment.inherited(self._given)
         return [
             *service_programs(place, self._plan, inherited),
             edge_program(place, self._health_port, inherited),
@@ -96,7 +98,8 @@ class LocalStack:
 
     def check_start(self) -> None:
         """Return if nothing that can be told beforehand forbids the start."""
-        environment.refuse_secrets(self.root, environment.inherited(self._environment))
+        environment.refuse_secrets(self.root, environment.inherited(self._given))
+        self._check_tls()
 
     def start(self) -> None:
         """Start everything, or change what differs on a running stack, and wait until it is healthy."""
@@ -118,6 +121,7 @@ class LocalStack:
             self.runtime,
             {
                 "domain": self.domain,
+                "tls": self.tls,
                 "ports": self.ports.everywhere(self.services),
                 "processes": self._plan.processes,
                 "health_port": self._health_port,
@@ -239,8 +243,9 @@ class LocalStack:
 
     def _healthy(self, name: str) -> bool:
         if name == EDGE:
+            ca = self.ca()
             return (
-                self.ca().exists()
+                (ca is None or ca.exists())
                 and _answers(f"http://127.0.0.1:{self._health_port}/health")
                 and edge.has_certificates(self.domain, self.ports.https, self.ca)
             )
@@ -255,10 +260,6 @@ class LocalStack:
         """Answer how many processes of this service there are."""
         return len(self._names(service))
 
-    def url(self, service: str = "") -> str:
-        """Answer the URL of a service through the edge."""
-        return edge.edge_url(service, self.domain, self.ports.https)
-
     def address(self, service: str, replica: int = 0) -> str:
         """Answer the URL of one process itself, past the edge."""
         scheme = "https" if self._plan.service(service).tls else "http"
@@ -268,8 +269,7 @@ class LocalStack:
         """Answer the address at which the services reach this machine."""
         return "127.0.0.1"
 
-    def ca(self) -> Path:
-        """Answer the file with the CA of the edge."""
+    def _own_ca(self) -> Path:
         return self.state.edge_ca
 
     def issuer_ca(self) -> str:
@@ -279,16 +279,6 @@ class LocalStack:
     def admin_key(self) -> str:
         """Answer the API key of the first administrator."""
         return (self.state.folder / "admin" / "api-key").read_text().strip()
-
-    def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
-        """Open a client of this service through the edge."""
-        return edge.client(self.url(service), self.ca(), timeout=timeout)
-
-    def async_client(
-        self, service: str, *, timeout: float = 30, connections: int = 100
-    ) -> httpx2.AsyncClient:
-        """Open an asynchronous client of this service through the edge."""
-        return edge.async_client(self.url(service), self.ca(), timeout=timeout, connections=connections)
 
     def logs(self, service: str) -> str:
         """Answer what all processes of this service have logged."""

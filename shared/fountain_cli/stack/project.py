@@ -1,7 +1,6 @@
 """A Compose project, as Docker sees it: what Compose is told, and what is known of its containers."""
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from fountain_cli.screen import say
 from fountain_cli.stack.face import StackError
+from fountain_cli.stack.variables import variables
 
 DEFAULT_PROJECT = "fountainai"
 _LAST_LINES = 15
@@ -17,10 +17,7 @@ _LAST_LINES = 15
 
 def project_name(root: Path) -> str:
     """Answer the project that is meant unless another is named: as Compose does, from `.env` too."""
-    from dotenv import dotenv_values
-
-    name = "COMPOSE_PROJECT_NAME"
-    return os.environ.get(name) or dotenv_values(root / ".env").get(name) or DEFAULT_PROJECT
+    return variables(root).get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
 
 
 class Project:
