@@ -142,3 +142,14 @@ def test_every_image_drops_root_and_tells_its_health(dockerfile: Path) -> None:
 def test_nothing_secret_or_generated_is_part_of_the_repository() -> None:
     suspicious = re.compile(r"(^|/)(\.env|api-key|key-encryption-key|.*\.(pem|db|sqlite3?|key))$")
     assert [str(path) for path in tracked("*") if suspicious.search(str(path.relative_to(ROOT)))] == []
+
+
+def test_what_is_done_beside_the_database_has_one_name() -> None:
+    """The `fountain` command hands it to the Secrets Manager's own, which knows it by the same name."""
+    admin = (ROOT / "services/secrets-manager/secrets_manager/admin.py").read_text()
+    known = set(re.findall(r'^ {8}"([a-z-]+)": _', admin, re.MULTILINE))
+    commands = "".join(path.read_text() for path in (ROOT / "shared/fountain_cli/commands").glob("*.py"))
+    typed = set(re.findall(r'(?:command\(app, |def |app, )"?([a-z_-]+)"?', commands))
+    handed = set(re.findall(r'\.errand\("([a-z-]+)"', commands))
+    assert handed == known
+    assert handed <= {name.replace("_", "-") for name in typed}

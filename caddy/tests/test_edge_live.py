@@ -48,6 +48,7 @@ def test_security_headers_are_on_every_site(world: World, host: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert not {"server", "via"} & headers.keys()
+    assert "alt-svc" not in headers, "HTTP/3 would need a port that nobody publishes"
 
 
 def test_the_portal_alone_may_call_services_from_a_browser(world: World) -> None:

@@ -9,7 +9,7 @@
                         provider than the settings name now
     begin-epoch         go on with an older database that was put back, as after a restore, with the secrets
                         manager stopped
-    accept-audit-head   go on behind an audit head that was altered, which stays on record
+    accept-head         go on behind an audit head that was altered, which stays on record
     accept-rows         take identities, keys and grants as they are, after older ones were put back
 
 A passphrase is read from standard input, never from the command line. Exit codes: 0 done, 1 not done, 2
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name)
         command.add_argument(option, dest="file", type=Path, required=True)
         command.add_argument("--store", action="append", default=[], metavar="NAME=PATH", type=_store)
-    for name in ("recover-admin", "begin-epoch", "accept-audit-head", "accept-rows"):
+    for name in ("recover-admin", "begin-epoch", "accept-head", "accept-rows"):
         commands.add_parser(name)
     providers = ("file", "openbao-transit")
     commands.add_parser("rekey").add_argument("--from", dest="provider", choices=providers)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "recover-admin": _recover_admin,
         "rekey": _rekey,
         "begin-epoch": _begin_epoch,
-        "accept-audit-head": _accept_audit_head,
+        "accept-head": _accept_head,
         "accept-rows": _accept_rows,
     }[given.command]
     streamed = getattr(given, "file", None) == _STREAM
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyRefusedError, NotOpenedError, restore.NotEmptyError) as error:
         sys.stderr.write(f"{error}\n")
     except TamperedAuditError as error:
-        sys.stderr.write(f"Not done: {error}. accept-audit-head goes on behind it.\n")
+        sys.stderr.write(f"Not done: {error}. fountain audit accept-head goes on behind it.\n")
     except Problem as problem:
         sys.stderr.write(f"{problem.detail or problem.title}\n")
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
@@ -209,7 +209,7 @@ async def _begin_epoch(settings: Settings, given: argparse.Namespace) -> str:
     return f"{said} {await _recover_admin(settings, given)}"
 
 
-async def _accept_audit_head(settings: Settings, given: argparse.Namespace) -> str:
+async def _accept_head(settings: Settings, given: argparse.Namespace) -> str:
     del given
 
     async def work(database: Database, keyring: Keyring) -> str:

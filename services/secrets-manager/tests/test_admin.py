@@ -271,8 +271,8 @@ def test_an_altered_audit_head_is_accepted_at_the_machine_and_stays_on_record(st
         connection.execute("UPDATE audit_head SET seq = seq - 1")
     stop(first)
     code, said = command(settings, "recover-admin")
-    assert (code, "accept-audit-head" in said) == (1, True), "nothing is written behind it before"
-    code, said = command(settings, "accept-audit-head")
+    assert (code, "fountain audit accept-head" in said) == (1, True), "nothing is written behind it before"
+    code, said = command(settings, "accept-head")
     assert code == 0, said
     second = start(settings)
     found = second.client.get(

@@ -115,7 +115,7 @@ def accept_head() -> None:
 
     Nothing is mended: verification keeps naming what is missing. Understand first how it came to be.
     """
-    raise leave(of_errand(beside().errand("accept-audit-head").run()))
+    raise leave(of_errand(beside().errand("accept-head").run()))
 
 
 @command(app, "accept-rows", examples=["fountain audit accept-rows"])
