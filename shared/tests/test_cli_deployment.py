@@ -1,16 +1,21 @@
 """What a deployment says in `.env` and in `compose.override.yaml` reaches the platform and the command."""
 
+import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import yaml
 from clones import Engine
 from fountain_cli.commands import check
 from fountain_cli.main import app
 from fountain_cli.stack import BadSetting, ComposeStack, LocalStack, choice
 from fountain_cli.stack.variables import variables
+from fountain_common.settings import ServiceSettings
 
 REPOSITORY = Path(__file__).parents[2]
 ACME = "FOUNTAIN_TLS=acme\nFOUNTAIN_DOMAIN=fountain.example\n"
@@ -112,6 +117,41 @@ def test_an_override_is_read_where_there_is_one_but_not_by_a_project_of_ones_own
         for call in engine.told("ps")
     ]
     assert files == [["compose.yaml", "compose.dev.yaml", "compose.override.yaml"], ["compose.yaml"]]
+
+
+def examples(page: str) -> list[str]:
+    """The Compose files that a page shows."""
+    blocks = re.findall(r"```yaml\n(services:.*?)```", (REPOSITORY / "docs" / page).read_text(), re.DOTALL)
+    assert blocks
+    return blocks
+
+
+@pytest.mark.skipif(
+    subprocess.run(["sh", "-c", "docker compose version"], check=False, capture_output=True).returncode != 0,
+    reason="needs Compose",
+)
+def test_the_overrides_that_the_pages_show_reach_one_service_alone(tmp_path: Path) -> None:
+    found: dict[str, Any] = {}
+    for example in (*examples("settings.md"), *examples("deploy.md")):
+        override = tmp_path / "compose.override.yaml"
+        override.write_text(example)
+        command = ["docker", "compose", "-f", str(REPOSITORY / "compose.yaml"), "-f", str(override), "config"]
+        done = subprocess.run([*command, "--format", "json"], check=True, capture_output=True)
+        services = json.loads(done.stdout)["services"]
+        [meant] = yaml.safe_load(example)["services"]
+        found[meant] = services.pop(meant)
+        assert not [name for name, one in services.items() if one.get("secrets")]
+        assert not [one for one in services.values() if "FOUNTAIN_DATABASE_URL" in one["environment"]]
+    assert set(found) == {"action", "secrets-manager", "alertmanager"}
+    action, issuer, _ = found.values()
+    [password] = action["secrets"]
+    assert (
+        Path("/run/secrets") / password["target"]
+        == ServiceSettings(_env_file=None, service_name="action").database_password_file
+    )
+    assert issuer["environment"]["FOUNTAIN_KEK_PROVIDER"] == "openbao-transit"
+    assert issuer["environment"]["FOUNTAIN_OPENBAO_CA_FILE"] == "/run/secrets/openbao_ca"
+    assert [one["source"] for one in issuer["secrets"]] == ["openbao_token", "openbao_ca"]
 
 
 def test_making_the_environment_says_nothing_to_who_reads_a_token(tmp_path: Path) -> None:
