@@ -41,7 +41,7 @@ clean: $(ready) ## Stop the platform and forget all its keys and data; asks firs
 new-service: $(ready) ## Make a service from the template (name=stories)
 	@$(fountain) new $(if $(name),$(name),$(error say its name: make new-service name=stories))
 
-dev: $(ready) ## Start in containers with hot reload, service ports on loopback
+dev: $(ready) ## Start in containers with hot reload, service ports on loopback (yes=1: ask nothing)
 	@$(fountain) up --dev $(if $(yes),--yes)
 
 ##@ Tests and measurements

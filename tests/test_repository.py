@@ -132,6 +132,12 @@ def test_every_service_and_the_edge_run_in_compose_without_privileges() -> None:
         assert ("ports" in service) == (name == "caddy"), f"{name}: the edge alone is reached from outside"
 
 
+def test_no_container_fills_the_disk_with_its_log() -> None:
+    observed = yaml.safe_load((ROOT / "compose.observability.yaml").read_text())["services"]
+    for name, service in {**compose(), "prometheus": observed["prometheus"]}.items():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name  # type: ignore[index]
+
+
 @pytest.mark.parametrize("dockerfile", sorted(ROOT.glob("services/*/Dockerfile")), ids=NAMES)
 def test_every_image_drops_root_and_tells_its_health(dockerfile: Path) -> None:
     text = dockerfile.read_text()

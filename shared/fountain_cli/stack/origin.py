@@ -75,11 +75,11 @@ class Origin:
                 "volume", "create", "--label", f"{_PROJECT}={self.project}",
                 "--label", f"{_FOLDER}={self.root}", "--label", f"{_CLONE}={clone}", self._volume,
             )  # fmt: skip
-            mark = self._mark()
-            here = mark is not None and _is(mark.folder, self.root)
-            if mark and here and self._is_mine(mark) and (mark.clone or not clone):
+            mark = self._read_mark()
+            here = _is(mark.folder, self.root)
+            if here and self._is_mine(mark) and (mark.clone or not clone):
                 return
-            if mark and (last or (not here and _is_there(mark.folder))):
+            if last or (not here and _is_there(mark.folder)):
                 raise Foreign(self.project, mark.folder)
             self.renounce()  # a volume's labels never change
 
@@ -99,8 +99,11 @@ class Origin:
     def _mark(self) -> _Mark | None:
         if self._volume not in _docker("volume", "ls", "--quiet", f"--filter=label={_FOLDER}").split():
             return None
-        labels = json.loads(_docker("volume", "inspect", self._volume))[0]["Labels"]
-        return _Mark(Path(labels[_FOLDER]), labels.get(_CLONE, ""))
+        return self._read_mark()
+
+    def _read_mark(self) -> _Mark:
+        labels = json.loads(_docker("volume", "inspect", self._volume))[0]["Labels"] or {}
+        return _Mark(Path(labels.get(_FOLDER, self.root)), labels.get(_CLONE, ""))
 
     def _is_mine(self, mark: _Mark) -> bool:
         """Say whether a mark with this clone's folder is its own; the folder suffices if the id is hidden."""
