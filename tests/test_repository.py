@@ -132,6 +132,14 @@ def test_every_service_and_the_edge_run_in_compose_without_privileges() -> None:
         assert ("ports" in service) == (name == "caddy"), f"{name}: the edge alone is reached from outside"
 
 
+def test_every_variable_of_the_compose_files_is_explained() -> None:
+    inside = {"FOUNTAIN_BUILD_PIP", "FOUNTAIN_BUILD_CA", "WATCHFILES_FORCE_POLLING"}
+    text = "".join(path.read_text() for path in ROOT.glob("compose*.yaml"))
+    page = (ROOT / "docs" / "settings.md").read_text()
+    named = set(re.findall(r"\$\{([A-Z_]+)", text)) - inside
+    assert {name for name in named if f"`{name}`" not in page} == set()
+
+
 def test_no_container_fills_the_disk_with_its_log() -> None:
     observed = yaml.safe_load((ROOT / "compose.observability.yaml").read_text())["services"]
     for name, service in {**compose(), "prometheus": observed["prometheus"]}.items():
