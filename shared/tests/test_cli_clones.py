@@ -116,7 +116,7 @@ def test_nobody_reaches_into_what_a_clone_that_cannot_be_seen_has_started(
     ComposeStack(root=old).start()
     shutil.rmtree(old)
     monkeypatch.setenv("FOUNTAIN_ROOT", str(clone("new")))
-    for words in ("token", "status", "demo", "logs", "secrets rotate stories", "rekey"):
+    for words in ("token", "logs", "secrets rotate stories", "rekey"):
         with pytest.raises(SystemExit) as ended:
             app(words.split())
         said = capfd.readouterr().err
