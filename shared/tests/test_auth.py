@@ -138,7 +138,21 @@ def test_a_credential_in_the_url_is_refused(client: ServiceClient, name: str) ->
     assert "abcdef" not in answer.text
 
 
+def wait_for_what_is_fetched_without_events(client: ServiceClient) -> None:
+    """Return when keys and revocations have been fetched for the second time, a second after the start; the
+    third comes later than any test waits.
+    """
+    asked = client.world.secrets_manager.requests
+    wait_until(
+        lambda: all(
+            asked.count(("GET", f"/.well-known/{name}")) > 1 for name in ("jwks.json", "revocations")
+        ),
+        "keys and revocations are fetched again",
+    )
+
+
 def test_a_revocation_is_honoured_at_once_by_event(client: ServiceClient) -> None:
+    wait_for_what_is_fetched_without_events(client)
     headers = client.bearer("eve", ["admin"])
     assert client.get("/whoami", headers=headers).status_code == 200
     client.world.secrets_manager.revoke(subject="eve")
@@ -165,6 +179,19 @@ def test_after_an_emergency_rotation_of_the_signing_key_a_right_key_is_honoured(
     headers = client.bearer("bob")
     wait_until(lambda: client.get("/whoami", headers=headers).status_code == 200, "the new key is known")
     assert client.get("/whoami", headers={"X-API-Key": key}).status_code == 200
+
+
+def test_an_old_token_is_refused_soon_after_an_emergency_rotation_of_the_signing_key(
+    client: ServiceClient,
+) -> None:
+    wait_for_what_is_fetched_without_events(client)
+    headers = client.bearer("bob")
+    assert client.get("/whoami", headers=headers).status_code == 200
+    client.world.tokens.key = Ed25519PrivateKey.generate()
+    client.world.notification.emit("signing-key.rotated", data={"emergency": True})
+    # No token of the new key is shown meanwhile: an unknown key would be fetched without any event.
+    wait_until(lambda: client.get("/whoami", headers=headers).status_code == 401, "the token is refused")
+    assert client.get("/whoami", headers=client.bearer("bob")).status_code == 200
 
 
 def test_an_exchanged_token_that_is_refused_is_exchanged_once_more(client: ServiceClient) -> None:
