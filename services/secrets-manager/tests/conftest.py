@@ -21,6 +21,7 @@ from fountain_common.connections import Connections
 from fountain_common.logging import configure
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from openbao_server import OpenBao, serving
 from secrets_manager import admin
 from secrets_manager.settings import Settings
 
@@ -141,6 +142,13 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
         gateway_url="http://gateway.test:8000",
         **changes,
     )
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """A real OpenBao server; a test names a key of its own there."""
+    with serving(tmp_path_factory.mktemp("openbao")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ PATHS = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
 class Process:
     """A secrets manager as it is run for real, with nobody around."""
 
-    def __init__(self, settings, log):
+    def __init__(self, settings, log, more=None):
         self.port, self.settings, self.log = free_port(), settings, log
         environment = {
             "PATH": os.environ["PATH"],
@@ -30,6 +30,7 @@ class Process:
             "FOUNTAIN_PORT": str(self.port),
             "FOUNTAIN_GATEWAY_URL": f"http://127.0.0.1:{free_port()}",
             **{f"FOUNTAIN_{name.upper()}": str(getattr(settings, name)) for name in PATHS},
+            **(more or {}),
         }
         with log.open("ab") as file:
             self.process = subprocess.Popen(
@@ -37,10 +38,19 @@ class Process:
             )
 
     def get(self, path, name="secrets-manager", timeout=20):
+        return self.ask("GET", path, name=name, timeout=timeout)
+
+    def ask(self, method, path, name="secrets-manager", timeout=20, **options):
         context = ssl.create_default_context(cafile=self.settings.trust_dir / "ca.pem")
         with httpx2.Client(verify=context, trust_env=False, timeout=timeout) as client:
             url = f"https://127.0.0.1:{self.port}{path}"
-            return client.get(url, extensions={"sni_hostname": name})
+            return client.request(method, url, extensions={"sni_hostname": name}, **options)
+
+    def as_admin(self, method, path, **options):
+        key = (self.settings.admin_dir / "api-key").read_text().strip()
+        form = {"grant_type": "client_credentials", "client_secret": key}
+        token = self.ask("POST", "/auth/token", data=form).json()["access_token"]
+        return self.ask(method, path, headers={"Authorization": f"Bearer {token}"}, **options)
 
     def is_ready(self):
         with suppress(httpx2.TransportError, OSError):
@@ -57,8 +67,8 @@ class Process:
 def launch(settings, tmp_path):
     launched = []
 
-    def begin():
-        launched.append(Process(settings, tmp_path / "log"))
+    def begin(**more):
+        launched.append(Process(settings, tmp_path / "log", more))
         return launched[-1]
 
     yield begin
@@ -116,3 +126,24 @@ def test_with_another_key_it_says_so_and_does_not_start(launch, settings, tmp_pa
     second = launch()
     assert second.process.wait(60) != 0
     assert "is missing, and the database cannot be opened without it" in (tmp_path / "log").read_text()
+
+
+def test_with_its_key_in_openbao_it_is_killed_and_reads_what_it_kept(launch, settings, tmp_path, openbao):
+    given = {
+        "FOUNTAIN_KEK_PROVIDER": "openbao-transit",
+        "FOUNTAIN_OPENBAO_ADDRESS": openbao.tls_address,
+        "FOUNTAIN_OPENBAO_CA_FILE": str(openbao.authority),
+        "FOUNTAIN_OPENBAO_TOKEN_FILE": str(openbao.token),
+        "FOUNTAIN_OPENBAO_KEY_NAME": "of-a-process",
+    }
+    first = launch(**given)
+    until(first.is_ready)
+    made = first.as_admin("POST", "/secrets/stories", json={"SMTP_PASSWORD": "chosen"})
+    assert made.status_code == 201, made.text
+    first.end(signal.SIGKILL)
+    again = launch(**given)
+    until(again.is_ready)
+    assert again.as_admin("GET", "/secrets/stories").json()["secrets"] == made.json()["secrets"]
+    assert openbao.versions_that_decrypt("of-a-process") == 1
+    assert not settings.kek_file.exists()
+    assert openbao.token.read_text().strip() not in (tmp_path / "log").read_text()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from openbao_server import OpenBao
 from secrets_manager.kek import FileKey, KeyRefusedError
 from secrets_manager.keyring_store import rotate_key_encryption_key
 from secrets_manager.models_secrets import SecretVersionRow
@@ -155,11 +156,16 @@ class Mortal:
             raise Killed
 
 
-async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("provider", ["file", "openbao-transit"])
+async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(
+    tmp_path: Path, openbao: OpenBao, provider: str
+) -> None:
     for step in range(1, 40):
+        name = f"killed-at-{step}"
+        kek = openbao.key(name) if provider == "openbao-transit" else None
         folder = tmp_path / str(step)
         folder.mkdir()
-        async with world(folder) as sm:
+        async with world(folder, kek=kek) as sm:
             await sm.create()
             before = await values(sm)
             lives = [step]
@@ -173,10 +179,13 @@ async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(tm
                 finished = True
             except Killed:
                 finished = False
-        async with world(folder) as sm:
+        async with world(folder, kek=kek) as sm:
             assert await values(sm) == before
             assert (await sm.admin.post("/key-encryption-key/rotate")).status_code == 200
+        if kek is None:
             assert len((folder / "kek").read_text().splitlines()) == 1
+        else:
+            assert openbao.versions_that_decrypt(name) == 1
         if finished:
             return
     pytest.fail("it never finished")
