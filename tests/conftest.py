@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import instances as every
 import pytest
 import repeating
 import stacks
 from fountain_cli.stack import Ports, Stack
 from fountain_cli.stack.layout import repository, services
+from instances import Instance
 from steward import CONSUMER, Replica, Steward
 
 _WHERE = ("stack", "machine")
@@ -96,3 +98,12 @@ def replicas(steward: Steward) -> Iterator[list[Replica]]:
     yield found
     for replica in found:
         replica.client.close()
+
+
+@pytest.fixture
+def instances(stack: Stack) -> Iterator[list[Instance]]:
+    """Every instance of every service, each by itself."""
+    found = every.instances(stack)
+    yield found
+    for instance in found:
+        instance.client.close()

@@ -46,6 +46,10 @@ class Steward:
             self._tokens[audience] = (token, until)
         return token
 
+    def forget_tokens(self) -> None:
+        """Fetch new ones from now on: those from before are not honoured any more."""
+        self._tokens.clear()
+
     def fetch_token(self, key: str, audience: str) -> str:
         """Exchange an API key for a token, as any caller from outside does."""
         answer = self.at("secrets-manager").post(
