@@ -14,6 +14,7 @@ from fountain_cli.stack import Ports
 from logged import logged
 from polling import poll_until
 from steward import CONSUMER, Steward
+from test_impostor import consumers_key, consumers_token
 
 FORGED = {
     "X-Fountain-Edge": "",
@@ -110,6 +111,23 @@ def test_whoever_comes_through_the_edge_is_not_from_inside_whatever_he_says(stew
         headers=FORGED,
     )
     assert answer.status_code == 403, answer.text
+
+
+def test_the_key_of_a_service_gets_a_token_inside_and_none_through_the_edge(
+    steward: Steward, stack: Any
+) -> None:
+    form = {"grant_type": "client_credentials", "client_secret": consumers_key(stack)}
+    edge = "X-Fountain-Edge"
+    for headers in (
+        [],
+        [*FORGED.items()],
+        [(edge, "0")],
+        [(edge, "false"), (edge, "")],
+        [("Connection", edge)],
+    ):
+        answer = steward.at("secrets-manager").post("/auth/token", data=form, headers=headers)
+        assert (answer.status_code, answer.json().get("error")) == (400, "unauthorized_client"), headers
+    assert consumers_token(stack)
 
 
 def test_the_audit_shows_the_address_that_the_edge_saw_and_not_the_one_that_was_claimed(

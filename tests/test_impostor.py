@@ -45,11 +45,16 @@ def test_nobody_has_the_secrets_manager_looked_up_elsewhere(steward: Steward, st
         assert (impostor.callers, betrayed(impostor, stack)) == (0, [])
 
 
+def consumers_key(stack: LocalStack | ComposeStack) -> str:
+    """The key of a service of a team."""
+    [key] = [key for name, key in keys(stack).items() if f"/{CONSUMER}/" in f"/{name}"]
+    return key
+
+
 def consumers_token(stack: LocalStack | ComposeStack) -> str:
     """A token that a service of a team got with its own key, from inside."""
-    [key] = [key for name, key in keys(stack).items() if f"/{CONSUMER}/" in f"/{name}"]
     with httpx2.Client(base_url=stack.address(NAME), verify=False, timeout=10) as client:
-        form = {"grant_type": "client_credentials", "client_secret": key}
+        form = {"grant_type": "client_credentials", "client_secret": consumers_key(stack)}
         answer = client.post("/auth/token", data=form, extensions={"sni_hostname": NAME})
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
