@@ -1,6 +1,10 @@
-"""A machine is lost: what was backed up while people worked is there again on an empty one."""
+"""A machine is lost: what was backed up while people worked is there again on an empty one.
+
+And what an administrator types at the machine itself: a key that is lost, and keys that somebody has seen.
+"""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -16,6 +20,7 @@ from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
 from fountain_cli.stack.layout import repository, services
 from polling import poll_until
 from steward import Steward
+from test_machine import works
 
 PASSPHRASE = "correct horse battery staple"
 VALUE = "a-password-that-somebody-chose"
@@ -25,7 +30,7 @@ PROJECT = "fountain-e2e-backup"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "machine" in metafunc.fixturenames:
         runtimes = metafunc.config.getoption("--runtime") or ["local"]
-        metafunc.parametrize("machine", runtimes, indirect=True)
+        metafunc.parametrize("machine", runtimes, indirect=True, scope="module")
 
 
 class Machine:
@@ -60,9 +65,9 @@ class Machine:
         )  # fmt: skip
 
 
-@pytest.fixture
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(request.param, tmp_path)
+@pytest.fixture(scope="module")
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    made = Machine(request.param, tmp_path_factory.mktemp("machine"))
     try:
         made.stack.start()
         yield made
@@ -93,6 +98,13 @@ class Work:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join(30)
+
+
+def gets_a_token(steward: Steward, key: str) -> bool:
+    form = {"grant_type": "client_credentials", "client_secret": key}
+    answer = steward.at("secrets-manager").post("/auth/token", data=form)
+    assert answer.status_code in (200, 401), answer.text
+    return answer.status_code == 200
 
 
 def kids(steward: Steward) -> set[str]:
@@ -150,8 +162,45 @@ def test_what_was_backed_up_under_traffic_is_there_again_on_an_empty_machine(
     assert len(numbers) >= told
     assert machine.types("audit", "verify").returncode == 0
 
-    form = {"grant_type": "client_credentials", "client_secret": ada}
-    assert after.at("secrets-manager").post("/auth/token", data=form).status_code == 401
+    assert not gets_a_token(after, ada)
     done = machine.types("identities", "enable-key", "ada", ada.split("_")[1])
     assert done.returncode == 0, done.stderr
-    assert after.at("secrets-manager").post("/auth/token", data=form).status_code == 200
+    assert gets_a_token(after, ada)
+
+
+@pytest.mark.mainly("local")
+def test_keys_are_made_anew_by_who_is_at_the_machine(machine: Machine) -> None:
+    """The administrator's while everything runs; the key-encryption key, and all others, only while the
+    Secrets Manager does not.
+    """
+    stack, lost, before = machine.stack, machine.stack.admin_key(), Steward(machine.stack)
+    name = f"rekeyed-{secrets.token_hex(4)}"
+    before.manager("POST", f"/secrets/{name}", json={"SMTP_PASSWORD": VALUE})
+    was = before.manager("GET", f"/secrets/{name}")
+    done = machine.types("recover-admin")
+    assert done.returncode == 0, done.stderr
+    recovered = stack.admin_key()
+    assert recovered not in (lost, *done.stdout.split(), *done.stderr.split())
+    Steward(stack).manager("DELETE", f"/identities/admin/keys/{lost.split('_')[1]}")
+    assert [gets_a_token(before, key) for key in (lost, recovered)] == [False, True]
+    done = machine.types("rekey")
+    assert (done.returncode, "Stop it first" in done.stderr) == (exits.CONFLICT, True), done.stderr
+
+    stack.halt("secrets-manager")
+    for command in ("rekey", "begin-epoch"):
+        done = machine.types(command)
+        assert done.returncode == 0, done.stderr
+    stack.resume("secrets-manager")
+    stack.wait_healthy("secrets-manager")
+
+    begun, after = stack.admin_key(), Steward(stack)
+    assert [gets_a_token(after, key) for key in (lost, recovered, begun)] == [False, False, True]
+    now = after.manager("GET", f"/secrets/{name}")
+    assert (now["secrets"], now["version"]) == (was["secrets"], was["version"])
+    assert now["secrets"]["SMTP_PASSWORD"] == VALUE
+    assert now["epoch"] != was["epoch"]
+    assert machine.types("audit", "verify").returncode == 0
+    recorded = after.manager("GET", "/audit", params={"limit": 500})["items"]
+    assert "kek:rotate" in {record["action"] for record in recorded}
+    poll_until(lambda: works(after), "the services work with their new keys")
+    stack.wait_healthy()
