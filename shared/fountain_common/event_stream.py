@@ -138,6 +138,7 @@ class EventStream:
         on_event: is handed each event, in order; must not raise.
         on_gap: is told that events were missed: all state that events keep current must be fetched anew. It
             is told also when the very first stream opens late, since nothing before it was heard.
+        on_open: is told whenever it has been opened.
         interest: asked each time that the stream is opened. What nobody here listens to is not sent: others'
             traffic delays no rotation.
     """
@@ -148,8 +149,11 @@ class EventStream:
         on_event: Callable[[Event], Awaitable[None]],
         on_gap: Callable[[], Awaitable[None]],
         interest: Callable[[], Interest] = Interest,
+        *,
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
         self._feed, self._on_event, self._on_gap, self._interest = feed, on_event, on_gap, interest
+        self._on_open = on_open
         self._asked = Interest()
         self._seen: tuple[str, int] | None = None
         self._last_id: str | None = None
@@ -246,6 +250,7 @@ class EventStream:
                 return
             self.connected = True
             self._tell_waiting()
+            self._on_open()
             if self._unheard:
                 self._unheard = False
                 await self._on_gap()

@@ -59,8 +59,11 @@ class Events:
     ) -> None:
         self._publisher = publisher
         self._stream = (
-            EventStream(feed, self._arrived, self._missed, self.interest) if feed is not None else None
+            EventStream(feed, self._arrived, self._missed, self.interest, on_open=self._has_opened)
+            if feed is not None
+            else None
         )
+        self._when_open: list[Callable[[], None]] = []
         self._internal: list[_Internal] = []
         self._handlers: list[tuple[str, Handler]] = []
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
@@ -121,6 +124,17 @@ class Events:
             about: answers the only subjects that it is for, whenever a stream is opened; None is all.
         """
         self._internal.append(_Internal(pattern, handler, about))
+
+    def when_open(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have the callback called whenever the stream has been opened, so that the log is there; answer the
+        way to stop.
+        """
+        self._when_open.append(callback)
+        return lambda: self._when_open.remove(callback)
+
+    def _has_opened(self) -> None:
+        for callback in self._when_open:
+            callback()
 
     def interest(self) -> Interest:
         """Answer what somebody here listens to."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.db import Database
-from fountain_common.errors import Problem, Unavailable
+from fountain_common.errors import Problem, Unauthenticated, Unavailable
 from fountain_common.logging import get_logger
 from fountain_common.outbox_rows import (
     OUTBOX,
@@ -35,7 +35,7 @@ from fountain_common.outbox_rows import (
 __all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "enqueue_all", "outbox_table"]
 
 FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 15.0
+LONGEST_WAIT_SECONDS = 5.0
 PACE_SECONDS = 0.005
 SLOWEST_PACE_SECONDS = 0.08
 _PACE_EVENTS = 8
@@ -85,7 +85,7 @@ class PublishAll(Protocol):
 
 
 def wait_seconds(failures: int, jitter: float) -> float:
-    """Answer how long to wait after so many failures in a row: doubled each time, to 15 s, and spread.
+    """Answer how long to wait after so many failures in a row: doubled each time, to 5 s, and spread.
 
     Args:
         failures: from 1.
@@ -190,26 +190,31 @@ class OutboxDispatcher:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, the event is still in the table
-                failures += 1
+                # A receiver that does not know our token yet is there, and will in a moment.
+                failures = 1 if isinstance(error, Unauthenticated) else failures + 1
                 self._failed.inc()
                 pause = wait_seconds(failures, random.random())  # noqa: S311 - spreads load, guards nothing
                 get_logger().warning(
                     "outbox_waits", failures=failures, seconds=round(pause, 2), exc_info=error
                 )
-                await self._pause(pause)
+                if await self._pause(pause):
+                    failures = 0
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait for so long, for `wake`, or for a new event; for that not less than a second."""
-        self._hurry.clear()
+    async def _pause(self, seconds: float) -> bool:
+        """Wait for so long, for `wake`, or for a new event; for that not less than a second. Tell whether it
+        was `wake`.
+        """
         for event, share in ((self._hurry, SOONEST_SECONDS), (self._wake, seconds - SOONEST_SECONDS)):
             with suppress(TimeoutError):
                 # Not wait_for: on Python 3.11 it loses a cancellation that meets a wake-up.
                 async with asyncio.timeout(min(share, seconds)):
                     await event.wait()
-                    return
+                    break
+        return self._hurry.is_set()
 
     async def _hand_on_all(self) -> None:
         self._wake.clear()
+        self._hurry.clear()
         while (waiting := await self._first_waiting()).entries:
             await self._count(waiting)
             next_at = time.monotonic() + pace_seconds(waiting.event_count)

@@ -9,6 +9,7 @@ from fountain_common.errors import (
     PayloadTooLarge,
     Problem,
     TooManyRequests,
+    Unauthenticated,
     Unavailable,
     Unprocessable,
 )
@@ -18,6 +19,7 @@ _PROBLEMS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (
         BadRequest,
+        Unauthenticated,
         Forbidden,
         Conflict,
         PayloadTooLarge,

@@ -57,7 +57,10 @@ async def dispatch_outbox(platform: Platform, db: Database) -> AsyncIterator[Out
     registry = platform.metrics.registry
     outbox = OutboxDispatcher(db, events.publish, publish_all=events.publish_all, registry=registry)
     await outbox.start()
+    # What waited while the log was away need not wait for its next turn.
+    stop_listening = events.when_open(outbox.wake)
     try:
         yield outbox
     finally:
+        stop_listening()
         await outbox.stop()

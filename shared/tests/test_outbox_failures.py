@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fountain_common.db import Database
-from fountain_common.errors import Conflict, Unavailable
+from fountain_common.errors import Conflict, Problem, Unauthenticated, Unavailable
 from fountain_common.outbox import (
     LONGEST_WAIT_SECONDS,
     OUTBOX,
@@ -242,6 +242,49 @@ def test_waits_grow_to_a_bound_and_are_spread(failures: int, jitter: float) -> N
     assert 0.1 <= wait <= LONGEST_WAIT_SECONDS
     assert wait_seconds(failures + 1, jitter) >= wait
     assert wait_seconds(failures, 0) * 2 == pytest.approx(wait_seconds(failures, 1))
+
+
+@pytest.mark.parametrize(("error", "waits"), [(Unauthenticated(), [1, 1, 1]), (Unavailable(), [1, 2, 3])])
+async def test_a_receiver_that_does_not_know_our_token_yet_is_asked_again_as_soon_as_at_first(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch, error: Problem, waits: list[int]
+) -> None:
+    waited: list[int] = []
+
+    def wait(failures: int, _jitter: float) -> float:
+        waited.append(failures)
+        return 0.001
+
+    monkeypatch.setattr("fountain_common.outbox.wait_seconds", wait)
+    receiver = Receiver()
+    receiver.error = error
+    dispatcher = OutboxDispatcher(outbox, receiver)
+    await dispatcher.start()
+    await outbox.write(telling("a"))
+    await receiver.until(lambda: receiver.attempts > 3)
+    await dispatcher.stop()
+    assert waited[:3] == waits
+
+
+async def test_once_the_receiver_is_known_to_be_back_waits_begin_anew(
+    outbox: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+
+    def wait(failures: int, _jitter: float) -> float:
+        waited.append(failures)
+        return 0.001 if failures < 3 else 3600.0
+
+    monkeypatch.setattr("fountain_common.outbox.wait_seconds", wait)
+    receiver = Receiver()
+    receiver.error = Unavailable()
+    dispatcher = OutboxDispatcher(outbox, receiver)
+    await dispatcher.start()
+    await outbox.write(telling("a"))
+    await receiver.until(lambda: receiver.attempts == 3)
+    dispatcher.wake()
+    await receiver.until(lambda: receiver.attempts == 6)
+    await dispatcher.stop()
+    assert waited[:5] == [1, 2, 3, 1, 2]
 
 
 @pytest.mark.parametrize(("soonest", "asked_again"), [(3600.0, False), (0.01, True)])

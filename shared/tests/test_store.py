@@ -1,5 +1,6 @@
 """A service's store: opened in order, and closed whatever happens."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,23 @@ async def test_events_that_are_written_into_it_arrive(
         assert str(db.url) == settings.effective_database_url
     assert [event["type"] for event in world.notification.events("order.placed")] == ["order.placed"]
     assert "fountain_outbox_accepted_total 1.0" in generate_latest(platform.metrics.registry).decode()
+
+
+async def test_what_waited_while_the_log_was_away_arrives_once_its_stream_opens_again(
+    platform: Platform, world: World, migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fountain_common.outbox.wait_seconds", lambda *_: 3600.0)
+    failed = "fountain_outbox_failures_total"
+    async with open_store(platform, migrations) as db:
+        world.notification.down = True
+        world.notification.break_streams()
+        await db.write(telling("order.placed"))
+        async with asyncio.timeout(5):
+            while not platform.metrics.registry.get_sample_value(failed):
+                await asyncio.sleep(0.005)
+        world.notification.down = False
+        await until_left(db)
+    assert len(world.notification.events("order.placed")) == 1
 
 
 async def test_it_is_opened_in_order_and_closed_backwards(
