@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fountain_cli.stack.choice import engine_answers
@@ -157,7 +157,8 @@ def run_all(kinds: Iterable[str], service: str | None, *, thorough: bool = False
             # Taken up in this order: the second platform is started while the journeys measure nothing yet.
             before = [one for one in wanted if one.name.endswith(_BROWSING)]
             images = [IMAGES] if containers and "docker" in ends else []
-            others = [pool.submit(run, APART)] if "local" in ends else []
+            apart = replace(APART, arguments=(*APART.arguments, *(("--thorough",) if thorough else ())))
+            others = [pool.submit(run, apart)] if "local" in ends else []
             journeys = pool.submit(run_journeys, ends, thorough=thorough, after=ready) if ends else None
             prepared = pool.submit(prepare, [*before, *images])
             prepared.add_done_callback(lambda _: ready.set())
