@@ -3,13 +3,18 @@
 What is in it, and what is found when somebody changes the database.
 """
 
+import json
+import re
 import sqlite3
 import time
+from base64 import b64decode
 from contextlib import closing
 from datetime import datetime
 
 import pytest
 from conftest import Neighbours
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from secrets_manager import service_secrets
 from test_operator import calls_of_an_admin
 
@@ -192,6 +197,61 @@ def test_what_is_recorded_with_a_change_is_unavailable_behind_an_altered_head(ru
     answer = running.client.request(method, path, json=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "JWT_SECRET" not in answer.text
+
+
+@pytest.mark.parametrize("role", ["admin", "operator"])
+def test_that_nothing_has_changed_is_counted_and_not_recorded(running, role):
+    """An operator gets no values, by code of its own."""
+    running.client.post("/secrets/shop", json={"A": "b"}, headers=running.as_("admin"))
+    key = running.person("ada", role)
+    caller, known = ({"Authorization": f"Bearer {running.token(key)}"} for _ in range(2))
+    instance = {"X-Fountain-Instance": "1" * 32}
+    etag = running.client.get("/secrets/shop", headers={**known, **instance}).headers["etag"]
+    before, counted = _newest(running), _not_modified(running)
+    # Known is who was verified before: he is answered by the shortcut, the other by the operation itself.
+    for headers in (caller, known, {**known, **instance}):
+        answer = running.client.get("/secrets/shop", headers={**headers, "If-None-Match": etag})
+        assert (answer.status_code, answer.content) == (304, b"")
+    assert (_newest(running), _not_modified(running)) == (before, counted + 3)
+    running.client.get("/secrets/shop", headers=known)
+    assert _newest(running) == before + 1
+
+
+def _newest(running):
+    with closing(sqlite3.connect(running.database)) as connection:
+        return connection.execute("SELECT max(seq) FROM audit_records").fetchone()[0]
+
+
+def _not_modified(running):
+    [line] = re.findall(
+        r"^fountain_audit_not_modified_total(?:{.*})? (.*)$",
+        running.client.get("/metrics").text,
+        re.MULTILINE,
+    )
+    return float(line)
+
+
+def test_heads_are_anchored_on_stdout_so_that_anybody_who_has_the_key_can_check_them(start, settings, log):
+    running = start(settings.model_copy(update={"anchor_seconds": 0.05}))
+
+    def said():
+        lines = map(json.loads, log.getvalue().splitlines())
+        return [line for line in lines if line["event"] == "audit_anchored"]
+
+    _until(said)
+    for anchor in said():
+        named = {"type": "fountain-audit-anchor-2"} | {
+            part: anchor[part] for part in ("at", "epoch", "hash", "seq")
+        }
+        message = json.dumps(named, sort_keys=True, separators=(",", ":")).encode()
+        key = Ed25519PublicKey.from_public_bytes(b64decode(anchor["public"]))
+        key.verify(b64decode(anchor["signature"]), message)
+        with pytest.raises(InvalidSignature):
+            key.verify(b64decode(anchor["signature"]), message.replace(b'"seq":', b'"seq":1'))
+        with closing(sqlite3.connect(running.database)) as connection:
+            query = "SELECT lower(hex(hash)) FROM audit_records WHERE seq = ?"
+            assert connection.execute(query, (anchor["seq"],)).fetchone() == (anchor["hash"],)
+    assert verify(running)[0]["public_key"] == anchor["public"]
 
 
 def test_heads_are_anchored_in_the_event_log_and_beside_the_database(start, settings):

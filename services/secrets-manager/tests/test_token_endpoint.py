@@ -1,6 +1,7 @@
 """Keys become tokens: what a token says, whom it is for, and which keys get none."""
 
 import base64
+from urllib.parse import quote_plus
 
 import jwt
 import pytest
@@ -32,6 +33,42 @@ def test_a_token_says_who_where_and_for_how_long(running):
     )
     assert claims["exp"] - claims["iat"] == 900
     assert running.key_of("example-consumer").startswith(f"fnt_{claims['kid_api']}_")
+
+
+def test_whoever_knows_the_metadata_alone_gets_a_token_and_can_verify_it(running):
+    found = running.client.get("/.well-known/oauth-authorization-server").json()
+    key = running.key_of("example-consumer")
+    form = {"grant_type": found["grant_types_supported"][0]}
+    by_basic = running.client.post(found["token_endpoint"], data=form, auth=("example-consumer", key))
+    by_post = running.client.post(found["token_endpoint"], data={**form, "client_secret": key})
+    assert found["token_endpoint_auth_methods_supported"] == ["client_secret_basic", "client_secret_post"]
+    for answer in (by_basic, by_post):
+        token = answer.json()["access_token"]
+        kid = jwt.get_unverified_header(token)["kid"]
+        keys = {one["kid"]: one for one in running.client.get(found["jwks_uri"]).json()["keys"]}
+        jwt.decode(token, jwt.PyJWK(keys[kid]), ["EdDSA"], issuer=found["issuer"], audience="secrets-manager")
+    lent = running.person("ada", "operator", audiences=["notification"])
+    exchanged = exchange(running, "notification", lent)
+    assert exchanged.status_code == 200, exchanged.text
+    assert quote_plus(found["grant_types_supported"][1]) in exchanged.request.read().decode()
+
+
+def test_the_metadata_names_the_issuer_whatever_host_was_asked(running):
+    path = "/.well-known/oauth-authorization-server"
+    found = running.client.get(path).json()
+    issuer = found["issuer"]
+    assert issuer == "https://secrets-manager.fountain.localhost"
+    assert [found[name] for name in ("token_endpoint", "jwks_uri", "service_documentation")] == [
+        issuer + where for where in ("/auth/token", "/.well-known/jwks.json", "/docs")
+    ]
+    hostile = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "http",
+        "Forwarded": "host=evil.example;proto=http",
+    }
+    assert running.client.get(path, headers=hostile).json() == found
+    assert running.client.get(path, headers={"X-Forwarded-Prefix": "/evil"}).json() == found
 
 
 def test_the_token_endpoint_takes_form_json_and_basic(running):

@@ -292,6 +292,21 @@ async def test_a_schedule_does_not_push_a_staged_rotation_aside(sm: World) -> No
     assert await state(sm, rotation) == "staged"
 
 
+async def test_without_its_policy_a_secret_rotates_when_it_is_asked_to_and_in_the_usual_times(
+    sm: World,
+) -> None:
+    path = f"/secrets/{SERVICE}/rotation-policy"
+    await sm.policy(interval_seconds=60, overlap_seconds=7, deadline_seconds=9)
+    assert (await sm.admin.delete(path)).status_code == 204
+    assert [(await sm.admin.request(method, path)).status_code for method in ("GET", "DELETE")] == [404, 404]
+    for _ in range(3):
+        await sm.pass_time(61)
+    assert await sm.rotations(SERVICE) == []
+    begun = await sm.rotation(await rotate(sm))
+    assert (begun["reason"], begun["version"]) == ("rotate", 2)
+    assert (begun["overlap_seconds"], begun["deadline_seconds"]) == (900, 300)
+
+
 async def test_a_moment_of_a_cron_policy_begins_one_rotation_however_often_anybody_looks(sm: World) -> None:
     def left() -> float:
         return 1800 - sm.clock() % 1800
