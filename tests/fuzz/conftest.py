@@ -115,4 +115,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"  {service:<18} {'   '.join(parts)}")
     if never := tally.never_fine():
         terminalreporter.write_line(f"never answered with success: {', '.join(never)}")
+    if never := tally.never_by_chance():
+        terminalreporter.write_line(f"with success only when called well: {', '.join(never)}")
+    if empty := tally.empty():
+        terminalreporter.write_line(f"nothing could be generated {len(empty)} times: {', '.join(empty)}")
     terminalreporter.write_line(f"requests: {tally.total()}, findings: {tally.findings}")

@@ -14,18 +14,39 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._fine: dict[tuple[str, str], bool] = {}
+        self._fine: dict[tuple[str, str], set[bool]] = {}
+        self._empty: set[str] = set()
         self.findings = 0
 
-    def add(self, service: str, operation: str, caller: str, status: int) -> None:
+    def add(
+        self, service: str, operation: str, caller: str, status: int, *, called_well: bool = False
+    ) -> None:
+        """Count an answer; `called_well` is one to a request that was written by hand."""
         self._counts[service, caller, f"{status // 100}xx"] += 1
-        self._fine[service, operation] = status < 400 or self._fine.get((service, operation), False)
+        fine = self._fine.setdefault((service, operation), set())
+        if status < 400:
+            fine.add(called_well)
 
     def never_fine(self) -> list[str]:
         """Answer the operations whose success nobody has seen, so that its schema was not compared."""
+        return self._named(set())
+
+    def never_by_chance(self) -> list[str]:
+        """Answer those whose success was only seen because they were called well."""
+        return self._named({True})
+
+    def _named(self, seen: set[bool]) -> list[str]:
         return sorted(
-            f"{operation} at {service}" for (service, operation), fine in self._fine.items() if not fine
+            f"{operation} at {service}" for (service, operation), fine in self._fine.items() if fine == seen
         )
+
+    def add_empty(self, service: str, operation: str, mode: str) -> None:
+        """Note that nothing of a mode could be generated for an operation."""
+        self._empty.add(f"{operation} at {service} ({mode})")
+
+    def empty(self) -> list[str]:
+        """Answer the operations for which nothing was generated, and of which mode."""
+        return sorted(self._empty)
 
     def services(self) -> list[str]:
         return sorted({service for service, _, _ in self._counts})

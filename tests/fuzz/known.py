@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from wire import Answer
 
 MAX_KEPT = 40
@@ -14,7 +13,6 @@ _STANDING = (
     "notification",
     "gateway-lookup",
     "example-consumer",
-    "powerless",
     "1",
     "a" * 32,
 )
@@ -28,8 +26,7 @@ class Known:
 
     def learn(self, answer: Answer) -> None:
         """Take the names out of a JSON answer."""
-        if answer.body and answer.header("content-type") == "application/json":
-            self._walk(orjson.loads(answer.body))
+        self._walk(answer.json())
         while len(self._seen) > MAX_KEPT:
             del self._seen[next(iter(self._seen))]
 

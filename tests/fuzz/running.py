@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fountain_cli.stack import LocalStack, Ports
 from fountain_cli.stack.layout import repository, services
-from stands import Stand
+from furniture import Maker, powerless
+from stands import LOST, Stand
 from wire import SECONDS, Answer, Request
 
 ISSUER = "secrets-manager"
@@ -22,7 +23,6 @@ MOST_BYTES = 1_048_576
 """The edge passes on no longer body."""
 EDGE = b'"instance":"",'
 """In a problem of the edge's own; everybody else names the path."""
-POWERLESS = {"name": "powerless", "kind": "person", "roles": [], "remote": True}
 
 
 class Platform:
@@ -36,25 +36,35 @@ class Platform:
         self.stack = stack
         self.clients = {one.name: stack.client(one.name) for one in stack.services}
         self._keys = {"admin": stack.admin_key()}
-        headers = {"Authorization": f"Bearer {self.token('admin', ISSUER)}"}
-        for path, body in (("/identities", POWERLESS), ("/identities/powerless/keys", {})):
-            made = self.clients[ISSUER].post(path, json=body, headers=headers)
-            assert made.status_code == 201, made.text
-        self._keys["powerless"] = made.json()["api_key"]
+        self.renew_powerless()
+
+    def renew_powerless(self) -> None:
+        """Make somebody who may nothing if there is nobody, or his key was taken away."""
+        if "powerless" in self._keys and self.token("powerless", ISSUER) != LOST:
+            return
+        client, headers = self.clients[ISSUER], {"Authorization": f"Bearer {self.token('admin', ISSUER)}"}
+        maker = Maker(lambda method, path, body: client.request(method, path, json=body, headers=headers))
+        self._keys["powerless"] = powerless(maker)
 
     def token(self, caller: str, service: str) -> str:
         """Answer a token of a caller for a service; one that is good nowhere if his key was taken away."""
         form = {"grant_type": "client_credentials", "client_secret": self._keys[caller], "resource": service}
         answer = self.clients[ISSUER].post("/auth/token", data=form)
-        return str(answer.json()["access_token"]) if answer.status_code == 200 else "lost"
+        return str(answer.json()["access_token"]) if answer.status_code == 200 else LOST
 
 
 class RunningStand(Stand):
     """One of its services."""
 
+    at_edge = True
+
     def __init__(self, name: str, platform: Platform) -> None:
         self._platform = platform
         super().__init__(name, platform.clients[name])
+
+    def renew_powerless(self) -> None:
+        """Make somebody who may nothing if there is nobody left."""
+        self._platform.renew_powerless()
 
     def _token(self, caller: str) -> str:
         return self._platform.token(caller, self.name)

@@ -13,36 +13,15 @@ import orjson
 import pytest
 from fountain_common.connections import Connections
 from fountain_common.testing import World, instance
+from furniture import Maker, furnish, powerless
 from starlette.testclient import TestClient
 from wire import Answer, Request, ask
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in ROOT.glob("services/*/main.py"))
 CALLERS = ("none", "powerless", "admin")
-
-
-FURNITURE: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
-    "action": [("POST", "/actions", {"description": "Enters", "characterId": 1})],
-    "gateway-lookup": [
-        ("POST", "/registry", {"service_name": "example-consumer", "url": "https://example.com"}),
-    ],
-    "notification": [
-        ("PUT", "/subscriptions/example-consumer", {"service": "example-consumer", "types": ["order.*"]}),
-        ("POST", "/notifications", {"type": "order.placed", "subject": "example-consumer"}),
-        ("POST", "/notifications", {"type": "stock.low"}),
-    ],
-    "secrets-manager": [
-        ("POST", "/secrets/example-consumer", {}),
-        ("PUT", "/secrets/example-consumer/rotation-policy", {"interval_seconds": 86400}),
-        ("PUT", "/secrets/example-consumer/grants/notification", {}),
-        ("POST", "/identities", {"name": "example-consumer", "roles": ["service"]}),
-        ("POST", "/audit/segments", {}),
-    ],
-    "two-factor": [("POST", "/factors", {"username": "example-consumer"})],
-}
-"""What is made at a service before it is asked anything, so that there is something to be asked about."""
-ALREADY = (400, 409)
-"""How a service says that it has it."""
+LOST = "lost"
+"""A token that is good nowhere."""
 
 
 class Stand:
@@ -51,17 +30,29 @@ class Stand:
     Attributes:
         name: its name.
         document: its own OpenAPI description.
+        at_edge: whether it is asked through the edge.
     """
+
+    at_edge = False
 
     def __init__(self, name: str, client: TestClient) -> None:
         self.name, self.client = name, client
         self.document: dict[str, Any] = client.get("/openapi.json").json()
 
-    def furnish(self) -> None:
-        """Make what requests will be about, as far as it is not there."""
-        for method, path, body in FURNITURE.get(self.name, ()):
-            made = self.client.request(method, path, json=body or None, headers=self.headers_of("admin"))
-            assert made.is_success or made.status_code in ALREADY, (path, made.text)
+    def furnish(self) -> dict[str, str]:
+        """Make what requests will be about, as far as it is not there or was removed, and return it by the
+        names of the parameters that name it.
+        """
+        self.renew_powerless()
+        return furnish(self.name, self.maker())
+
+    def renew_powerless(self) -> None:
+        """Only where identities are kept can one be taken away."""
+
+    def maker(self) -> Maker:
+        """Return who makes things here."""
+        headers = self.headers_of("admin")
+        return Maker(lambda method, path, body: self.client.request(method, path, json=body, headers=headers))
 
     def headers_of(self, caller: str) -> dict[str, str]:
         """Answer what a caller sends to be known."""
@@ -85,18 +76,18 @@ class IssuerStand(Stand):
     def __init__(self, name: str, client: TestClient, admin_key: str) -> None:
         super().__init__(name, client)
         self._keys = {"admin": admin_key}
-        admin = self.headers_of("admin")
-        made = client.post("/identities", json={"name": "powerless", "roles": []}, headers=admin)
-        assert made.status_code == 201, made.text
-        made = client.post("/identities/powerless/keys", json={}, headers=admin)
-        assert made.status_code == 201, made.text
-        self._keys["powerless"] = made.json()["api_key"]
+        self._keys["powerless"] = powerless(self.maker())
+
+    def renew_powerless(self) -> None:
+        """Make somebody who may nothing if there is nobody left."""
+        if self._token("powerless") == LOST:
+            self._keys["powerless"] = powerless(self.maker())
 
     def _token(self, caller: str) -> str:
         form = {"grant_type": "client_credentials", "client_secret": self._keys[caller]}
         answer = self.client.post("/auth/token", data=form)
         # Whoever may do everything may have taken away a key: then no token is there to be had.
-        return str(answer.json()["access_token"]) if answer.status_code == 200 else "lost"
+        return str(answer.json()["access_token"]) if answer.status_code == 200 else LOST
 
 
 @contextmanager
@@ -110,6 +101,8 @@ def stand(name: str) -> Iterator[Stand]:
         patch.chdir(folder)
         patch.syspath_prepend(str(ROOT / "services" / name))
         if name == "secrets-manager":
+            # Whoever is made a holder here never acknowledges: not every rotation has to wait for that.
+            patch.setattr("secrets_manager.service_secrets.ACTIVATION_SECONDS", 0.1)
             yield _issuer(stack, name, folder)
         else:
             world = World("https://secrets-manager.fountain.localhost")
@@ -166,6 +159,8 @@ def _neighbours() -> Any:
             )
         if request.method == "GET":
             return httpx2.Response(404, json={})
+        if path == "/notifications/batch":
+            return httpx2.Response(201, json={"items": []})
         position = next(numbers)
         event = {"specversion": "1.0", "id": str(position), "source": "secrets-manager", "position": position}
         return httpx2.Response(201, json={**event, **orjson.loads(request.content)})

@@ -116,17 +116,17 @@ def _names(operation: Any) -> list[str]:
     return [part.partition("}")[0] for part in operation.path.split("{")[1:]]
 
 
-def _path(operation: Any, value: str | None = None) -> str:
-    """Answer a path with one value for all parameters, or with what is there."""
+def _path(operation: Any, values: dict[str, str]) -> str:
+    """Answer a path with these values, and one of the right kind for what has none."""
     path: str = operation.path
     for name in _names(operation):
-        there = "1" if name in NUMBERS else "example-consumer"
-        path = path.replace("{" + name + "}", there if value is None else value)
+        other = "1" if name in NUMBERS else "example-consumer"
+        path = path.replace("{" + name + "}", values.get(name, other))
     return path
 
 
-def _requests(operation: Any, headers: list[tuple[bytes, bytes]]) -> Any:
-    method, path = operation.method.upper(), _path(operation)
+def _requests(operation: Any, headers: list[tuple[bytes, bytes]], there: dict[str, str]) -> Any:
+    method, path = operation.method.upper(), _path(operation, there)
     for what, chunks in BODIES.items():
         yield what, Request(method, path, [*headers, *JSON], chunks)
     for what, more in HEADERS.items():
@@ -135,10 +135,8 @@ def _requests(operation: Any, headers: list[tuple[bytes, bytes]]) -> Any:
         yield what, Request(method, f"{path}?{query}", headers)
     if "{" in operation.path:
         for what, value in PARAMETERS.items():
-            yield (
-                what,
-                Request(method, _path(operation, value), [*headers, *JSON], (json.dumps(GOOD).encode(),)),
-            )
+            odd = _path(operation, dict.fromkeys(_names(operation), value))
+            yield what, Request(method, odd, [*headers, *JSON], (json.dumps(GOOD).encode(),))
 
 
 @pytest.mark.parametrize("service", NAMES, indirect=True)
@@ -147,12 +145,12 @@ def test_nothing_that_is_sent_breaks_a_service(
 ) -> None:
     findings, chance = Findings(), random.Random(seed)
     for operation in operations(service):
-        service.furnish()
+        there = service.furnish()
         case: Case = operation.Case(path_parameters=dict.fromkeys(_names(operation), "a"))
         for caller in CALLERS:
             token = service.headers_of(caller)
             headers = [(name.encode(), value.encode()) for name, value in token.items()]
-            sent = list(_requests(operation, headers))
+            sent = list(_requests(operation, headers, there))
             for what, request in chance.sample(sent, min(len(sent), 3 * examples)):
                 answer = service.ask(request)
                 tally.add(service.name, operation.label, caller, answer.status)

@@ -7,8 +7,11 @@ import asyncio
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
+
+import orjson
 
 SECONDS = 20.0
 """An answer that takes longer is a finding."""
@@ -62,6 +65,16 @@ class Answer:
     def header(self, name: str) -> str:
         """The first header of that name, or an empty text."""
         return next((value.decode("latin-1") for key, value in self.headers if key.decode() == name), "")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is what was asked for, or leads there."""
+        return not self.raised and self.status < HTTPStatus.BAD_REQUEST
+
+    def json(self) -> Any:
+        """The body; None if there is none, or it is no JSON."""
+        is_json = self.body and self.header("content-type") == "application/json"
+        return orjson.loads(self.body) if is_json else None
 
     def named(self) -> dict[str, list[str]]:
         """All headers, by their names."""
