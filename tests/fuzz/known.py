@@ -7,6 +7,8 @@ from typing import Any
 from wire import Answer
 
 MAX_KEPT = 40
+ASKING = "admin"
+"""Is not named: once there is another administrator this one can be revoked, and has nothing more to ask."""
 _NAMING = re.compile(r"(^|_)(id|name|token|version|position|generation|cursor|next|username)$|Id$|Name$")
 _STANDING = (
     "secrets-manager",
@@ -41,6 +43,6 @@ class Known:
                 self._walk(part)
         if isinstance(thing, Mapping):
             for key, value in thing.items():
-                if _NAMING.search(key) and isinstance(value, str | int) and str(value):
+                if _NAMING.search(key) and isinstance(value, str | int) and str(value) not in ("", ASKING):
                     self._seen[str(value)] = None
                 self._walk(value)
