@@ -30,7 +30,7 @@ class Receipt(NamedTuple):
 
 
 async def by_the_clock(count: int, gap: float, publish: Callable[[int, float], Awaitable[T]]) -> list[T]:
-    """Call `publish(number, due)` `count` times, `gap` seconds apart, each in a task of its own; answer what
+    """Call `publish(number, due)` `count` times, `gap` seconds apart, each in a task of its own; return what
     came of each, by number.
     """
     start = time.perf_counter()
@@ -44,7 +44,7 @@ async def by_the_clock(count: int, gap: float, publish: Callable[[int, float], A
 
 
 def delays(published: Mapping[int, Published], received: Iterable[Receipt]) -> list[float]:
-    """Answer how late each event came to one reader, in seconds since it was due.
+    """Return how late each event came to one reader, in seconds since it was due.
 
     Args:
         published: all events, by position.

@@ -69,7 +69,7 @@ def summed(raw: str) -> Profile:
 
 
 def table(counted: Counter[str], samples: int, top: int, heading: str) -> list[str]:
-    """Answer the largest entries as a table in Markdown."""
+    """Return the largest entries as a table in Markdown."""
     largest = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:top]
     rows = [f"| {seen / samples:.1%} | `{frame}` |" for frame, seen in largest]
     return [f"| {heading} | function |", "|---|---|", *rows]

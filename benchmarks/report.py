@@ -100,6 +100,6 @@ def read(path: Path, budgets: Sequence[Budget]) -> list[Result]:
 
 
 def joined(results: Sequence[Result], path: Path, budgets: Sequence[Budget]) -> list[Result]:
-    """Answer what stands in the file with these results in their places, in the order of the budgets."""
+    """Return what stands in the file with these results in their places, in the order of the budgets."""
     rows = {result.budget.name: result for result in [*read(path, budgets), *results]}
     return [rows[budget.name] for budget in budgets if budget.name in rows]

@@ -38,7 +38,7 @@ class Aftermath:
         self.tallies: dict[str, Tally] = {}
 
     async def judge(self, say: Callable[[str], None]) -> Violations:
-        """Answer everything that is violated."""
+        """Return everything that is violated."""
         history, found = self._history, Violations()
         for title, check in (
             ("rotations end", self._rotations),
@@ -76,7 +76,7 @@ class Aftermath:
         return None if answer is None else answer.json()
 
     async def _all(self, path: str) -> list[dict[str, Any]] | None:
-        """Answer all items of a list, page by page; None if one does not come."""
+        """Return all items of a list, page by page; None if one does not come."""
         items: list[dict[str, Any]] = []
         params: dict[str, object] = {"limit": 500}
         while True:
@@ -152,14 +152,14 @@ class Aftermath:
 
 
 def spread_over(given: Sequence[NewVersion], most: int) -> list[NewVersion]:
-    """Answer so many of them at most, from the first to the last at even distances."""
+    """Return so many of them at most, from the first to the last at even distances."""
     if len(given) <= most:
         return list(given)
     return [given[number * (len(given) - 1) // (most - 1)] for number in range(most)]
 
 
 def moment(written: str) -> float:
-    """Answer unix seconds."""
+    """Return unix seconds."""
     return datetime.fromisoformat(written).timestamp()
 
 

@@ -139,7 +139,7 @@ class History:
     links: list[Link] = field(default_factory=list)
 
     def retired(self, service: str) -> dict[int, float]:
-        """Answer when which version of a service's secret was retired."""
+        """Return when which version of a service's secret was retired."""
         return {
             one.previous_version: one.retired_at
             for one in self.rotations
@@ -147,7 +147,7 @@ class History:
         }
 
     def troubles_by_part(self) -> dict[Part, list[Trouble]]:
-        """Answer the troubles of each part, in their order."""
+        """Return the troubles of each part, in their order."""
         found: defaultdict[Part, list[Trouble]] = defaultdict(list)
         for trouble in self.troubles:
             found[trouble.part].append(trouble)
@@ -155,7 +155,7 @@ class History:
 
 
 def expected_events(rotations: Iterable[RotationSeen]) -> list[Acknowledged]:
-    """Answer which events rotations tell of: each is written with the change, and handed on from there."""
+    """Return which events rotations tell of: each is written with the change, and handed on from there."""
     told = []
     for one in rotations:
         told.append(Acknowledged(f"secret.staged:{one.rotation_id}", "outbox"))

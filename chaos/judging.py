@@ -70,7 +70,7 @@ class Judge:
         return any(start <= ended and began <= end for start, end in self._spans[part])
 
     def reason_against(self, request: Request) -> str:
-        """Answer why a request cannot be judged; "" if it can."""
+        """Return why a request cannot be judged; "" if it can."""
         began = request.began - self._settle
         for need in request.needs:
             if isinstance(need, Part):
@@ -82,7 +82,7 @@ class Judge:
 
 
 def _over(trouble: Trouble) -> float:
-    """Answer until when a trouble excuses."""
+    """Return until when a trouble excuses."""
     if trouble.ended is None:
         return float("inf")
     latest = trouble.ended + RECOVERY_SECONDS

@@ -26,7 +26,7 @@ _LINK_SECONDS = 840.0
 
 
 def fingerprint(values: Mapping[str, str]) -> str:
-    """Answer what stands for the values of a secret: the values themselves are not kept."""
+    """Return what stands for the values of a secret: the values themselves are not kept."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

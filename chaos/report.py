@@ -15,7 +15,7 @@ _SHOWN_OF_A_RULE = 5
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """Answer everything that is counted, as JSON."""
+    """Return everything that is counted, as JSON."""
     history = outcome.history
     return {
         "runtime": outcome.runtime,
@@ -58,7 +58,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
 
 
 def recovery(seconds: list[float | None]) -> dict[str, float | None]:
-    """Answer the median and the longest of some times; None stands for one that did not recover."""
+    """Return the median and the longest of some times; None stands for one that did not recover."""
     known = [one for one in seconds if one is not None]
     return {
         "p50": round(median(known), 2) if known else None,
@@ -67,7 +67,7 @@ def recovery(seconds: list[float | None]) -> dict[str, float | None]:
 
 
 def counted(events: list[Received]) -> dict[str, int]:
-    """Answer how many events came, and how many of them again."""
+    """Return how many events came, and how many of them again."""
     different = len({one.key for one in events})
     return {"received": different, "duplicates": len(events) - different}
 

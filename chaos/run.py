@@ -61,7 +61,7 @@ class Outcome:
 
 
 def perform(stack: Stack, seed: int, seconds: float, say: Say) -> Outcome:
-    """Break a running platform for so many seconds, and answer what that has shown.
+    """Break a running platform for so many seconds, and return what that has shown.
 
     Args:
         stack: the platform, healthy, started with `SETTINGS`.
@@ -92,7 +92,7 @@ async def _perform(stack: Stack, seed: int, seconds: float, say: Say) -> Outcome
 
 
 async def _prepare(scene: Scene, webhook: Webhook) -> str:
-    """Have rotations end soon, subscribe the webhook, and answer the subscription's name."""
+    """Have rotations end soon, subscribe the webhook, and return the subscription's name."""
     policy = {"overlap_seconds": OVERLAP_SECONDS, "deadline_seconds": DEADLINE_SECONDS}
     for service in sorted(set(ROTATED)):
         await _must(scene, "PUT", MANAGER, f"/secrets/{service}/rotation-policy", json=policy)

@@ -114,11 +114,11 @@ class Scene:
         return answer is not None
 
     def headers(self, service: str) -> dict[str, str]:
-        """Answer the header that lets the administrator in at one service."""
+        """Return the header that lets the administrator in at one service."""
         return {"Authorization": f"Bearer {self._tokens[service]}"}
 
     def client(self, service: str) -> httpx2.AsyncClient:
-        """Answer the client of a service through the edge."""
+        """Return the client of a service through the edge."""
         return self._edge[service]
 
     # Asking
@@ -197,7 +197,7 @@ class Scene:
 
 
 def _said(answer: httpx2.Response) -> str:
-    """Answer what a refusal says, with the id by which the logs know it."""
+    """Return what a refusal says, with the id by which the logs know it."""
     try:
         problem = answer.json()
         detail, request_id = problem["detail"], problem["request_id"]

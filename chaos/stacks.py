@@ -18,7 +18,7 @@ REPLICAS = 3
 
 
 def chosen(runtime: str | None) -> str:
-    """Answer the runtime that was asked for, or the one that `make up` would take.
+    """Return the runtime that was asked for, or the one that `make up` would take.
 
     Raises:
         StackError: containers were asked for and no engine answers.

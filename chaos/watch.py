@@ -39,7 +39,7 @@ async def _watch(scene: Scene, part: Part) -> None:
 
 
 async def _missing(scene: Scene, part: Part) -> list[str] | None:
-    """Answer which peers a part misses; None if it is not well."""
+    """Return which peers a part misses; None if it is not well."""
     if part == EDGE_PART:
         answer = await scene.ask_edge("health of the edge", _ANSWER_SECONDS)
         return None if answer is None else []

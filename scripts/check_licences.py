@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def named(root: Path) -> list[tuple[str, str]]:
-    """Answer name and version of all that the services are locked to, for this interpreter."""
+    """Return name and version of all that the services are locked to, for this interpreter."""
     found = set()
     for path in root.glob("services/*/requirements.txt"):
         for line in requirements(path.read_text()):
@@ -29,7 +29,7 @@ def named(root: Path) -> list[tuple[str, str]]:
 
 
 def rows(wanted: list[tuple[str, str]]) -> Iterator[tuple[str, str, str, str | None]]:
-    """Answer name, version, licence, and what is wrong."""
+    """Return name, version, licence, and what is wrong."""
     for name, version in wanted:
         try:
             installed = distribution(name)

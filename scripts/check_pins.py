@@ -20,7 +20,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def problems(root: Path) -> Iterator[str]:
-    """Answer everything that is wrong below a folder, each with its file."""
+    """Return everything that is wrong below a folder, each with its file."""
     for path in sorted([*root.glob("requirements*.in"), *root.glob("*/**/requirements.in")]):
         if not _is_ours(path.relative_to(root)):
             continue

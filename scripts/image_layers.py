@@ -57,7 +57,7 @@ class Archive:
         self._layers: dict[str, tarfile.TarFile] = {}
 
     def images(self) -> list[Image]:
-        """Answer the images, in the order in which they were asked for."""
+        """Return the images, in the order in which they were asked for."""
         return [
             Image(
                 names=tuple(one["RepoTags"] or ()),
@@ -69,11 +69,11 @@ class Archive:
         ]
 
     def files(self, image: Image) -> dict[str, tarfile.TarInfo]:
-        """Answer what a container sees, by path without the first slash; a removed file is not among it."""
+        """Return what a container sees, by path without the first slash; a removed file is not among it."""
         return {path: info for path, (_, info) in self._seen(image).items()}
 
     def texts(self, image: Image, ends: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-        """Answer path and content of the files that a container sees whose path ends so."""
+        """Return path and content of the files that a container sees whose path ends so."""
         for path, (layer, info) in self._seen(image).items():
             content = self._layer(layer).extractfile(info) if path.endswith(ends) and info.isfile() else None
             if content is not None:

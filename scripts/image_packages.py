@@ -41,7 +41,7 @@ class Package:
 
 
 def packages(archive: Archive, image: Image) -> list[Package]:
-    """Answer everything that is known to be in an image, each once, sorted."""
+    """Return everything that is known to be in an image, each once, sorted."""
     programs = tuple(path for path in archive.files(image) if _PROGRAM.fullmatch(path))
     wanted = (_DPKG, *_OS_RELEASE, *_DISTRIBUTION, *programs)
     texts = dict(archive.texts(image, wanted))
@@ -55,14 +55,14 @@ def packages(archive: Archive, image: Image) -> list[Package]:
 
 
 def distro(texts: dict[str, bytes]) -> str:
-    """Answer such as `debian-13`."""
+    """Return such as `debian-13`."""
     text = next((texts[path] for path in _OS_RELEASE if texts.get(path)), b"").decode()
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return "-".join(said.get(key, "").strip('"') for key in ("ID", "VERSION_ID")).strip("-")
 
 
 def debian(status: bytes, distro: str) -> Iterator[Package]:
-    """Answer the installed packages of a dpkg status file."""
+    """Return the installed packages of a dpkg status file."""
     for paragraph in status.split(b"\n\n"):
         fields = BytesParser().parsebytes(paragraph.strip() + b"\n\n", headersonly=True)
         if str(fields.get("Status", "")).endswith(" installed"):
@@ -71,13 +71,13 @@ def debian(status: bytes, distro: str) -> Iterator[Package]:
 
 
 def python(metadata: bytes) -> Package:
-    """Answer the distribution of a METADATA file (core metadata specifications)."""
+    """Return the distribution of a METADATA file (core metadata specifications)."""
     fields: Message = BytesParser().parsebytes(metadata, headersonly=True)
     return Package("pypi", str(fields["Name"]), str(fields["Version"]), licence_of(fields))
 
 
 def interpreter(image: Image) -> Iterator[Package]:
-    """Answer the Python of an official image, which is in no package list but in the image's environment."""
+    """Return the Python of an official image, which is in no package list but in the image's environment."""
     for setting in image.config.get("config", {}).get("Env") or ():
         name, _, version = setting.partition("=")
         if name == "PYTHON_VERSION":
@@ -85,7 +85,7 @@ def interpreter(image: Image) -> Iterator[Package]:
 
 
 def go_modules(program: bytes) -> Iterator[Package]:
-    """Answer the modules that a program was built of, as Go's linker leaves them in it (debug/buildinfo)."""
+    """Return the modules that a program was built of, as Go's linker leaves them in it (debug/buildinfo)."""
     at = program.find(_GO_MAGIC)
     if at < 0:
         return

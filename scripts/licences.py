@@ -60,12 +60,12 @@ class Metadata(Protocol):
     """A distribution's metadata (core metadata specifications): a `Message`, or what `importlib` answers."""
 
     def get_all(self, name: str, failobj: None = None) -> Sequence[str] | None:
-        """Answer all values of a field."""
+        """Return all values of a field."""
         ...
 
 
 def licence_of(metadata: Metadata) -> str:
-    """Answer the SPDX expression of a distribution, or `unknown`.
+    """Return the SPDX expression of a distribution, or `unknown`.
 
     The expression that it gives itself counts first; then its classifiers, all of which must be kept if
     there are several; then what it has in words.

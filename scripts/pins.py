@@ -19,12 +19,12 @@ _FETCHES = re.compile(
 
 
 def canonical(name: str) -> str:
-    """Answer a distribution's name as indexes compare it (PyPA, name normalization)."""
+    """Return a distribution's name as indexes compare it (PyPA, name normalization)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requirements(text: str) -> Iterator[str]:
-    """Answer the requirements of a file: comments gone, continued lines joined."""
+    """Return the requirements of a file: comments gone, continued lines joined."""
     without = re.sub(r"(?m)(^|\s)#.*$", "", text)
     for line in re.sub(r"\\\n", " ", without).splitlines():
         if line.strip():
@@ -32,7 +32,7 @@ def requirements(text: str) -> Iterator[str]:
 
 
 def pins(text: str) -> dict[str, str]:
-    """Answer the versions that a file pins, by canonical name."""
+    """Return the versions that a file pins, by canonical name."""
     found = (_PIN.match(line) for line in requirements(text))
     return {canonical(match["name"]): match["version"] for match in found if match}
 
@@ -66,7 +66,7 @@ def disagreements(wanted: str, locked: str) -> Iterator[str]:
 
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Answer the instructions of a Dockerfile, each with its arguments on one line."""
+    """Return the instructions of a Dockerfile, each with its arguments on one line."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for line in re.sub(r"\\\n", " ", lines).splitlines():
         word, _, rest = line.strip().partition(" ")

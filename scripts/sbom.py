@@ -33,7 +33,7 @@ _NAMESPACE = uuid.UUID("6c1ba3f0-6f1a-4d6e-9a53-0d5c2f6a7c11")
 
 
 def document(image: Image, found: list[Package]) -> str:
-    """Answer the document of an image.
+    """Return the document of an image.
 
     Raises:
         ValueError: it does not keep its schema.
@@ -90,7 +90,7 @@ def _purl(package: Package) -> PackageURL:
 
 
 def compose_images() -> list[str]:
-    """Answer the images of `compose.yaml`."""
+    """Return the images of `compose.yaml`."""
     command = ["docker", "compose", "--file", "compose.yaml", "config", "--images"]
     listed = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True).stdout
     return sorted(set(listed.split()))

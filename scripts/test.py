@@ -84,7 +84,7 @@ class Result:
 
 
 def unit_suites() -> list[Suite]:
-    """Answer the suites that need no platform: those in a browser, then the largest first so that none is
+    """Return the suites that need no platform: those in a browser, then the largest first so that none is
     waited for alone.
     """
     others = [_ROOT / name for name in ("caddy", "chaos", "observability", "scripts")]
@@ -133,7 +133,7 @@ def run(suite: Suite) -> Result:
 
 
 def to_repeat(text: str) -> list[str]:
-    """Answer the lines that say how to run with the same seed again."""
+    """Return the lines that say how to run with the same seed again."""
     return [line for line in text.splitlines() if line.startswith(_AGAIN)]
 
 

@@ -29,7 +29,7 @@ class Guest(Protocol):
         """Kill it; nobody starts it again."""
 
     def ended(self) -> int:
-        """Wait until it has ended, and answer its exit status."""
+        """Wait until it has ended, and return its exit status."""
 
     def remove(self) -> None:
         """End it in good order, however it is, and leave nothing behind."""

@@ -41,7 +41,7 @@ class Instance:
 
 
 def instances(stack: Stack) -> list[Instance]:
-    """Answer all of them, open; whoever asks closes them."""
+    """Return all of them, open; whoever asks closes them."""
     return [
         Instance(stack, service, number) for service in SERVICES for number in range(stack.replicas(service))
     ]

@@ -44,7 +44,7 @@ class Needles:
         return len(self._values)
 
     def in_text(self, text: str) -> list[str]:
-        """Answer the labels of what is in a text."""
+        """Return the labels of what is in a text."""
         return [label for label, value in self._values.items() if any(form in text for form in _forms(value))]
 
     def are_in(self, place: Place) -> bool:
@@ -66,7 +66,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def keys(stack: LocalStack | ComposeStack) -> dict[str, str]:
-    """Answer every key file of the platform by its path: API keys and the key-encryption key."""
+    """Return every key file of the platform by its path: API keys and the key-encryption key."""
     if isinstance(stack, LocalStack):
         files = [
             file
@@ -84,12 +84,12 @@ def keys(stack: LocalStack | ComposeStack) -> dict[str, str]:
 
 
 def places(stack: LocalStack | ComposeStack) -> Iterator[Place]:
-    """Answer everywhere that a value could have come to, but for the key volumes and memory."""
+    """Return everywhere that a value could have come to, but for the key volumes and memory."""
     yield from _local(stack) if isinstance(stack, LocalStack) else _containers(stack)
 
 
 def key_places(stack: LocalStack | ComposeStack) -> Iterator[Place]:
-    """Answer where the keys must be found: the proof that looking finds."""
+    """Return where the keys must be found: the proof that looking finds."""
     if isinstance(stack, LocalStack):
         folders = [str(stack.state.folder / name) for name in _KEY_FOLDERS]
         yield Place("key folders", ("tar", "-cf", "-", *folders))
@@ -117,7 +117,7 @@ def _local(stack: LocalStack) -> Iterator[Place]:
 
 
 def containers(stack: ComposeStack) -> list[dict[str, Any]]:
-    """Answer what Docker knows of each container of the platform."""
+    """Return what Docker knows of each container of the platform."""
     found: list[dict[str, Any]] = json.loads(_docker("inspect", *_ids(stack)))
     return found
 

@@ -41,7 +41,7 @@ print(before)
 
 
 def processes(stack: LocalStack, service: str) -> list[int]:
-    """Answer the processes of a service."""
+    """Return the processes of a service."""
     found = [
         int(process.name)
         for process in Path("/proc").glob("[0-9]*")
@@ -83,7 +83,7 @@ Limiter = Callable[[int, int, str], int]
 
 
 def _limiters(stack: LocalStack | ComposeStack, service: str) -> list[Limiter]:
-    """Answer for each process what sets one of its soft limits and answers what that was before.
+    """Return for each process what sets one of its soft limits and answers what that was before.
 
     It is done beside the process, by its own user: who may start it may limit it, and nobody else need.
     """

@@ -8,7 +8,7 @@ from fountain_cli.stack import Stack
 
 
 def logged(stack: Stack, service: str) -> list[dict[str, Any]]:
-    """Answer the lines of a service, or of the edge, that are objects; the oldest first."""
+    """Return the lines of a service, or of the edge, that are objects; the oldest first."""
     found = []
     for line in stack.logs(service).splitlines():
         # Some versions of Compose put something before it, whatever they are told.

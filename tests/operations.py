@@ -73,7 +73,7 @@ class Operation:
 
 
 def operations(service: str, document: dict[str, Any]) -> Iterator[Operation]:
-    """Answer all operations of a document, those that remove last."""
+    """Return all operations of a document, those that remove last."""
     found = [
         Operation(service, operation["operationId"], method.upper(), path)
         for path, methods in document["paths"].items()

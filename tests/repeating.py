@@ -8,7 +8,7 @@ AGAIN = "the same again"
 
 
 def commands(reports: Mapping[str, Iterable[Any]]) -> list[str]:
-    """Answer a line for each test that was run and has noted its command.
+    """Return a line for each test that was run and has noted its command.
 
     Args:
         reports: pytest's, by outcome.

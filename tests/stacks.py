@@ -17,12 +17,12 @@ SETTINGS = {
 
 
 def local(state: Path, ports: Ports) -> LocalStack:
-    """Answer it as local processes."""
+    """Return it as local processes."""
     return LocalStack(state, ports, {CONSUMER: REPLICAS}, settings=SETTINGS)
 
 
 def compose(ports: Ports) -> ComposeStack:
-    """Answer it in containers."""
+    """Return it in containers."""
     return ComposeStack(
         _PROJECT,
         http_port=ports.http,

@@ -30,13 +30,13 @@ class Steward:
         self._tokens: dict[str, tuple[str, float]] = {}
 
     def at(self, service: str) -> httpx2.Client:
-        """Answer a client of a service through the edge, with no credential of its own."""
+        """Return a client of a service through the edge, with no credential of its own."""
         if service not in self._clients:
             self._clients[service] = self.stack.client(service)
         return self._clients[service]
 
     def token(self, audience: str) -> str:
-        """Answer an administrator's token for one service."""
+        """Return an administrator's token for one service."""
         token, until = self._tokens.get(audience, ("", 0.0))
         if time.monotonic() >= until:
             token, until = (
@@ -60,7 +60,7 @@ class Steward:
         return str(answer.json()["access_token"])
 
     def headers(self, audience: str) -> dict[str, str]:
-        """Answer the header that lets the administrator in at one service."""
+        """Return the header that lets the administrator in at one service."""
         return {"Authorization": f"Bearer {self.token(audience)}"}
 
     def ask(self, method: str, service: str, path: str, **options: Any) -> httpx2.Response:
@@ -69,7 +69,7 @@ class Steward:
         return self.at(service).request(method, path, headers=headers, **options)
 
     def manager(self, method: str, path: str, **options: Any) -> Any:
-        """Send one request to the Secrets Manager and answer its document; only 2xx will do."""
+        """Send one request to the Secrets Manager and return its document; only 2xx will do."""
         answer = self.ask(method, "secrets-manager", path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
@@ -107,11 +107,11 @@ class Steward:
         return found
 
     def active(self, service: str = CONSUMER) -> int:
-        """Answer the active version of a service's secrets."""
+        """Return the active version of a service's secrets."""
         return int(self.manager("GET", f"/secrets/{service}")["version"])
 
     def events(self, **query: Any) -> list[dict[str, Any]]:
-        """Answer all stored events, page by page."""
+        """Return all stored events, page by page."""
         found: list[dict[str, Any]] = []
         after = query.pop("after", None)
         while True:
@@ -137,7 +137,7 @@ class Replica:
         return self.client.request(method, path, headers=self.steward.headers(CONSUMER), **options)
 
     def status(self) -> dict[str, Any]:
-        """Answer what it says that it holds."""
+        """Return what it says that it holds."""
         answer = self.ask("GET", "/status")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
@@ -150,7 +150,7 @@ class Replica:
         return str(answer.json()["token"])
 
     def opens(self, token: str) -> int:
-        """Answer the status with which it opens a link."""
+        """Return the status with which it opens a link."""
         return self.ask("GET", f"/links/{token}").status_code
 
     def uses(self, version: int) -> bool:

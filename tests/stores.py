@@ -113,5 +113,5 @@ def assert_refused(answer: httpx2.Response) -> None:
 
 
 def mark() -> str:
-    """Answer a name that nobody has."""
+    """Return a name that nobody has."""
     return f"mark-{secrets.token_hex(6)}"

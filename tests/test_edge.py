@@ -57,7 +57,7 @@ def test_the_portal_names_every_service(steward: Steward) -> None:
 
 
 def raw(steward: Steward, service: str, target: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Send a GET whose target goes out as it is written, and answer the status and the body."""
+    """Send a GET whose target goes out as it is written, and return the status and the body."""
     url = urlsplit(steward.stack.url(service))
     host, context = str(url.hostname), ssl.create_default_context(cafile=steward.stack.ca())
     plain = socket.create_connection(("127.0.0.1", url.port or 443), timeout=10)

@@ -15,7 +15,7 @@ CONVERGED_SECONDS = 45
 
 
 def begin(steward: Steward) -> dict[str, Any]:
-    """Begin a rotation and answer it while it is staged: the request itself waits for activation."""
+    """Begin a rotation and return it while it is staged: the request itself waits for activation."""
     version = steward.active() + 1
     threading.Thread(target=rotate_or_be_cut_off, args=[Steward(steward.stack)], daemon=True).start()
 

@@ -56,7 +56,7 @@ def _set_right(machine: Machine) -> Iterator[None]:
 
 
 def refusal(steward: Steward, service: str) -> str:
-    """Answer why the administrator is refused; empty if he is not."""
+    """Return why the administrator is refused; empty if he is not."""
     answer = steward.ask("GET", service, PATHS[service])
     if answer.status_code != 401:
         assert answer.status_code in (200, 404), answer.text
@@ -94,7 +94,7 @@ def works(steward: Steward) -> str:
 
 
 def until_refused(store: Store) -> list[str]:
-    """Answer the marks of what there was still room for in the files, and the one of what there was not."""
+    """Return the marks of what there was still room for in the files, and the one of what there was not."""
     marks = [mark()]
     while (answer := store.add(marks[-1])).status_code == 201:
         assert len(marks) < MOST_TAKEN

@@ -37,7 +37,7 @@ class Newcomer:
         (identity / "ca.pem").write_text(steward.stack.issuer_ca())
 
     def start(self) -> Guest:
-        """Start an instance, and answer when it is healthy."""
+        """Start an instance, and return when it is healthy."""
         return guests.start(self.steward.stack, self._folder)
 
     def answers(self) -> bool:

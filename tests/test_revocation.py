@@ -35,7 +35,7 @@ class Person:
         self.steward.manager("PATCH", f"/identities/{self.name}", json={"roles": ["auditor"]})
 
     def let_in(self, instances: list[Instance]) -> list[Instance]:
-        """Answer who still lets him in; through the edge, each answer would be of one of several replicas."""
+        """Return who still lets him in; through the edge, each answer would be of one of several replicas."""
         return [one for one in instances if one.honours(self.tokens[one.service])]
 
     def is_refused(self, instances: list[Instance]) -> bool:

@@ -46,7 +46,7 @@ async def _sign_and_open(
 
 
 async def _under_load(steward: Steward, tally: Tally, act: Callable[[], T]) -> T:
-    """Do something while the clients go on, and answer what came of it."""
+    """Do something while the clients go on, and return what came of it."""
     stop = asyncio.Event()
     headers = steward.headers(CONSUMER)
     async with steward.stack.async_client(CONSUMER, connections=CLIENTS) as client:

@@ -62,7 +62,7 @@ class Prometheus:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
 
     def get(self, path: str, **params: str) -> Any:
-        """Answer the data of one question to its interface."""
+        """Return the data of one question to its interface."""
         answer = httpx2.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False)
         return answer.raise_for_status().json()["data"]
 

@@ -125,7 +125,7 @@ class _Connection(asyncio.Protocol):
         return await answer
 
     async def publish(self, payload: bytes, until: float) -> int:
-        """Publish again as soon as the last one is acknowledged; answer how many were."""
+        """Publish again as soon as the last one is acknowledged; return how many were."""
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         message = b"PUB events.test.made " + self._inbox + b" %d\r\n" % len(payload) + payload + b"\r\n"
         count = 0

@@ -33,7 +33,7 @@ class _Instances:
         return len(self._clients)
 
     def refused_after(self) -> float:
-        """Revoke somebody whom each instance lets in; answer how long it takes in ms until none does."""
+        """Revoke somebody whom each instance lets in; return how long it takes in ms until none does."""
         name = f"bench-{secrets.token_hex(4)}"
         manage = self._run.api.call
         identity = {"name": name, "kind": "person", "roles": ["viewer"], "remote": True}

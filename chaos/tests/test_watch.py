@@ -16,7 +16,7 @@ Degraded = list[str] | None
 
 
 def watched(kind: Kind, answers: list[Degraded], monkeypatch: pytest.MonkeyPatch) -> Trouble:
-    """Answer a trouble that has ended, after health checks that name what the part misses, or fail."""
+    """Return a trouble that has ended, after health checks that name what the part misses, or fail."""
     monkeypatch.setattr(watch, "_EAGER_SECONDS", 0.001)
     left = iter(answers)
 

@@ -119,7 +119,7 @@ async def open_link(token: Annotated[str, Path(max_length=4096)]) -> RedirectRes
 
 
 def key_that_signed(token: str) -> str:
-    """Answer the key of the version that a link names."""
+    """Return the key of the version that a link names."""
     named = jwt.get_unverified_header(token).get("kid", "")
     for version, key in secrets.accepted("JWT_SECRET"):
         if named == str(version):
@@ -136,7 +136,7 @@ def key_that_signed(token: str) -> str:
     dependencies=[requires("status:read")],
 )
 async def get_consumer_status() -> Status:
-    """Answer which versions of the secrets this instance holds, their phase and since when; no values."""
+    """Return which versions of the secrets this instance holds, their phase and since when; no values."""
     return Status(
         service_name=settings.service_name,
         instance_id=settings.instance_id,

@@ -46,13 +46,13 @@ class Api:
             client.close()
 
     def client(self, service: str) -> httpx2.Client:
-        """Answer the client of a service, without credentials."""
+        """Return the client of a service, without credentials."""
         if service not in self._clients:
             self._clients[service] = self._open(service)
         return self._clients[service]
 
     def token(self, service: str | None = None) -> str:
-        """Answer an access token for a service (RFC 8707); for the platform's services if none is named.
+        """Return an access token for a service (RFC 8707); for the platform's services if none is named.
 
         Raises:
             CommandError: the issuer refused, or does not answer.
@@ -81,7 +81,7 @@ class Api:
     def call(
         self, service: str, method: str, path: str, *, for_good: Collection[int] = (), **options: Any
     ) -> Any:
-        """Send a request with a token and answer the JSON of a success, None for an empty one.
+        """Send a request with a token and return the JSON of a success, None for an empty one.
 
         Args:
             service, method, path, options: the request.
@@ -103,7 +103,7 @@ class Api:
         return self.call(service, "GET", path, params=_given(params))
 
     def pages(self, service: str, path: str, limit: int, **params: Any) -> Iterator[dict[str, Any]]:
-        """Answer at most `limit` items of a list, page by page."""
+        """Return at most `limit` items of a list, page by page."""
         cursor: str | None = None
         while limit > 0:
             page = self.get(service, path, limit=min(limit, _PAGE), cursor=cursor, **params)
@@ -137,7 +137,7 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(answer: httpx2.Response, what: str) -> CommandError:
-    """Answer the error for a problem (RFC 9457), an OAuth error (RFC 6749) or any other failure."""
+    """Return the error for a problem (RFC 9457), an OAuth error (RFC 6749) or any other failure."""
     try:
         body = answer.json()
     except ValueError:

@@ -9,7 +9,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 def segment(value: str | None) -> str | None:
-    """Answer a name or an id that can stand in a path.
+    """Return a name or an id that can stand in a path.
 
     Raises:
         typer.BadParameter: it cannot.

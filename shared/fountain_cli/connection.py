@@ -36,7 +36,7 @@ class Place:
 
 
 def remote_domain() -> str | None:
-    """Answer the domain in `FOUNTAIN_DOMAIN`, if it is not of this machine. It may have a port.
+    """Return the domain in `FOUNTAIN_DOMAIN`, if it is not of this machine. It may have a port.
 
     Raises:
         CommandError: it is not a domain.
@@ -50,7 +50,7 @@ def remote_domain() -> str | None:
 
 
 def here(*, asks: bool = False) -> ComposeStack | LocalStack:
-    """Answer the stack on this machine.
+    """Return the stack on this machine.
 
     Args:
         asks: the command itself asks whether what a vanished clone started is this one's now.
@@ -65,7 +65,7 @@ def here(*, asks: bool = False) -> ComposeStack | LocalStack:
 
 
 def beside() -> ComposeStack | LocalStack:
-    """Answer the platform whose databases this machine has, whether it runs or not.
+    """Return the platform whose databases this machine has, whether it runs or not.
 
     Raises:
         CommandError: another one is meant.
@@ -81,7 +81,7 @@ def beside() -> ComposeStack | LocalStack:
 
 
 def place() -> Place:
-    """Answer the platform that is meant: the one in `FOUNTAIN_DOMAIN`, else the one on this machine.
+    """Return the platform that is meant: the one in `FOUNTAIN_DOMAIN`, else the one on this machine.
 
     A platform that runs here under the very domain of `FOUNTAIN_DOMAIN` is the one on this machine, unless a
     key for it is stored.
@@ -129,5 +129,5 @@ def connect() -> Api:
 
 
 def issuer(domain: str) -> str:
-    """Answer the URL of a platform's issuer."""
+    """Return the URL of a platform's issuer."""
     return f"https://{ISSUER}.{domain}"

@@ -36,7 +36,7 @@ class CommandError(Exception):
 
 
 def of_http(status: int) -> int:
-    """Answer the exit status for an HTTP status."""
+    """Return the exit status for an HTTP status."""
     known = {
         401: DENIED,
         403: DENIED,
@@ -52,10 +52,10 @@ def of_http(status: int) -> int:
 
 
 def leave(status: int) -> typer.Exit:
-    """Answer what to raise to end with this status."""
+    """Return what to raise to end with this status."""
     return typer.Exit(status)
 
 
 def of_errand(status: int) -> int:
-    """Answer the exit status for that of a command beside the database, which another program ran."""
+    """Return the exit status for that of a command beside the database, which another program ran."""
     return status if status in (OK, CONFLICT) else FAILED

@@ -37,7 +37,7 @@ def _write(keys: dict[str, str]) -> None:
 
 
 def stored(issuer: str) -> str | None:
-    """Answer the key that was stored for this issuer."""
+    """Return the key that was stored for this issuer."""
     return _read().get(issuer)
 
 

@@ -69,7 +69,7 @@ def _version(asked: bool) -> None:
 
 
 def version() -> str:
-    """Answer the version: that of the repository, or of what is installed."""
+    """Return the version: that of the repository, or of what is installed."""
     project = Path(__file__).parents[1] / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text())["project"]["version"])

@@ -9,7 +9,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def of(value: Any) -> datetime | None:
-    """Answer a moment (unix seconds, or RFC 3339) in local time; None for nothing."""
+    """Return a moment (unix seconds, or RFC 3339) in local time; None for nothing."""
     if value in (None, ""):
         return None
     if isinstance(value, int | float):
@@ -18,7 +18,7 @@ def of(value: Any) -> datetime | None:
 
 
 def shown(value: Any, now: datetime) -> str:
-    """Answer a moment as short as it can be told: the time of today, the day of any other."""
+    """Return a moment as short as it can be told: the time of today, the day of any other."""
     then = of(value)
     if then is None:
         return ""
@@ -27,7 +27,7 @@ def shown(value: Any, now: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """Answer how long something takes, as people say it."""
+    """Return how long something takes, as people say it."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

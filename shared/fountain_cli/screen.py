@@ -61,7 +61,7 @@ def table(
 
 
 def grid(columns: Sequence[str], *, flexible: Collection[str] = ()) -> Table:
-    """Answer an empty table; nothing in it is ever cut off."""
+    """Return an empty table; nothing in it is ever cut off."""
     shown = Table(
         header_style="bold",
         box=None,
@@ -73,7 +73,7 @@ def grid(columns: Sequence[str], *, flexible: Collection[str] = ()) -> Table:
 
 
 def word(value: object) -> Text:
-    """Answer how a cell looks. Values are text and never markup."""
+    """Return how a cell looks. Values are text and never markup."""
     if value is None or value == "":
         return Text("-", style="dim")
     shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
@@ -88,12 +88,12 @@ def fields(pairs: Mapping[str, object]) -> None:
 
 
 def moment(value: Any) -> str:
-    """Answer a moment (unix seconds, or RFC 3339) in local time."""
+    """Return a moment (unix seconds, or RFC 3339) in local time."""
     return moments.shown(value, datetime.now(UTC))
 
 
 def size(count: int) -> str:
-    """Answer a number of bytes as people say it."""
+    """Return a number of bytes as people say it."""
     shown = float(count)
     for unit in ("bytes", "KiB", "MiB"):
         if shown < 1024:

@@ -17,7 +17,7 @@ class _Bare:
     """Leaves the type of a flag away: that it is there or not is all there is to say."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Answer the parameters as the help shows them."""
+        """Return the parameters as the help shows them."""
         found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in found:
             if getattr(parameter, "is_flag", False) and parameter.metavar is None:
@@ -36,7 +36,7 @@ class Group(_Bare, TyperGroup):
 def command(
     app: typer.Typer, name: str | None = None, *, examples: list[str]
 ) -> Callable[[Function], Function]:
-    """Answer a decorator that makes a function a command of `app`.
+    """Return a decorator that makes a function a command of `app`.
 
     Args:
         app: the group that it belongs to.
@@ -53,11 +53,11 @@ def command(
 
 
 def statuses() -> str:
-    """Answer what each exit status means, for the end of the help of the whole."""
+    """Return what each exit status means, for the end of the help of the whole."""
     return "\n".join(("Exit statuses:", *(f"  {status:>3}  {what}" for status, what in MEANINGS.items())))
 
 
 def _prose(function: Callable[..., Any]) -> str:
-    """Answer a docstring with a line for each paragraph: where lines end is the terminal's business."""
+    """Return a docstring with a line for each paragraph: where lines end is the terminal's business."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     return escape("\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs))

@@ -24,7 +24,7 @@ Progress = Callable[[int], None]
 
 
 def fetch(errand: Errand, passphrase: str, target: Path, progress: Progress) -> dict[str, Any]:
-    """Write what the program sends into a file that is not there yet; answer the program's report.
+    """Write what the program sends into a file that is not there yet; return the program's report.
 
     Raises:
         CommandError: the program failed, or not all arrived. There is no file then.
@@ -59,7 +59,7 @@ def fetch(errand: Errand, passphrase: str, target: Path, progress: Progress) -> 
 
 
 def bring(errand: Errand, passphrase: str, source: BinaryIO, progress: Progress) -> dict[str, Any]:
-    """Send a file to the program; answer the program's report.
+    """Send a file to the program; return the program's report.
 
     Raises:
         CommandError: the program failed.

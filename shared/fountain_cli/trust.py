@@ -13,7 +13,7 @@ _NAME = "fountain-local-ca.crt"
 
 
 def commands(ca: Path, platform: str) -> list[list[str]]:
-    """Answer the commands that install a CA on this platform (`sys.platform`); empty if none is known."""
+    """Return the commands that install a CA on this platform (`sys.platform`); empty if none is known."""
     if platform == "darwin":
         keychain = "/Library/Keychains/System.keychain"
         return [["security", "add-trusted-cert", "-d", "-r", "trustRoot", "-k", keychain, str(ca)]]

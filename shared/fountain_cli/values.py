@@ -15,7 +15,7 @@ STDIN = typer.Option("--stdin", help='Read values from standard input, as JSON: 
 
 
 def given(ask: Sequence[str], *, stdin: bool, source: TextIO | None = None) -> dict[str, str]:
-    """Answer the values that were asked for, or read.
+    """Return the values that were asked for, or read.
 
     Where standard input is no terminal, the values for `--ask` are its lines, in the same order.
 

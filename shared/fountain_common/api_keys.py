@@ -33,7 +33,7 @@ class KeyExchange(Protocol):
     """Turns an API key into a token for this service."""
 
     async def exchange(self, api_key: str, client: str = "") -> str:
-        """Answer an access token for the key's identity and this service.
+        """Return an access token for the key's identity and this service.
 
         Args:
             api_key: as it was shown.
@@ -52,7 +52,7 @@ class ExchangeAtIssuer(Protocol):
     async def exchange(
         self, api_key: str, *, through_edge: bool = False, client: str = ""
     ) -> tuple[str, float]:
-        """Answer the token and the seconds that it lives.
+        """Return the token and the seconds that it lives.
 
         Args:
             api_key: as it was shown.
@@ -105,7 +105,7 @@ class CachedKeyExchange:
         return f"<CachedKeyExchange, {len(self._tokens)} keys>"
 
     async def exchange(self, api_key: str, client: str = "") -> str:
-        """Answer a token for the key; see `KeyExchange`.
+        """Return a token for the key; see `KeyExchange`.
 
         Raises:
             TooManyRequests: of those who show keys that are not known here, too many wait already.

@@ -98,7 +98,7 @@ class Service(FastAPI):
 
 
 def camel_case_id(route: APIRoute) -> str:
-    """Answer an operationId from the name of the function: `get_thing` is `getThing`."""
+    """Return an operationId from the name of the function: `get_thing` is `getThing`."""
     first, *rest = route.name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 

@@ -19,7 +19,7 @@ __all__ = ["Caller", "KeySource", "TokenVerifier", "authenticate", "requires"]
 
 
 async def authenticate(request: HTTPConnection) -> Caller:
-    """Answer who sent a request, or wants to open a WebSocket.
+    """Return who sent a request, or wants to open a WebSocket.
 
     Raises:
         BadRequest: two credentials at once.
@@ -34,7 +34,7 @@ async def authenticate(request: HTTPConnection) -> Caller:
 
 
 def _recognised(request: HTTPConnection) -> Caller | None:
-    """Answer who sent a request, if its token is known; None says nothing."""
+    """Return who sent a request, if its token is known; None says nothing."""
     scope = request.scope
     given = scope.get(HEADERS)
     # A service's own middleware may have put others in their place.
@@ -85,7 +85,7 @@ async def _by_api_key(platform: Any, api_key: str) -> Caller:
 
 
 def requires(*permissions: str) -> Any:
-    """Answer a dependency that lets in callers with all these permissions and answers who it is.
+    """Return a dependency that lets in callers with all these permissions and answers who it is.
 
     Without permissions anybody with a valid credential is let in.
 

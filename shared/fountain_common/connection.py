@@ -209,6 +209,6 @@ def _has_arrived(transport: asyncio.Transport) -> bool:
 
 @lru_cache(maxsize=256)
 def _start_of_line(name: bytes) -> bytes:
-    """Answer what a header's line begins with; nothing if the ordinary way has to judge the header."""
+    """Return what a header's line begins with; nothing if the ordinary way has to judge the header."""
     name = name.lower()
     return b"" if name in _STEERING or HEADER_RE.search(name) else name + b": "

@@ -24,7 +24,7 @@ class Connections:
         self.transport = transport
 
     def client(self, verify: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-        """Answer a new client; the caller closes it.
+        """Return a new client; the caller closes it.
 
         Args:
             verify: what certificates are verified against; None for clients that speak plain HTTP inside.

@@ -49,7 +49,7 @@ NAMING = {
 
 
 def new_metadata() -> MetaData:
-    """Answer metadata for a service's `Base`, with named constraints."""
+    """Return metadata for a service's `Base`, with named constraints."""
     return MetaData(naming_convention=NAMING)
 
 
@@ -107,7 +107,7 @@ class Database:
         self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="database-read")
 
     async def read(self, fn: Callable[[Session], T], *, long: bool = False) -> T:
-        """Answer `fn(session)` from one consistent snapshot; objects that it answers stay usable.
+        """Return `fn(session)` from one consistent snapshot; objects that it answers stay usable.
 
         `long` moves it to a thread on SQLite too: for scans that would hold up the event loop.
 
@@ -119,7 +119,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, fn)
 
     async def rows(self, statement: Listed, each: Sequence[Any], **others: Any) -> Sequence[Sequence[Any]]:
-        """Answer what one statement selects now, as `Listed.rows` does: a snapshot without a transaction.
+        """Return what one statement selects now, as `Listed.rows` does: a snapshot without a transaction.
 
         Raises:
             Unavailable: the database cannot be asked now.
@@ -155,7 +155,7 @@ class Database:
             raise
 
     async def write(self, fn: Callable[[Session], T], *, quick: bool = False) -> T:
-        """Run `fn(session)` and answer what it answers, once that is durable.
+        """Run `fn(session)` and return what it answers, once that is durable.
 
         It runs in the writer's thread, in a savepoint of its own: what it raises is raised here and undoes
         only what it did. It must not block, and must not use objects of the event loop.

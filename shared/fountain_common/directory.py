@@ -56,7 +56,7 @@ class Directory(Protocol):
     """Who knows where services are."""
 
     async def lookup(self, name: str, etag: str | None) -> Lookup | None:
-        """Answer where a service is, or None if what the ETag stands for is still so.
+        """Return where a service is, or None if what the ETag stands for is still so.
 
         Raises:
             NotFound: there is no such service.

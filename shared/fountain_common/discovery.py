@@ -74,7 +74,7 @@ class Discovery:
         return f"<Discovery of {', '.join(sorted(self._entries)) or 'nobody yet'}>"
 
     async def resolve(self, name: str) -> str:
-        """Answer the base URL of an instance to send the next request to; from memory once it was found.
+        """Return the base URL of an instance to send the next request to; from memory once it was found.
 
         Raises:
             NotFound: there is no such service; says which names are near.
@@ -98,14 +98,14 @@ class Discovery:
         return url
 
     async def instances(self, name: str) -> tuple[Instance, ...]:
-        """Answer all instances of a service, as last heard; see `resolve`."""
+        """Return all instances of a service, as last heard; see `resolve`."""
         if name in self._fixed:
             return (Instance("", self._fixed[name]),)
         await self.resolve(name)
         return self._entries[name].lookup.instances
 
     def known(self, name: str) -> int:
-        """Answer how many instances of a service are worth a try, as last heard."""
+        """Return how many instances of a service are worth a try, as last heard."""
         entry = self._entries.get(name)
         return 0 if entry is None else len(entry.usable)
 
@@ -130,7 +130,7 @@ class Discovery:
                 self._ask_in_background(held, entry)
 
     def who(self, url: str) -> tuple[str, str]:
-        """Answer an address and who was last heard to be there: what one did is not the next one's doing."""
+        """Return an address and who was last heard to be there: what one did is not the next one's doing."""
         return url, self._at.get(url, "")
 
     def _meet(self, instances: Iterable[Instance]) -> None:

@@ -54,7 +54,7 @@ def add_docs(app: FastAPI) -> None:
 
 
 async def get_docs_asset(name: str) -> Response:
-    """Answer one of the files that the pages need."""
+    """Return one of the files that the pages need."""
     if name not in _ASSETS:
         raise NotFound("There is no such asset.")
     headers = {"content-type": _ASSETS[name][1], "Cache-Control": "public, max-age=3600"}

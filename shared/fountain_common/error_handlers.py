@@ -22,7 +22,7 @@ def respond(
     headers: Mapping[str, str] | None = None,
     members: Mapping[str, object] | None = None,
 ) -> Response:
-    """Answer a problem as a response; the request id comes from the request's own state."""
+    """Return a problem as a response; the request id comes from the request's own state."""
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
     body = document(status, detail, request.scope["path"], request_id, members)
     return Response(body, status, media_type=MEDIA_TYPE, headers=dict(headers or {}))

@@ -146,7 +146,7 @@ _TITLES = {kind.status: kind.title for kind in Problem.__subclasses__()}
 
 
 def title_of(status: int) -> str:
-    """Answer the title for a status: ours, or the registered phrase."""
+    """Return the title for a status: ours, or the registered phrase."""
     if status in _TITLES:
         return _TITLES[status]
     try:
@@ -162,7 +162,7 @@ def document(
     request_id: str,
     members: Mapping[str, object] | None = None,
 ) -> bytes:
-    """Answer the problem document as JSON; further members replace no registered one but `type`."""
+    """Return the problem document as JSON; further members replace no registered one but `type`."""
     return orjson.dumps(
         {
             "type": "about:blank",
@@ -178,7 +178,7 @@ def document(
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Answer what `responses=` of a route takes, for the statuses that it alone can answer.
+    """Return what `responses=` of a route takes, for the statuses that it alone can answer.
 
     400, 401, 403, 413, 422 and 500 are declared on every operation already.
     """

@@ -120,7 +120,7 @@ Place = tuple[str, int]
 
 
 def place_of(arrival_id: str) -> Place | None:
-    """Answer epoch and position of `<epoch>-<position>`; None if it is not of that form."""
+    """Return epoch and position of `<epoch>-<position>`; None if it is not of that form."""
     epoch, _, position = arrival_id.rpartition("-")
     return (epoch, int(position)) if position.isdecimal() else None
 

@@ -126,7 +126,7 @@ class Events:
         self._internal.append(_Internal(pattern, handler, about))
 
     def when_open(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have the callback called whenever the stream has been opened, so that the log is there; answer the
+        """Have the callback called whenever the stream has been opened, so that the log is there; return the
         way to stop.
         """
         self._when_open.append(callback)
@@ -137,7 +137,7 @@ class Events:
             callback()
 
     def interest(self) -> Interest:
-        """Answer what somebody here listens to."""
+        """Return what somebody here listens to."""
         asked = {pattern for pattern, _ in self._handlers}
         types = tuple(sorted(asked | {one.pattern for one in self._internal}))
         about = tuple(

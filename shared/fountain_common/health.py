@@ -28,7 +28,7 @@ class HealthCheck(Protocol):
     essential: bool
 
     async def check(self) -> object:
-        """Raise, or answer False, when it is not well."""
+        """Raise, or return False, when it is not well."""
         ...
 
 
@@ -68,7 +68,7 @@ class Health:
         self._report = None
 
     async def report(self) -> HealthReport:
-        """Answer how the service is, at most a second old; checks run side by side, once however many ask."""
+        """Return how the service is, at most a second old; checks run side by side, once however many ask."""
         async with self._lock:
             if self._report is None or self._clock() - self._reported_at >= FRESH_SECONDS:
                 self._report = await self._ask()
@@ -111,7 +111,7 @@ def add_health(app: FastAPI, health: Health, checks: Sequence[HealthCheck] = ())
         health.add(item.name, item.check, essential=item.essential)
 
     async def get_health_status(response: Response) -> HealthReport:
-        """Answer 200 while the service can do its job and 503 when it cannot; `degraded` names peers."""
+        """Return 200 while the service can do its job and 503 when it cannot; `degraded` names peers."""
         report = await health.report()
         response.status_code = 200 if report.status == "healthy" else 503
         response.headers["Cache-Control"] = "no-store"

@@ -119,11 +119,11 @@ class Held:
         return True
 
     def states(self) -> dict[int, str]:
-        """Answer the state of each version."""
+        """Return the state of each version."""
         return {each.number: each.state for each in self.in_order}
 
     def report(self, accepts: int, uses: int) -> list[HeldVersion]:
-        """Answer what can be said of each version, with the newest ones that were acknowledged."""
+        """Return what can be said of each version, with the newest ones that were acknowledged."""
         return [
             HeldVersion(
                 each.number,

@@ -89,7 +89,7 @@ class Peers:
     async def request(
         self, method: str, service: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
     ) -> httpx2.Response:
-        """Send a request and answer what came back, errors of the peer included.
+        """Send a request and return what came back, errors of the peer included.
 
         What failed before anything was sent is tried at another instance; so is, for idempotent methods and
         requests with an `Idempotency-Key`, whatever else failed. A refused token is replaced once.

@@ -22,7 +22,7 @@ class TokenSource(Protocol):
     """Where a service gets its own access tokens."""
 
     async def token(self, audience: str | None = None) -> str:
-        """Answer a token for a service, or for the platform's three if none is named."""
+        """Return a token for a service, or for the platform's three if none is named."""
         ...
 
     def forget(self, audience: str | None = None) -> None:
@@ -67,7 +67,7 @@ class Identity:
         return "" if self._given or not absent else str(self._folder / absent[0])
 
     async def api_key(self) -> str:
-        """Answer the API key; waits until there is one."""
+        """Return the API key; waits until there is one."""
         return await self._content(API_KEY_FILE)
 
     async def reread(self) -> bool:
@@ -82,7 +82,7 @@ class Identity:
         return self._held != before
 
     async def ssl_context(self) -> ssl.SSLContext:
-        """Answer the context that trusts our authority and nobody else; waits until there is one."""
+        """Return the context that trusts our authority and nobody else; waits until there is one."""
         authority = await self._content(AUTHORITY_FILE)
         if self._context is None or self._context[0] != authority:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -122,7 +122,7 @@ class Issuer(Protocol):
     """Issues tokens."""
 
     async def issue(self, api_key: str, audience: str | None) -> tuple[str, float]:
-        """Answer a token and the seconds that it lives.
+        """Return a token and the seconds that it lives.
 
         Raises:
             Unauthenticated: the key is not honoured.
@@ -152,7 +152,7 @@ class ApiKeyTokenSource:
         return f"<ApiKeyTokenSource of {self._identity.name}>"
 
     async def token(self, audience: str | None = None) -> str:
-        """Answer a token for the audience.
+        """Return a token for the audience.
 
         Raises:
             Unauthenticated: our key is not honoured.

@@ -11,12 +11,12 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 0b11] for digit in "0123456789abcdef"
 
 
 def new_id() -> str:
-    """Answer a UUID: 48 bits of the time in milliseconds, and 74 of chance."""
+    """Return a UUID: 48 bits of the time in milliseconds, and 74 of chance."""
     return new_ids(1)[0]
 
 
 def new_ids(count: int) -> list[str]:
-    """Answer so many, all of one moment."""
+    """Return so many, all of one moment."""
     moment = f"{time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}"
     start = f"{moment[:8]}-{moment[8:]}-7"
     chance = os.urandom(_CHANCE_BYTES * count).hex()

@@ -99,7 +99,7 @@ class IssuerClient:
         return self._client
 
     async def issue(self, api_key: str, audience: str | None) -> tuple[str, float]:
-        """Answer an access token for an API key, and the seconds that it lives; see `identity.Issuer`."""
+        """Return an access token for an API key, and the seconds that it lives; see `identity.Issuer`."""
         form = {
             "grant_type": "client_credentials",
             "client_id": self._identity.name,
@@ -112,7 +112,7 @@ class IssuerClient:
     async def exchange(
         self, api_key: str, *, through_edge: bool = False, client: str = ""
     ) -> tuple[str, float]:
-        """Answer a token for somebody else's API key and this service (RFC 8693); see
+        """Return a token for somebody else's API key and this service (RFC 8693); see
         `api_keys.ExchangeAtIssuer`.
         """
         form = {
@@ -138,11 +138,11 @@ class IssuerClient:
         raise Unavailable("API keys cannot be verified: this service's own key is not valid.")
 
     async def jwks(self) -> dict[str, Any]:
-        """Answer the signing keys."""
+        """Return the signing keys."""
         return await self._document("/.well-known/jwks.json")
 
     async def revocations(self) -> dict[str, Any]:
-        """Answer the revocations."""
+        """Return the revocations."""
         return await self._document("/.well-known/revocations")
 
     async def _document(self, path: str) -> dict[str, Any]:

@@ -21,12 +21,12 @@ PAGE_HEADERS = {
 
 
 def page_template(name: str) -> Template:
-    """Answer a page that ships with the library; what goes into it must have been escaped."""
+    """Return a page that ships with the library; what goes into it must have been escaped."""
     return Template((files("fountain_common") / "static" / name).read_text(encoding="utf-8"))
 
 
 def shortened(text: str, limit: int = MAX_DESCRIPTION) -> str:
-    """Answer the text on one line, cut at a word if it is longer than the limit."""
+    """Return the text on one line, cut at a word if it is longer than the limit."""
     line = " ".join(text.split())
     if len(line) <= limit:
         return line
@@ -35,7 +35,7 @@ def shortened(text: str, limit: int = MAX_DESCRIPTION) -> str:
 
 
 def render(*, service: str, title: str, description: str, version: str, domain: str) -> str:
-    """Answer the page; every text is escaped, so that a title cannot become markup."""
+    """Return the page; every text is escaped, so that a title cannot become markup."""
     texts = {
         "service": service,
         "title": title,
@@ -57,7 +57,7 @@ def add_landing(app: FastAPI, settings: ServiceSettings) -> None:
     )
 
     async def get_landing_page() -> HTMLResponse:
-        """Answer a page for people: name, version, description, and links to documentation and health."""
+        """Return a page for people: name, version, description, and links to documentation and health."""
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
     app.add_api_route(

@@ -57,7 +57,7 @@ class BodyLimit:
         self._receive, self._limit, self._read = receive, limit, 0
 
     async def __call__(self) -> Message:
-        """Answer the next part of the body, or raise when it is one too many."""
+        """Return the next part of the body, or raise when it is one too many."""
         message = await self._receive()
         self._read += len(message.get("body", b""))
         if self._read > self._limit:

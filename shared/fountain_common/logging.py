@@ -118,7 +118,7 @@ def log_request(request: RequestContext, *, quiet: bool, **fields: object) -> No
 
 
 def get_logger(**fields: object) -> structlog.stdlib.BoundLogger:
-    """Answer a logger: the event in snake words, the rest as fields: `log.info("renewed", peer=name)`."""
+    """Return a logger: the event in snake words, the rest as fields: `log.info("renewed", peer=name)`."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(**fields))
 
 

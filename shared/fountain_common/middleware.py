@@ -26,7 +26,7 @@ _QUIET = frozenset({"/health", "/metrics"})
 
 
 def route_template(scope: Scope) -> str:
-    """Answer the template of the route that was taken, prefixes included, or `UNMATCHED`."""
+    """Return the template of the route that was taken, prefixes included, or `UNMATCHED`."""
     context = scope.get("fastapi", {}).get("effective_route_context")
     taken = context if context is not None else scope.get("route")
     template = getattr(taken, "path_format", None) or getattr(taken, "path", None)

@@ -76,7 +76,7 @@ def _unchecked_while_copying(connection: Connection) -> Iterator[None]:
 
 
 def differences(engine: Engine, metadata: MetaData) -> list[Any]:
-    """Answer what a migration would still have to change; a service's test wants `[]` after `upgrade`."""
+    """Return what a migration would still have to change; a service's test wants `[]` after `upgrade`."""
     with engine.connect() as connection:
         found = MigrationContext.configure(connection, opts={"compare_type": False, "include_object": _ours})
         return list(compare_metadata(found, metadata))

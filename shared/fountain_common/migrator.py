@@ -107,7 +107,7 @@ def stand_by() -> None:
 
 @contextmanager
 def taken() -> Iterator[Child | None]:
-    """Answer the child that stands by, if there is one; afterwards it has ended."""
+    """Return the child that stands by, if there is one; afterwards it has ended."""
     child = _standing_by.pop() if _standing_by else None
     try:
         yield child
@@ -166,7 +166,7 @@ def _send(line: socket.socket, message: bytes) -> None:
 
 
 def _receive(line: socket.socket) -> bytes | None:
-    """Answer a whole message; None if the other end has gone before."""
+    """Return a whole message; None if the other end has gone before."""
     with suppress(OSError), line.makefile("rb") as stream:
         length = stream.read(_LENGTH)
         message = stream.read(int.from_bytes(length))

@@ -11,7 +11,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
 def service_name(raw: str) -> str:
-    """Answer the canonical form of a service's name.
+    """Return the canonical form of a service's name.
 
     `_` is folded to `-`; everything else must already be `[a-z0-9][a-z0-9-]{0,62}`: upper case, dots, slashes
     and look-alike letters are refused, never mended, so that one name cannot reach what belongs to another.
@@ -34,5 +34,5 @@ def is_canonical(raw: str) -> bool:
 
 
 def snake(name: str) -> str:
-    """Answer the name of a service's Python package: `gateway-lookup` is `gateway_lookup`."""
+    """Return the name of a service's Python package: `gateway-lookup` is `gateway_lookup`."""
     return service_name(name).replace("-", "_")

@@ -33,7 +33,7 @@ SECURITY_SCHEMES = {
 
 
 def operations(document: dict[str, Any]) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    """Answer path, method and operation, of all operations."""
+    """Return path, method and operation, of all operations."""
     for path, item in document.get("paths", {}).items():
         for method in _METHODS:
             if method in item:
@@ -70,7 +70,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def violations(document: dict[str, Any]) -> list[str]:
-    """Answer a sentence for everything that a description owes and this one lacks."""
+    """Return a sentence for everything that a description owes and this one lacks."""
     found: list[str] = []
     seen: set[str] = set()
     if document.get("openapi") != "3.0.3":

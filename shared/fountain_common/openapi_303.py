@@ -17,7 +17,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 def to_openapi_3_0_3(document: Mapping[str, Any]) -> Json:
-    """Answer a 3.0.3 document that says the same, as far as 3.0.3 can; the argument is not changed.
+    """Return a 3.0.3 document that says the same, as far as 3.0.3 can; the argument is not changed.
 
     What 3.0.3 has no place for goes: `webhooks` to `x-webhooks`, `info.summary`, an SPDX `identifier`,
     `jsonSchemaDialect` and `components.pathItems`. Applied to its own answer it changes nothing.
@@ -36,7 +36,7 @@ def to_openapi_3_0_3(document: Mapping[str, Any]) -> Json:
 
 
 def _with(thing: Any, **changes: Callable[[Any], Any]) -> Any:
-    """Answer a copy of an object with some members changed; a reference is an object of its own kind."""
+    """Return a copy of an object with some members changed; a reference is an object of its own kind."""
     if not isinstance(thing, Mapping):
         return thing
     if "$ref" in thing:

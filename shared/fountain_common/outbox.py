@@ -85,7 +85,7 @@ class PublishAll(Protocol):
 
 
 def wait_seconds(failures: int, jitter: float) -> float:
-    """Answer how long to wait after so many failures in a row: doubled each time, to 5 s, and spread.
+    """Return how long to wait after so many failures in a row: doubled each time, to 5 s, and spread.
 
     Args:
         failures: from 1.
@@ -96,7 +96,7 @@ def wait_seconds(failures: int, jitter: float) -> float:
 
 
 def pace_seconds(count: int) -> float:
-    """Answer how soon behind a request with so many events the next one goes.
+    """Return how soon behind a request with so many events the next one goes.
 
     The first event goes at once; what comes soon behind it goes together, as the request is the dear part.
     The more there are, the more a moment brings, and the less it matters to each.
@@ -175,7 +175,7 @@ class OutboxDispatcher:
         self._hurry.set()
 
     async def waiting(self) -> int:
-        """Answer how many events wait."""
+        """Return how many events wait."""
         accepted = sum(self._accepted.values())
         # Some of these may be removed while it is counted.
         return max(0, await self._db.read(count_waiting, long=True) - accepted)

@@ -134,7 +134,7 @@ def enqueue(
     recipient: str | None = None,
     event_id: str | None = None,
 ) -> str:
-    """Write an event into the caller's transaction and answer its id.
+    """Write an event into the caller's transaction and return its id.
 
     Args:
         session: the one that `Database.write` gave.
@@ -219,7 +219,7 @@ def _row(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def first_waiting(session: Session, without: Collection[int] = ()) -> Waiting:
-    """Answer the oldest rows that wait, but for those at the positions `without`."""
+    """Return the oldest rows that wait, but for those at the positions `without`."""
     entries: list[Entry] = []
     count = size = 0
     with session.connection().execute(_FIRST, {"without": list(without)}) as found:
@@ -264,6 +264,6 @@ def remove(connection: Connection, positions: list[int]) -> None:
 
 
 def count_waiting(session: Session) -> int:
-    """Answer how many events wait."""
+    """Return how many events wait."""
     events = case((OUTBOX.c.type == BATCH, cast(OUTBOX.c.subject, Integer)), else_=1)
     return session.scalar(select(func.sum(events)).where(OUTBOX.c.refused.is_(None))) or 0

@@ -15,7 +15,7 @@ _TRIES = 1000
 
 
 def free_ports(count: int) -> list[int]:
-    """Answer ports that are free on loopback, all different.
+    """Return ports that are free on loopback, all different.
 
     Raises:
         OSError: hardly a port is free.
@@ -38,7 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """Answer one; see `free_ports`."""
+    """Return one; see `free_ports`."""
     return free_ports(1)[0]
 
 

@@ -24,7 +24,7 @@ def parse(url: str) -> tuple[bool, str, int, str]:
 
 
 def status(url: str, ca_file: str | None = None) -> int:
-    """Answer the HTTP status of a GET.
+    """Return the HTTP status of a GET.
 
     Raises:
         OSError: nobody answers, or the certificate is not for that name under `ca_file`.
@@ -48,7 +48,7 @@ def status(url: str, ca_file: str | None = None) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the probe and answer its exit status."""
+    """Run the probe and return its exit status."""
     url = arguments[0]
     ca_file = arguments[2] if arguments[1:2] == ["--ca"] else None
     try:

@@ -33,7 +33,7 @@ class Publisher(Protocol):
     """Who stores events."""
 
     async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """Answer the stored event. Raises a `Problem` when it is not stored."""
+        """Return the stored event. Raises a `Problem` when it is not stored."""
         ...
 
     async def publish_all(self, events: bytes) -> None:

@@ -48,7 +48,7 @@ class HandlerFailed(Problem):
 
 
 def as_event(body: Event | ShortEvent | Message | RotationNotice) -> Event:
-    """Answer the event that a payload stands for.
+    """Return the event that a payload stands for.
 
     Raises:
         Unprocessable: its type is not one.
@@ -80,7 +80,7 @@ class CloudEvent(Event):
 
 
 def notifications_router() -> APIRouter:
-    """Answer the route `POST /notifications` for the application's own `platform.events`."""
+    """Return the route `POST /notifications` for the application's own `platform.events`."""
     router = APIRouter(tags=["service"])
 
     @router.post("/notifications", operation_id="receiveNotification", summary="Receive an event")

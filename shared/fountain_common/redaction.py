@@ -34,7 +34,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any, depth: int = 6) -> Any:
-    """Answer a copy with secrets replaced: by the name of their field, or by what they look like."""
+    """Return a copy with secrets replaced: by the name of their field, or by what they look like."""
     if isinstance(value, str):
         return redact_text(value)
     if depth == 0:

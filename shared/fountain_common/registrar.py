@@ -23,7 +23,7 @@ _LEASE_LOST = frozenset({403, 404, 409, 410, 412})
 
 
 def pause(registered: bool, failures: int, renew_seconds: float, luck: float) -> float:
-    """Answer the seconds until the next renewal, or until the next try of one that failed (pure).
+    """Return the seconds until the next renewal, or until the next try of one that failed (pure).
 
     Args:
         registered: whether the last one succeeded.

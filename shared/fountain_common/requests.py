@@ -54,12 +54,12 @@ _current: ContextVar[RequestContext | None] = ContextVar("fountain_request", def
 
 
 def current() -> RequestContext | None:
-    """Answer the request being answered; None outside of one."""
+    """Return the request being answered; None outside of one."""
     return _current.get()
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Answer the headers that carry the request id and the trace on to a peer; none outside of a request."""
+    """Return the headers that carry the request id and the trace on to a peer; none outside of a request."""
     request = _current.get()
     if request is None:
         return {}
@@ -67,13 +67,13 @@ def outgoing_headers() -> dict[str, str]:
 
 
 async def resolve_host(host: str) -> list[str]:
-    """Answer all addresses of a host."""
+    """Return all addresses of a host."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(item[4][0]) for item in found]
 
 
 def plain_address(raw: str) -> str:
-    """Answer an address in its one spelling, IPv4 inside IPv6 unwrapped; "" if it is none."""
+    """Return an address in its one spelling, IPv4 inside IPv6 unwrapped; "" if it is none."""
     try:
         address = ipaddress.ip_address(raw.strip().partition("%")[0])
     except ValueError:
@@ -119,7 +119,7 @@ class Edge:
 
 
 async def client_address(edge: Edge, peer: str, forwarded_for: str | None) -> str:
-    """Answer the real client's address.
+    """Return the real client's address.
 
     The rightmost entry of `X-Forwarded-For` is the one that our edge wrote; those before it are hearsay.
     """
@@ -146,7 +146,7 @@ def accept(headers: Mapping[bytes, bytes], client: str, span: TraceParent | None
 
 
 def sole_bearer_token(headers: Mapping[bytes, bytes]) -> bytes:
-    """Answer the bearer token of a request that carries no other credential; nothing for every other."""
+    """Return the bearer token of a request that carries no other credential; nothing for every other."""
     authorization = headers.get(b"authorization", b"")
     if authorization[:7].lower() != b"bearer " or b"x-api-key" in headers:
         return b""

@@ -127,7 +127,7 @@ _OF_IDENTITIES = {"notification": frozenset({Permission.NOTIFICATIONS_DELIVER})}
 
 
 def read_roles(claim: object) -> tuple[str, ...]:
-    """Answer the roles of a token's claim: a list of words, or one string with commas.
+    """Return the roles of a token's claim: a list of words, or one string with commas.
 
     Words that are no role of ours stay; they allow nothing.
 
@@ -141,7 +141,7 @@ def read_roles(claim: object) -> tuple[str, ...]:
 
 
 def permissions_of(roles: Iterable[str], subject: str = "") -> frozenset[Permission]:
-    """Answer what these roles may do on the platform.
+    """Return what these roles may do on the platform.
 
     Args:
         roles: names of roles; unknown ones allow nothing.

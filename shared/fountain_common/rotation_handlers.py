@@ -17,7 +17,7 @@ Place = tuple[str, int]
 
 
 def place_of(held: Held) -> Place:
-    """Answer which version is active, in which epoch: after a restore the same number is another version."""
+    """Return which version is active, in which epoch: after a restore the same number is another version."""
     return held.epoch, held.active
 
 
@@ -125,6 +125,6 @@ class RotationHandlers:
 
 
 def pause_after(failures: int) -> float:
-    """Answer the seconds to wait after so many failures on end."""
+    """Return the seconds to wait after so many failures on end."""
     step = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10))
     return step * (0.5 + 0.5 * random.random())  # noqa: S311 - spreads load

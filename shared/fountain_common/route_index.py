@@ -85,7 +85,7 @@ class _Entry:
 
 
 def _entries(router: APIRouter) -> Iterator[_Entry]:
-    """Answer the routes up to the first that cannot be found here: none behind it may come before it."""
+    """Return the routes up to the first that cannot be found here: none behind it may come before it."""
     if router.form_limits:
         return
     for route in router.routes:

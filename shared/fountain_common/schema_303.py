@@ -27,7 +27,7 @@ _KNOWN = (
 
 
 def to_schema_3_0_3(schema: Any) -> Any:
-    """Answer the schema as 3.0.3 has it; the argument is not changed."""
+    """Return the schema as 3.0.3 has it; the argument is not changed."""
     if schema is True:
         return {}
     if schema is False:
@@ -42,7 +42,7 @@ def to_schema_3_0_3(schema: Any) -> Any:
 
 
 def _with_parts_changed(schema: Mapping[str, Any]) -> Json:
-    """Answer a copy with every schema below it changed, and null among alternatives still to be seen."""
+    """Return a copy with every schema below it changed, and null among alternatives still to be seen."""
     answer = dict(schema)
     for key in ("not", "items", "additionalProperties"):
         if isinstance(answer.get(key), Mapping):

@@ -14,7 +14,7 @@ _BEFORE = re.compile(r'^down_revision(?:: [\w\[\], |]+)? = (?:"(\w+)"|None)$', r
 
 
 def newest(migrations: Iterable[str]) -> str | None:
-    """Answer the one revision that no other follows; None where this is not said plainly, as by a merge.
+    """Return the one revision that no other follows; None where this is not said plainly, as by a merge.
 
     Args:
         migrations: the source of each.

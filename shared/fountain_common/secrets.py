@@ -96,20 +96,20 @@ class Secrets(Mapping[str, str]):
         return tuple(version.number for version in self._held.in_order)
 
     def state(self, version: int) -> str:
-        """Answer `staged`, `active` or `draining`, or `retired` for a version that is not honoured (any
+        """Return `staged`, `active` or `draining`, or `retired` for a version that is not honoured (any
         more).
         """
         found = self._held.versions.get(version)
         return found.state if found is not None else "retired"
 
     def accepted(self, key: str) -> list[tuple[int, str]]:
-        """Answer `(version, value)` of every version that is honoured and has the key: active first, then
+        """Return `(version, value)` of every version that is honoured and has the key: active first, then
         staged, then draining.
         """
         return [(each.number, each.values[key]) for each in self._held.in_order if key in each.values]
 
     def report(self) -> list[HeldVersion]:
-        """Answer each version's state, what was acknowledged of it and since when it is so; no values."""
+        """Return each version's state, what was acknowledged of it and since when it is so; no values."""
         return self._held.report(self._acknowledger.accepts, self._acknowledger.uses)
 
     async def earlier(self, key: str) -> AsyncIterator[tuple[int, str]]:
@@ -145,7 +145,7 @@ class Secrets(Mapping[str, str]):
         return self._acknowledger.on_rotation(handler)
 
     async def granted(self, service: str) -> "Secrets":
-        """Answer another service's secrets, which were granted to us, and keep them current like our own.
+        """Return another service's secrets, which were granted to us, and keep them current like our own.
 
         Raises:
             Forbidden, NotFound: they are not ours to read, or do not exist.
@@ -178,7 +178,7 @@ class Secrets(Mapping[str, str]):
         await other.start()
 
     def services(self) -> list[str]:
-        """Answer whose secrets are held here: our own, and those that were granted and asked for."""
+        """Return whose secrets are held here: our own, and those that were granted and asked for."""
         return [self._service, *self._others]
 
     async def start(self) -> None:

@@ -131,7 +131,7 @@ def _password_sentence(field: str) -> str:
 
 
 def misplaced_secrets(environment: Mapping[str, str | None]) -> list[str]:
-    """Answer a sentence for each secret that stands in the environment; the value is never in it."""
+    """Return a sentence for each secret that stands in the environment; the value is never in it."""
     found = []
     for name, value in sorted(environment.items()):
         upper = name.upper()

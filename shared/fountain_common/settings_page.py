@@ -17,7 +17,7 @@ _EMPTY = "none"
 
 
 def misdocumented_settings(settings_class: type[ServiceSettings], page: str) -> list[str]:
-    """Answer a sentence for each of a service's own settings of which a page says something else.
+    """Return a sentence for each of a service's own settings of which a page says something else.
 
     Args:
         settings_class: the service's own class; what it shares with every service is not looked at.

@@ -52,18 +52,18 @@ class QuickRequest:
         self._read: list[Message] = []
 
     def header(self, name: bytes) -> str | None:
-        """Answer a header; None if it was not sent."""
+        """Return a header; None if it was not sent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     def caller(self) -> Caller | None:
-        """Answer who calls, if his bearer token is known already; verifying one is for the ordinary way."""
+        """Return who calls, if his bearer token is known already; verifying one is for the ordinary way."""
         token = sole_bearer_token(self.headers)
         caller: Caller | None = self.app.state.platform.verifier.known(token) if token else None
         return caller
 
     async def body(self) -> bytes | None:
-        """Answer the whole body; None if the client went away. The ordinary way will find it unread."""
+        """Return the whole body; None if the client went away. The ordinary way will find it unread."""
         while not self._read or self._read[-1].get("more_body"):
             self._read.append(await self._receive())
         if self._read[-1]["type"] != "http.request":
@@ -73,7 +73,7 @@ class QuickRequest:
         return b"".join(message.get("body", b"") for message in self._read)
 
     def receive(self) -> Receive:
-        """Answer how the ordinary way gets the body, from its beginning."""
+        """Return how the ordinary way gets the body, from its beginning."""
         if not self._read:
             return self._receive
         again, further = iter(self._read), self._receive
@@ -123,7 +123,7 @@ class Shortcuts:
         return bool(self._whole or self._parents or self._around)
 
     def find(self, method: str, path: str) -> tuple[Shortcut, str] | None:
-        """Answer the shortcut and what stands for its parameter."""
+        """Return the shortcut and what stands for its parameter."""
         end = path.rfind("/") + 1
         found = self._parents.get((method, path[:end]))
         if found is not None:

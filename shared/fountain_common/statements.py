@@ -34,7 +34,7 @@ class Prepared:
         self._worded: dict[str, _Worded] = {}
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Execute it for each row, in one call of the driver; answer how many rows of the table changed.
+        """Execute it for each row, in one call of the driver; return how many rows of the table changed.
 
         Where there is more than one row, some drivers know no such number, and answer -1.
         """
@@ -135,7 +135,7 @@ class Listed:
         self._expanded: dict[tuple[str, int], Any] = {}
 
     def rows(self, connection: Connection, each: Sequence[Any], **others: Any) -> Sequence[Sequence[Any]]:
-        """Execute it as `run` does; answer what it selects."""
+        """Execute it as `run` does; return what it selects."""
         return _execute(connection, *self.worded(connection.dialect, each, **others)).fetchall()
 
     def run(self, connection: Connection, each: Sequence[Any], **others: Any) -> int:
@@ -145,7 +145,7 @@ class Listed:
         return _execute(connection, *self.worded(connection.dialect, each, **others)).rowcount
 
     def worded(self, dialect: Dialect, each: Sequence[Any], **others: Any) -> tuple[str, Any]:
-        """Answer its words for this list, and their parameters as the driver takes them."""
+        """Return its words for this list, and their parameters as the driver takes them."""
         size = 1 << (len(each) - 1).bit_length()
         expanded = self._expanded.get((dialect.name, size))
         if expanded is None:

@@ -49,7 +49,7 @@ _LOOK_SECONDS = 0.05
 def token_for(
     subject: str, roles: Iterable[str] = (), audience: str | Iterable[str] = "", **claims: Any
 ) -> str:
-    """Answer a token that every `World` honours.
+    """Return a token that every `World` honours.
 
     Args:
         subject: whose.
@@ -78,7 +78,7 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = 5.0) -> N
 
 
 def _counted(seconds: float) -> float:
-    """Answer how much of a look's time counts: where one takes long the machine is busy with others, and
+    """Return how much of a look's time counts: where one takes long the machine is busy with others, and
     keeps from running what is waited for, too. A quarter does in any case.
     """
     return max(min(seconds, _LOOK_SECONDS), seconds / 4)
@@ -91,7 +91,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> float:
-        """Answer the time in seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def advance(self, seconds: float) -> None:
@@ -162,7 +162,7 @@ class ServiceClient(TestClient):
     def bearer(
         self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any
     ) -> dict[str, str]:
-        """Answer the header of a token for this service."""
+        """Return the header of a token for this service."""
         return {"Authorization": f"Bearer {self.world.tokens.token(subject, roles, self.service, **claims)}"}
 
     def __enter__(self) -> Self:
@@ -176,7 +176,7 @@ class ServiceClient(TestClient):
 def service_client(
     app: FastAPI, world: World | None = None, *, roles: Iterable[str] | None = ("admin",), **options: Any
 ) -> ServiceClient:
-    """Answer a client of a service; `with` starts and stops the service.
+    """Return a client of a service; `with` starts and stops the service.
 
     Args:
         app: from `create_service`.
@@ -189,7 +189,7 @@ def service_client(
 
 
 def instance(folder: Path, world: World | None = None, **options: Any) -> ServiceClient:
-    """Answer a client of a new instance of a service: `main.py` is run anew, as in a process of its own.
+    """Return a client of a new instance of a service: `main.py` is run anew, as in a process of its own.
 
     Args:
         folder: the service's, with its `main.py`.

@@ -83,7 +83,7 @@ class Caller:
 
 
 def key_id_of(token: str) -> str:
-    """Answer the `kid` of a token whose header is one of ours.
+    """Return the `kid` of a token whose header is one of ours.
 
     The algorithm is pinned here, before any key is chosen: a header that names another one, `none` or an HMAC
     over the public key, goes no further.
@@ -108,7 +108,7 @@ def key_id_of(token: str) -> str:
 
 
 def read_token(token: str, key_of: KeyOf, *, issuer: str, audience: str, now: float) -> Caller:
-    """Verify a token and answer its caller.
+    """Verify a token and return its caller.
 
     Args:
         token: compact serialisation.
@@ -218,7 +218,7 @@ class Revocations:
 
 
 def read_keys(document: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:
-    """Answer the Ed25519 keys of a JWKS by `kid`; other kinds are left out.
+    """Return the Ed25519 keys of a JWKS by `kid`; other kinds are left out.
 
     Raises:
         ValueError: it is not a JWKS, or none of its keys can be used.

@@ -23,7 +23,7 @@ class TraceParent(NamedTuple):
         return f"00-{self.trace_id}-{self.parent_id}-{self.flags:02x}"
 
     def child(self) -> "TraceParent":
-        """Answer the same trace with a parent id of our own, for a call to a peer."""
+        """Return the same trace with a parent id of our own, for a call to a peer."""
         return TraceParent(self.trace_id, secrets.token_hex(8), self.flags)
 
 
@@ -40,7 +40,7 @@ def parse_traceparent(header: str) -> TraceParent | None:
 
 
 def enter_span() -> TraceParent | None:
-    """Answer where OpenTelemetry's current span stands; None without one.
+    """Return where OpenTelemetry's current span stands; None without one.
 
     Its path and query are emptied, as they can hold credentials; `http.route` tells where the request went.
     """
@@ -53,7 +53,7 @@ def enter_span() -> TraceParent | None:
 
 
 def telemetry_config(enabled: bool) -> dict[str, Any]:
-    """Answer what FastAPI's own telemetry takes: spans of requests alone, and none unless enabled."""
+    """Return what FastAPI's own telemetry takes: spans of requests alone, and none unless enabled."""
     return {
         "tracing": enabled,
         "metrics": False,

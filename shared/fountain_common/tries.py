@@ -9,7 +9,7 @@ MAX_REMEMBERED = 10_000
 
 
 def network_of(address: str) -> str:
-    """Answer what counts as one address: of IPv6 the first 64 bits: one machine has all the rest."""
+    """Return what counts as one address: of IPv6 the first 64 bits: one machine has all the rest."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -34,5 +34,5 @@ class Tries:
             self._until.popitem(last=False)
 
     def pause(self, address: str, now: float) -> float:
-        """Answer the seconds until this address may try again; 0.0 if it may now."""
+        """Return the seconds until this address may try again; 0.0 if it may now."""
         return max(0.0, self._until.get(address, now) - now - (BURST - 1) * SECONDS_EACH)

@@ -42,11 +42,11 @@ class KeySource(Protocol):
     """Where the signing keys and revocations come from. Raises anything when it cannot answer."""
 
     async def jwks(self) -> dict[str, Any]:
-        """Answer the JSON Web Key Set (RFC 7517)."""
+        """Return the JSON Web Key Set (RFC 7517)."""
         ...
 
     async def revocations(self) -> dict[str, Any]:
-        """Answer `{"issued_at", "revocations": [{"subject"|"key_id", "not_before"}]}`."""
+        """Return `{"issued_at", "revocations": [{"subject"|"key_id", "not_before"}]}`."""
         ...
 
 
@@ -139,7 +139,7 @@ class TokenVerifier:
                 get_logger().error("revocation_listener_failed", exc_info=error)
 
     def known(self, token: bytes) -> Caller | None:
-        """Answer who is calling, if this token was verified before and is still good; None says nothing."""
+        """Return who is calling, if this token was verified before and is still good; None says nothing."""
         fingerprint = _fingerprint(token)
         caller = self._verified.get(fingerprint)
         if caller is None:
@@ -151,7 +151,7 @@ class TokenVerifier:
         return caller
 
     async def verify(self, token: str) -> Caller:
-        """Answer who is calling.
+        """Return who is calling.
 
         Raises:
             Unauthenticated: the token is not honoured; says why.

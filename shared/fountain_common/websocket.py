@@ -105,7 +105,7 @@ class OpenSockets:
         self._ending: set[asyncio.Task[None]] = set()
 
     def exchange(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> SocketExchange:
-        """Answer the exchange of a socket that wants to be opened."""
+        """Return the exchange of a socket that wants to be opened."""
 
         def opened(exchange: SocketExchange) -> None:
             caller: Caller | None = scope["state"].get("caller")

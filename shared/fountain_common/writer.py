@@ -100,7 +100,7 @@ class Writer:
         self.in_doubt = False
 
     async def submit(self, fn: Callable[[Session], T], *, quick: bool = False) -> T:
-        """Answer what `fn` answers, once it is durable."""
+        """Return what `fn` answers, once it is durable."""
         return await self._submit(fn, quick=quick)
 
     async def submit_rows(self, fn: Callable[[Connection], T], *, quick: bool = False) -> T:

@@ -28,7 +28,7 @@ def _router() -> APIRouter:
 
     @router.get("/{number}", summary="Show an order")
     async def get_order(number: int) -> dict[str, int]:
-        """Answer one order."""
+        """Return one order."""
         if number == 13:
             raise RuntimeError("marker in a message")
         return {"number": number}

@@ -234,7 +234,7 @@ async def test_a_gateway_that_is_away_is_told_of_once_and_so_is_its_return(
 
 
 def arrivals(instances: int, away: float, together: bool) -> list[tuple[float, int]]:
-    """Answer when whose renewals reach a registry that comes back after `away` seconds, in its first ten.
+    """Return when whose renewals reach a registry that comes back after `away` seconds, in its first ten.
 
     Its instances have all been started at once, or at any time before.
     """

@@ -20,7 +20,7 @@ router = APIRouter()
 
 @router.get("/things/{name}")
 async def get_thing(caller: Annotated[Caller, requires("things:read")], name: str) -> dict[str, str]:
-    """Answer a thing."""
+    """Return a thing."""
     return {"way": "ordinary", "name": name, "caller": caller.subject}
 
 

@@ -28,11 +28,11 @@ class Tally:
             fine.add(called_well)
 
     def never_fine(self) -> list[str]:
-        """Answer the operations whose success nobody has seen, so that its schema was not compared."""
+        """Return the operations whose success nobody has seen, so that its schema was not compared."""
         return self._named(set())
 
     def never_by_chance(self) -> list[str]:
-        """Answer those whose success was only seen because they were called well."""
+        """Return those whose success was only seen because they were called well."""
         return self._named({True})
 
     def _named(self, seen: set[bool]) -> list[str]:
@@ -45,7 +45,7 @@ class Tally:
         self._empty.add(f"{operation} at {service} ({mode})")
 
     def empty(self) -> list[str]:
-        """Answer the operations for which nothing was generated, and of which mode."""
+        """Return the operations for which nothing was generated, and of which mode."""
         return sorted(self._empty)
 
     def services(self) -> list[str]:

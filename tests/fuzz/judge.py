@@ -26,7 +26,7 @@ CHECKS = [
 
 
 def complaints(case: Case, request: Request, answer: Answer, caller: str) -> Iterator[str]:
-    """Answer what is wrong; nothing if all is well."""
+    """Return what is wrong; nothing if all is well."""
     if answer.raised:
         yield "the application let an exception out: " + answer.raised.strip().splitlines()[-1]
     elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -33,7 +33,7 @@ class Known:
             del self._seen[next(iter(self._seen))]
 
     def pick(self, luck: int) -> str:
-        """Answer one of them."""
+        """Return one of them."""
         all_ = [*_STANDING, *self._seen]
         return all_[luck % len(all_)]
 

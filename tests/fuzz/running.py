@@ -47,7 +47,7 @@ class Platform:
         self._keys["powerless"] = powerless(maker)
 
     def token(self, caller: str, service: str) -> str:
-        """Answer a token of a caller for a service; one that is good nowhere if his key was taken away."""
+        """Return a token of a caller for a service; one that is good nowhere if his key was taken away."""
         form = {"grant_type": "client_credentials", "client_secret": self._keys[caller], "resource": service}
         answer = self.clients[ISSUER].post("/auth/token", data=form)
         return str(answer.json()["access_token"]) if answer.status_code == 200 else LOST

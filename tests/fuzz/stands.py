@@ -55,7 +55,7 @@ class Stand:
         return Maker(lambda method, path, body: self.client.request(method, path, json=body, headers=headers))
 
     def headers_of(self, caller: str) -> dict[str, str]:
-        """Answer what a caller sends to be known."""
+        """Return what a caller sends to be known."""
         if caller == "none":
             return {}
         return {"Authorization": f"Bearer {self._token(caller)}"}

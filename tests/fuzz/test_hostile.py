@@ -117,7 +117,7 @@ def _names(operation: Any) -> list[str]:
 
 
 def _path(operation: Any, values: dict[str, str]) -> str:
-    """Answer a path with these values, and one of the right kind for what has none."""
+    """Return a path with these values, and one of the right kind for what has none."""
     path: str = operation.path
     for name in _names(operation):
         other = "1" if name in NUMBERS else "example-consumer"

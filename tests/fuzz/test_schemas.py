@@ -35,7 +35,7 @@ _addresses = (f"127.{n // 62500 % 250}.{n // 250 % 250}.{n % 250 + 1}" for n in 
 
 
 def to_request(case: Any, headers: dict[str, str]) -> Request | None:
-    """Answer the request of a case as bytes; None for one that no HTTP client can send."""
+    """Return the request of a case as bytes; None for one that no HTTP client can send."""
     sent = case.as_transport_kwargs(base_url="http://testserver")
     taken = {
         name: sent[name] for name in ("method", "url", "headers", "params", "data", "json") if name in sent
@@ -82,7 +82,7 @@ class Interview:
     def ask(
         self, case: Any, caller: str, headers: dict[str, str], *, called_well: bool = False
     ) -> Answer | None:
-        """Send a case, and answer what came back; None for one that cannot be sent."""
+        """Send a case, and return what came back; None for one that cannot be sent."""
         request = to_request(case, headers)
         if request is None:
             return None
@@ -102,7 +102,7 @@ class Interview:
 
 
 def called(call: Call, asked: dict[str, Any]) -> Any:
-    """Answer a call as a case of its operation."""
+    """Return a call as a case of its operation."""
     path = {name: str(value) for name, value in call.path.items()}
     body = {} if call.body is NOTHING else {"body": call.body, "media_type": "application/json"}
     return asked[call.operation].Case(path_parameters=path, query=call.query, headers=call.headers, **body)

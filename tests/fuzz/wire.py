@@ -85,7 +85,7 @@ class Answer:
 
 
 async def ask(app: Any, request: Request, state: dict[str, Any]) -> Answer:
-    """Send a request and answer what comes of it; the reader of a stream hangs up at once."""
+    """Send a request and return what comes of it; the reader of a stream hangs up at once."""
     answer = Answer()
     gone = asyncio.Event()
     messages = iter(_messages(request.chunks))

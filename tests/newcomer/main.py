@@ -22,7 +22,7 @@ async def write_entry(body: dict[str, str]) -> dict[str, str]:
 
 @app.get("/entries", summary="Read along", dependencies=[requires()])
 async def read_along() -> StreamingResponse:
-    """Answer each entry as it is written, until there is an empty one."""
+    """Return each entry as it is written, until there is an empty one."""
 
     async def lines() -> AsyncIterator[str]:
         yield "reading\n"

@@ -19,7 +19,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-
 
 
 def instance_host(peer: str, port: int, *, local: bool, reserved_ports: frozenset[int]) -> str:
-    """Answer the address of an instance that connects from `peer` and says that it listens on `port`.
+    """Return the address of an instance that connects from `peer` and says that it listens on `port`.
 
     Args:
         peer: the TCP peer's address; forwarding headers have no say.
@@ -44,7 +44,7 @@ def instance_host(peer: str, port: int, *, local: bool, reserved_ports: frozense
 
 
 def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
-    """Answer the further subdomains that a service asks for, checked; its own name is left out.
+    """Return the further subdomains that a service asks for, checked; its own name is left out.
 
     Raises:
         InvalidName: not a single label.
@@ -58,7 +58,7 @@ def host_labels(service: str, raw: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def static_place(url: str, *, edge_host: str, local: bool) -> str:
-    """Answer the one spelling of a URL where a service can be: `http(s)://host` or `http(s)://host:port`.
+    """Return the one spelling of a URL where a service can be: `http(s)://host` or `http(s)://host:port`.
 
     Raises:
         Unprocessable, Forbidden: what is wrong with it.

@@ -18,7 +18,7 @@ MOST_SHOWN = 500
 
 
 def site(settings: GatewaySettings, name: str = "") -> str:
-    """Answer the public URL of a service, or of the portal. Made from the name alone, never from what a
+    """Return the public URL of a service, or of the portal. Made from the name alone, never from what a
     service says.
     """
     host = f"{name}.{settings.domain}" if name else settings.domain
@@ -26,7 +26,7 @@ def site(settings: GatewaySettings, name: str = "") -> str:
 
 
 def links(settings: GatewaySettings, name: str) -> CatalogLinks:
-    """Answer the links of a service."""
+    """Return the links of a service."""
     base = site(settings, name)
     return CatalogLinks(
         site=f"{base}/", docs=f"{base}/docs", health=f"{base}/health", openapi=f"{base}/openapi.json"
@@ -50,11 +50,11 @@ class Catalogue:
         self._settings, self._registry, self.seen = settings, registry, seen
 
     def catalog(self) -> Catalog:
-        """Answer every service, by name."""
+        """Return every service, by name."""
         return self._of(self._registry.names())
 
     def shown(self) -> tuple[Catalog, int]:
-        """Answer what a page has room for, the platform's own among it, and how many more there are."""
+        """Return what a page has room for, the platform's own among it, and how many more there are."""
         names = self._registry.names()
         if len(names) <= MOST_SHOWN:
             return self._of(names), 0
@@ -66,7 +66,7 @@ class Catalogue:
         return Catalog(domain=self._settings.domain, services=[self.service(name) for name in names])
 
     def service(self, name: str) -> CatalogService:
-        """Answer one service; what it says of itself is cut to a sane length and is text, never markup."""
+        """Return one service; what it says of itself is cut to a sane length and is text, never markup."""
         held = self._registry.instances(name)
         about = (
             "Its address is a setting." if name in self._registry.pinned else "Entered by an administrator."
@@ -85,7 +85,7 @@ class Catalogue:
         )
 
     def described(self) -> tuple[list[CatalogService], int]:
-        """Answer the services whose OpenAPI document is at hand, so many as a page has room for, and how many
+        """Return the services whose OpenAPI document is at hand, so many as a page has room for, and how many
         more there are.
         """
         known = self._registry.lookup

@@ -53,7 +53,7 @@ _may_look_up.permissions = (str(Permission.REGISTRY_LOOKUP),)  # type: ignore[at
 
 
 async def tcp_peer(request: Request) -> str:
-    """Answer the address at the other end of the connection; no header has a say in it."""
+    """Return the address at the other end of the connection; no header has a say in it."""
     return request.client.host if request.client else ""
 
 

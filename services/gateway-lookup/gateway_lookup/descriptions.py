@@ -39,7 +39,7 @@ def described(document: dict[str, Any], server: str) -> Description:
 
 
 def presented(document: dict[str, Any], server: str) -> dict[str, Any]:
-    """Answer a copy that sends requests to the service's own site alone, credentials nowhere else, and
+    """Return a copy that sends requests to the service's own site alone, credentials nowhere else, and
     readers nowhere.
 
     Args:

@@ -42,7 +42,7 @@ class Fetcher:
         self._verified: tuple[ssl.SSLContext, httpx2.AsyncClient] | None = None
 
     async def get(self, claim: Claim, path: str) -> Fetched | None:
-        """Answer what an instance answers; None if it does not, in time and in size."""
+        """Return what an instance answers; None if it does not, in time and in size."""
         try:
             async with asyncio.timeout(SECONDS):
                 client, extensions = await self._client(claim)

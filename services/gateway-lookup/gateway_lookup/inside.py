@@ -31,7 +31,7 @@ class OwnDirectory:
         self._registry = registry
 
     async def lookup(self, name: str, etag: str | None) -> Lookup | None:
-        """Answer what `GET /lookup/{serviceName}` would."""
+        """Return what `GET /lookup/{serviceName}` would."""
         found = self._registry.lookup(name)
         if found is None:
             raise NotFound(f"No instance of {name} is registered.")
@@ -72,7 +72,7 @@ class OwnRegistry:
 
 
 def own_address(*, local: bool) -> str:
-    """Answer the address where the others reach this process: loopback in the local runtime, else the
+    """Return the address where the others reach this process: loopback in the local runtime, else the
     container's.
     """
     if local:

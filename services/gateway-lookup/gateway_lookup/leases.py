@@ -71,7 +71,7 @@ class Claim:
         return f"{self.scheme}://{host}:{self.port}"
 
     def without(self, labels: Collection[str]) -> "Claim":
-        """Answer the claim without some of the further subdomains."""
+        """Return the claim without some of the further subdomains."""
         return replace(self, hosts=tuple(label for label in self.hosts if label not in labels))
 
 
@@ -184,7 +184,7 @@ def _grant(claim: Claim, expires_at: float, displaced: tuple[Key, ...]) -> Grant
 
 
 def _displaced(neighbours: Iterable[Lease], claim: Claim) -> tuple[Key, ...]:
-    """Answer the older instances at the claimed address, or refuse the claim because of who is there.
+    """Return the older instances at the claimed address, or refuse the claim because of who is there.
 
     Two processes cannot listen at one address: of one service, the later generation is the one that lives.
     Generation 0 is that of a claim which names none.
@@ -235,27 +235,27 @@ def check_release(held: Lease, identity: str, secret: str | None) -> None:
 
 
 def restored(lease: Lease, now: float, lease_seconds: float = LEASE_SECONDS) -> Lease:
-    """Answer a stored lease after a restart: it has one full lease to be renewed in (no instance is to
+    """Return a stored lease after a restart: it has one full lease to be renewed in (no instance is to
     blame for ours), and is `unproven` until then.
     """
     return replace(lease, expires_at=now + lease_seconds, failures=0, expired=False, unproven=True)
 
 
 def probed(lease: Lease, well: bool) -> Lease:
-    """Answer the lease after a probe of the instance's health."""
+    """Return the lease after a probe of the instance's health."""
     failures = 0 if well else min(lease.failures + 1, FAILURES_UNTIL_DOWN)
     return lease if failures == lease.failures else replace(lease, failures=failures)
 
 
 def lost(lease: Lease) -> Lease:
-    """Answer the lease of an instance that takes no connection: it is down at once, until a probe says
+    """Return the lease of an instance that takes no connection: it is down at once, until a probe says
     otherwise.
     """
     return replace(lease, failures=FAILURES_UNTIL_DOWN)
 
 
 def misplaced(lease: Lease) -> Lease:
-    """Answer the lease of an instance at whose address another service answers: it has died, and a network
+    """Return the lease of an instance at whose address another service answers: it has died, and a network
     has dealt its address anew. It is down, and keeps no other service out, until it is renewed.
     """
     return replace(lease, failures=FAILURES_UNTIL_DOWN, unproven=True)
@@ -278,7 +278,7 @@ def sweep(leases: Collection[Lease], now: float, kept_seconds: float = EXPIRED_K
 
 
 def confirmed(lease: Lease, answered: bool, now: float, lease_seconds: float = LEASE_SECONDS) -> Lease:
-    """Answer a suspect after its probe: one that answered has one more lease to renew in, the others have
+    """Return a suspect after its probe: one that answered has one more lease to renew in, the others have
     expired.
     """
     return replace(lease, expires_at=now + lease_seconds) if answered else _expire(lease)

@@ -9,7 +9,7 @@ _ANSWERS = 3
 
 
 def near(name: str, known: Collection[str]) -> list[str]:
-    """Answer at most three of the known names that look like this one, the most alike first.
+    """Return at most three of the known names that look like this one, the most alike first.
 
     Comparing letter by letter is dear: it is done for those alone that share the most pairs of letters.
     """

@@ -41,7 +41,7 @@ ASSETS = {
 
 
 def page_headers(**more: str) -> dict[str, str]:
-    """Answer a page's headers: a policy without inline scripts and styles, with more sources where a page
+    """Return a page's headers: a policy without inline scripts and styles, with more sources where a page
     needs them.
     """
     policy = {**_BASE, **{name.replace("_", "-"): sources for name, sources in more.items()}}
@@ -53,7 +53,7 @@ def page_headers(**more: str) -> dict[str, str]:
 
 
 def portal_page(settings: GatewaySettings, title: str, version: str, catalog: Catalog, more: int = 0) -> str:
-    """Answer the portal: the platform's front page, with a card a service; `more` are not shown. The gateway,
+    """Return the portal: the platform's front page, with a card a service; `more` are not shown. The gateway,
     whose landing page it is too, is named at its foot, by title and version.
     """
     texts = _escaped({"title": title, "version": version, "domain": settings.domain})
@@ -61,7 +61,7 @@ def portal_page(settings: GatewaySettings, title: str, version: str, catalog: Ca
 
 
 def apis_page(settings: GatewaySettings, services: list[CatalogService], more: int) -> str:
-    """Answer the page with the services' operations behind one selector; `more` are not shown."""
+    """Return the page with the services' operations behind one selector; `more` are not shown."""
     names = [service.service_name for service in services]
     options = "".join(
         f'<option value="{escape(name)}">{escape(_named(service.title, name))}</option>'
@@ -76,7 +76,7 @@ def apis_page(settings: GatewaySettings, services: list[CatalogService], more: i
 
 
 def not_found_page(settings: GatewaySettings, label: str, near: list[str]) -> str:
-    """Answer the page for a host name under which nobody is reached, with names that look like it."""
+    """Return the page for a host name under which nobody is reached, with names that look like it."""
     host = f"{label}.{settings.domain}" if label else settings.domain
     links = " or ".join(f'<a href="{escape(site(settings, name))}/">{escape(name)}</a>' for name in near)
     texts = _escaped({"host": host, "site": site(settings), "domain": settings.domain})
@@ -87,7 +87,7 @@ def not_found_page(settings: GatewaySettings, label: str, near: list[str]) -> st
 
 @cache
 def asset(name: str) -> bytes:
-    """Answer a file of the pages; KeyError if it is none."""
+    """Return a file of the pages; KeyError if it is none."""
     if name not in ASSETS:
         raise KeyError(name)
     return (files("gateway_lookup") / "static" / name).read_bytes()

@@ -69,27 +69,27 @@ class Registry:
         self._changed(entry.service_name)
 
     def remove_static(self, name: str) -> bool:
-        """Remove a static entry; answer whether it was there."""
+        """Remove a static entry; return whether it was there."""
         removed = self.statics.pop(name, None) is not None
         if removed:
             self._changed(name)
         return removed
 
     def at(self, address: tuple[str, int]) -> list[Lease]:
-        """Answer the leases at an address and port."""
+        """Return the leases at an address and port."""
         return [self.leases[key] for key in self._addresses.get(address, ())]
 
     def instances(self, name: str) -> list[Lease]:
-        """Answer a service's leases, expired ones included, oldest registration first."""
+        """Return a service's leases, expired ones included, oldest registration first."""
         return list(self._services.get(name, {}).values())
 
     def live(self, name: str) -> list[Lease]:
-        """Answer a service's leases that have not expired, the best first: up, draining, down."""
+        """Return a service's leases that have not expired, the best first: up, draining, down."""
         found = [lease for lease in self._services.get(name, {}).values() if not lease.expired]
         return sorted(found, key=lambda lease: _RANK[lease.state])
 
     def names(self) -> list[str]:
-        """Answer the name of every service that is known in any way, sorted."""
+        """Return the name of every service that is known in any way, sorted."""
         if self._names is None:
             self._names = sorted({*self._services, *self.statics, *self.pinned})
         return self._names
@@ -99,7 +99,7 @@ class Registry:
         return name in self._services or name in self.statics or name in self.pinned
 
     def lookup(self, name: str) -> Document | None:
-        """Answer the lookup of a service, encoded; None if it is nowhere."""
+        """Return the lookup of a service, encoded; None if it is nowhere."""
         found = self._documents.get(name)
         if found is None:
             found = document(name, self.live(name), self.statics.get(name), self.pinned.get(name))
@@ -108,11 +108,11 @@ class Registry:
         return found
 
     def near(self, name: str) -> list[str]:
-        """Answer at most three names that look like this one, of services that are somewhere."""
+        """Return at most three names that look like this one, of services that are somewhere."""
         return [known for known in near(name, self.names()) if self.lookup(known)]
 
     def service_at(self, label: str) -> str | None:
-        """Answer the service that a subdomain is for: the one of that name, even while it is away, then the
+        """Return the service that a subdomain is for: the one of that name, even while it is away, then the
         one that asked for it besides.
         """
         if label in self.owned or self.knows(label):
@@ -132,7 +132,7 @@ class Registry:
             self.set_static(entry)
 
     def besides(self, name: str) -> tuple[list[Lease], list[StaticEntry]]:
-        """Answer what others hold who asked for a name besides their own, as it is without."""
+        """Return what others hold who asked for a name besides their own, as it is without."""
         leases = [lease for lease in self.leases.values() if name in lease.claim.hosts]
         statics = [entry for entry in self.statics.values() if name in entry.hosts]
         return (
@@ -141,14 +141,14 @@ class Registry:
         )
 
     def disown(self, name: str) -> bool:
-        """Free a name; answer whether it was somebody's."""
+        """Free a name; return whether it was somebody's."""
         owned = name in self.owned
         self.owned.discard(name)
         self._labels = None
         return owned
 
     def upstreams(self, label: str) -> tuple[str, ...] | None:
-        """Answer some URLs for a subdomain, each call beginning with the next; None: nobody.
+        """Return some URLs for a subdomain, each call beginning with the next; None: nobody.
 
         They are of instances that are up. Others are named only where none is: whoever tries several at
         random would come to them, too.

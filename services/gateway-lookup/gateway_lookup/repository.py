@@ -40,7 +40,7 @@ def remove_leases(session: Session, keys: Iterable[Key]) -> None:
 
 
 def all_leases(session: Session) -> list[Lease]:
-    """Answer every stored lease; each has run out until it is `restored`."""
+    """Return every stored lease; each has run out until it is `restored`."""
     return [
         Lease(
             Claim(
@@ -75,7 +75,7 @@ def remove_static(session: Session, name: str) -> None:
 
 
 def all_statics(session: Session) -> list[StaticEntry]:
-    """Answer every static entry."""
+    """Return every static entry."""
     return [
         StaticEntry(row.service_name, row.url, tuple(row.hosts)) for row in session.scalars(select(StaticRow))
     ]
@@ -92,7 +92,7 @@ def free_name(session: Session, name: str) -> None:
 
 
 def all_owned(session: Session) -> set[str]:
-    """Answer every name that is its service's."""
+    """Return every name that is its service's."""
     return set(session.scalars(select(OwnedName.name)))
 
 

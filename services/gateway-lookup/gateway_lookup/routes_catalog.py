@@ -18,7 +18,7 @@ router = APIRouter(tags=["catalog"])
     response_model=Catalog,
 )
 async def get_catalog(_: CatalogReader, catalogue: CatalogueDep) -> Response:
-    """Answer every service: version, description, how many instances are in which state, health, and public
+    """Return every service: version, description, how many instances are in which state, health, and public
     links.
     """
     # What we made ourselves need not be validated: with many services that takes longer than making it.
@@ -32,7 +32,7 @@ async def get_catalog(_: CatalogReader, catalogue: CatalogueDep) -> Response:
     response_model=list[ScrapeTarget],
 )
 async def list_scrape_targets(_: Scraper, gateway: GatewayDep) -> Response:
-    """Answer every instance that holds a lease, in the form of Prometheus' HTTP service discovery."""
+    """Return every instance that holds a lease, in the form of Prometheus' HTTP service discovery."""
     targets = [
         {
             "targets": [urlsplit(lease.claim.url).netloc],

@@ -21,7 +21,7 @@ UPSTREAMS = tuple(f"X-Fountain-Upstream{suffix}" for suffix in ("", "-2", "-3", 
 
 @router.get("/internal/route")
 async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
-    """Answer four upstreams for a Host header, `host:port` each: who cannot reach one tries another. Where
+    """Return four upstreams for a Host header, `host:port` each: who cannot reach one tries another. Where
     there are fewer instances, they repeat.
     """
     label = gateway.label_of(host)
@@ -43,14 +43,14 @@ async def route(request: Request, gateway: GatewayDep, host: Host) -> Response:
 
 @router.get("/internal/tls-ask")
 async def tls_ask(gateway: GatewayDep, domain: Host) -> Response:
-    """Answer 200 if the edge may get a certificate for this host name."""
+    """Return 200 if the edge may get a certificate for this host name."""
     if not await gateway.may_have_certificate(domain):
         raise Forbidden("No certificate for this name.")
     return Response()
 
 
 def _nobody(near: list[str]) -> bytes:
-    """Answer the problem that the edge hands on. The caller's own path is not known here, and ours is nothing
+    """Return the problem that the edge hands on. The caller's own path is not known here, and ours is nothing
     that he could ask for.
     """
     request = current()

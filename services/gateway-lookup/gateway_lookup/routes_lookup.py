@@ -31,7 +31,7 @@ _IF_NONE_MATCH = {
     openapi_extra={"parameters": [_IF_NONE_MATCH]},
 )
 async def lookup_service(request: Request, name: LookedUp) -> Response:
-    """Answer where a service runs: one URL to use, and every instance with its state. The ETag changes when
+    """Return where a service runs: one URL to use, and every instance with its state. The ETag changes when
     any of it does.
     """
     gateway: Gateway = request.app.state.gateway

@@ -22,7 +22,7 @@ async def get_landing_page(
     catalogue: CatalogueDep,
     if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """Answer a page with every service: version, description, instances and health. An open page keeps
+    """Return a page with every service: version, description, instances and health. An open page keeps
     itself up to date.
     """
     app = request.app
@@ -41,7 +41,7 @@ async def get_landing_page(
     response_class=HTMLResponse,
 )
 async def get_api_portal(gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLResponse:
-    """Answer a page where the operations of every running service are read and tried, one service at a
+    """Return a page where the operations of every running service are read and tried, one service at a
     time.
     """
     services, more = catalogue.described()
@@ -52,7 +52,7 @@ async def get_api_portal(gateway: GatewayDep, catalogue: CatalogueDep) -> HTMLRe
 
 @router.get("/apis/{serviceName}/openapi.json", include_in_schema=False)
 async def get_presented_openapi(name: ServiceName, gateway: GatewayDep, catalogue: CatalogueDep) -> Response:
-    """Answer what a service says that it does, with requests sent to its own site alone."""
+    """Return what a service says that it does, with requests sent to its own site alone."""
     found = catalogue.seen.openapi.get(name)
     if found is None or gateway.registry.lookup(name) is None:
         raise NotFound(f"The operations of {name} are not known. It may be starting, or have none.")
@@ -63,7 +63,7 @@ async def get_presented_openapi(name: ServiceName, gateway: GatewayDep, catalogu
 
 @router.get("/assets/{name}", include_in_schema=False)
 async def get_asset(name: str) -> Response:
-    """Answer a style or a script of the pages."""
+    """Return a style or a script of the pages."""
     if name not in pages.ASSETS:
         raise NotFound("There is no such asset.")
     return Response(

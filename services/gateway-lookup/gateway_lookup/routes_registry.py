@@ -47,7 +47,7 @@ async def list_registry(
     limit: Annotated[int, Query(ge=1, le=500, description="How many entries at most.")] = 50,
     cursor: Annotated[str | None, Query(max_length=63, description="From `next` of the page before.")] = None,
 ) -> RegistryPage:
-    """Answer every service with its instances, expired ones included, by name. For those who run the
+    """Return every service with its instances, expired ones included, by name. For those who run the
     platform.
     """
     names = gateway.registry.names()
@@ -65,7 +65,7 @@ async def list_registry(
     responses=problem_responses(404),
 )
 async def get_registry_entry(_: Reader, name: ServiceName, gateway: GatewayDep) -> RegistryEntry:
-    """Answer a service's instances with their generations and leases, its static entry and its pinned
+    """Return a service's instances with their generations and leases, its static entry and its pinned
     address.
     """
     if not gateway.registry.knows(name):

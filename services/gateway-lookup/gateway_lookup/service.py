@@ -107,7 +107,7 @@ class Gateway:
         return granted
 
     def admitted(self, said: Claim, peer: str) -> Claim:
-        """Answer the claim that an instance may make: what it says, at the address that it connects from.
+        """Return the claim that an instance may make: what it says, at the address that it connects from.
 
         Args:
             said: its words; the host in it is not looked at.
@@ -262,7 +262,7 @@ class Gateway:
         return await self.db.write(allowed)
 
     def label_of(self, host: str) -> str | None:
-        """Answer the single label below the domain that a Host header names; None for anything else."""
+        """Return the single label below the domain that a Host header names; None for anything else."""
         name = host.lower().partition(":")[0]
         label, dot, parent = name.partition(".")
         if (

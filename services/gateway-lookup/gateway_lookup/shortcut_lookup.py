@@ -11,7 +11,7 @@ _JSON = (b"content-type", b"application/json")
 
 
 async def look_up(request: QuickRequest) -> Answer | None:
-    """Answer where a service runs; everything else is for the operation itself."""
+    """Return where a service runs; everything else is for the operation itself."""
     caller = request.caller()
     if caller is None or not caller.may(Permission.REGISTRY_LOOKUP):
         return None

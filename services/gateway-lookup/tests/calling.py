@@ -31,7 +31,7 @@ class Caller:
     def try_to_register(
         self, name: str, port: int, instance_id: str = INSTANCE, secret: str | None = None, **body: object
     ):
-        """Answer what comes of it."""
+        """Return what comes of it."""
         headers = {"X-Fountain-Lease": secret} if secret else {}
         path = f"/registry/{name}/instances/{instance_id}"
         return self("PUT", path, json={"port": port, "version": "1.0.0", **body}, headers=headers)

@@ -84,7 +84,7 @@ def leased(gateways: Gateways, stubs: list[Stub]) -> tuple[ServiceClient, Stub]:
 
 
 def claimed(client: ServiceClient, port: int) -> int:
-    """Answer what becomes of another service's claim to this port."""
+    """Return what becomes of another service's claim to this port."""
     body = {"port": port, "version": "1", "generation": 1}
     return Caller(client, "heir", ("service",))("PUT", HEIR, json=body).status_code
 

@@ -15,7 +15,7 @@ class ClockWatch:
         self._ahead: float | None = None
 
     def set_back_by(self, wall: float, monotonic: float) -> float:
-        """Answer by how many seconds the wall clock was set back since the last look; 0 if it was not.
+        """Return by how many seconds the wall clock was set back since the last look; 0 if it was not.
 
         Args:
             wall: unix seconds.

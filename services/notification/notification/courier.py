@@ -156,7 +156,7 @@ class Courier:
             self._wake.clear()
 
     def _start_due(self) -> float | None:
-        """Start what is due; answer the seconds until there is something to do, None if only an event can
+        """Start what is due; return the seconds until there is something to do, None if only an event can
         bring it.
         """
         while len(self._under_way) < self._terms.concurrency:
@@ -247,7 +247,7 @@ class Courier:
     async def _write_down(
         self, head: Head, attempt: queue.Attempt | None, verdict: Verdict, *, missed: bool = False
     ) -> Head | None:
-        """Record what happened; answer what comes next in the lane. `missed`: its event was removed."""
+        """Record what happened; return what comes next in the lane. `missed`: its event was removed."""
         now, name = self._clock(), self.subscription.name
         reason = self._reason_to_disable(attempt, verdict, now)
         since_before, since = self._failing_since, self._failing_since

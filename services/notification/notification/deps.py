@@ -17,7 +17,7 @@ ReadingCaller = Annotated[Caller, requires(Permission.EVENTS_READ)]
 
 
 def board_of(request: Request) -> Board:
-    """Answer what the routes work with.
+    """Return what the routes work with.
 
     It is asked for and not injected: a dependency costs each request more than storing its event does.
     """

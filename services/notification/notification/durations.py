@@ -7,7 +7,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
 def parse_duration(raw: str) -> float:
-    """Answer the seconds that a length of time has; without a unit it is seconds.
+    """Return the seconds that a length of time has; without a unit it is seconds.
 
     Raises:
         ValueError: it is none.

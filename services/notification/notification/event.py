@@ -18,7 +18,7 @@ class TooLarge(Exception):
 
 
 def timestamp(unix: float) -> str:
-    """Answer a moment as RFC 3339 in UTC."""
+    """Return a moment as RFC 3339 in UTC."""
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -153,12 +153,12 @@ class Stored(NamedTuple):
         return self.expires_at is not None and self.expires_at <= now
 
     def at_time(self, now: float) -> "Stored":
-        """Answer it as it may be shown now: without its data once it has expired."""
+        """Return it as it may be shown now: without its data once it has expired."""
         return self._replace(body=erased(self.body)) if self.expired(now) else self
 
 
 def erased(body: bytes) -> bytes:
-    """Answer a CloudEvent's JSON without its data."""
+    """Return a CloudEvent's JSON without its data."""
     attributes = orjson.loads(body)
     attributes.pop("data", None)
     attributes.pop("datacontenttype", None)

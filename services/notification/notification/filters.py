@@ -36,7 +36,7 @@ class Filter:
         return not self.patterns or _any(self.patterns, type_)
 
     def subjects(self, type_: str) -> frozenset[str] | None:
-        """Answer the only subjects that are asked for with a type; None is any."""
+        """Return the only subjects that are asked for with a type; None is any."""
         named = _subjects(self.about, type_) if self.about else None
         if self.subject is None:
             return named
@@ -47,7 +47,7 @@ class Filter:
         return not event.recipient or event.recipient == self.reader
 
     def chosen(self, events: Iterable[Stored]) -> Iterator[Stored]:
-        """Answer those events that are asked for and may be seen. Of many, each type is judged once."""
+        """Return those events that are asked for and may be seen. Of many, each type is judged once."""
         asked: dict[str, frozenset[str] | None] = {}
         for event in events:
             type_ = event.type
@@ -74,7 +74,7 @@ def _subjects(about: tuple[tuple[str, str], ...], type_: str) -> frozenset[str] 
 
 
 def read_about(raw: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """Answer the patterns of a request with the subject of each, in one order, or refuse what is none.
+    """Return the patterns of a request with the subject of each, in one order, or refuse what is none.
 
     Raises:
         Unprocessable: says what it looks like.
@@ -94,7 +94,7 @@ def read_about(raw: list[str] | None) -> tuple[tuple[str, str], ...]:
 
 
 def read_patterns(raw: list[str] | None) -> tuple[str, ...]:
-    """Answer the patterns of a request in one order, or refuse what is none.
+    """Return the patterns of a request in one order, or refuse what is none.
 
     Raises:
         Unprocessable: says what a pattern looks like.
@@ -111,7 +111,7 @@ def read_patterns(raw: list[str] | None) -> tuple[str, ...]:
 
 
 def literal_prefix(pattern: str) -> str:
-    """Answer the words that every type begins with which the pattern matches, with a dot behind them if more
+    """Return the words that every type begins with which the pattern matches, with a dot behind them if more
     follow.
     """
     words = pattern.split(".")

@@ -85,7 +85,7 @@ class Lanes:
             self.offer(head)
 
     def next_due(self) -> float | None:
-        """Answer when the next head is due, in unix seconds; None if there is none."""
+        """Return when the next head is due, in unix seconds; None if there is none."""
         self._forget_stale()
         return self._due[0][0] if self._due else None
 

@@ -32,7 +32,7 @@ class LocalPublisher:
         self._caller = _own_caller(board.settings.service_name)
 
     async def publish(self, event: dict[str, Any], idempotency_key: str) -> dict[str, Any]:
-        """Store an event and answer it."""
+        """Store an event and return it."""
         await self._board.open()
         body = CloudEventIn.model_validate(event)
         stored, _ = await self._board.log.append(draft(body, self._caller, time.time(), idempotency_key))

@@ -84,7 +84,7 @@ class EventLog:
         self._listeners: list[Callable[[Sequence[Stored]], None]] = []
 
     def now(self) -> float:
-        """Answer the time by which events are stored, in unix seconds."""
+        """Return the time by which events are stored, in unix seconds."""
         return self._clock()
 
     @property
@@ -136,7 +136,7 @@ class EventLog:
         self._listeners.append(listener)
 
     async def append(self, draft: Draft) -> tuple[Stored, bool]:
-        """Answer the stored event, once it is durable, and whether it had been stored before.
+        """Return the stored event, once it is durable, and whether it had been stored before.
 
         Raises:
             Conflict: another event is stored under its id or key.
@@ -244,7 +244,7 @@ class EventLog:
             listener(fresh)
 
     async def after(self, position: int, wanted: Filter, limit: int) -> tuple[list[Stored], int]:
-        """Answer the next events that a filter accepts, and the position up to which there are no others.
+        """Return the next events that a filter accepts, and the position up to which there are no others.
 
         From memory where they are there; otherwise from the database, in a thread.
         """
@@ -264,7 +264,7 @@ class EventLog:
         return [event.at_time(now) for event in found], latest
 
     def removed_through(self, wanted: Filter) -> int:
-        """Answer the newest position at which something was removed that the filter asks for; 0 if nothing
+        """Return the newest position at which something was removed that the filter asks for; 0 if nothing
         was.
         """
         return max(

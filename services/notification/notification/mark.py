@@ -47,7 +47,7 @@ class MarkFile:
         self._path = folder / FILE_NAME
 
     def read(self) -> Mark | None:
-        """Answer the mark; None if there is none that can be read."""
+        """Return the mark; None if there is none that can be read."""
         try:
             found = orjson.loads(self._path.read_bytes())
             return Mark(str(found["epoch"]), int(found["position"]))

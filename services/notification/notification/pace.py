@@ -18,7 +18,7 @@ class Pace:
         self.portion = 64
 
     def rest(self, took: float) -> float:
-        """Answer for how long to rest.
+        """Return for how long to rest.
 
         Args:
             took: seconds of the last portion, the waiting for others included.

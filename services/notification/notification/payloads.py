@@ -92,7 +92,7 @@ EventIn = Annotated[
 def draft(
     body: CloudEventIn | MessageIn | RotationIn, caller: Caller, now: float, key: str | None = None
 ) -> Draft:
-    """Answer the event that a payload means, if its publisher may say it.
+    """Return the event that a payload means, if its publisher may say it.
 
     Args:
         body: one of the three forms.

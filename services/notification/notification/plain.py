@@ -20,7 +20,7 @@ _FIELDS = itemgetter("id", "type", "subject", "data")
 
 
 def plain_drafts(events: Any, caller: Caller, now: float) -> list[Draft] | None:
-    """Answer what a body's JSON means, as `read_batch` and `batch_drafts` do; None if it is not plain."""
+    """Return what a body's JSON means, as `read_batch` and `batch_drafts` do; None if it is not plain."""
     if not isinstance(events, list) or not 0 < len(events) <= MAX_EVENTS:
         return None
     try:

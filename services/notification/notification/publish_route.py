@@ -25,7 +25,7 @@ class PublishRoute(APIRoute):
     """See the module."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Answer what handles a request: who may, what, and the endpoint."""
+        """Return what handles a request: who may, what, and the endpoint."""
         endpoint: Any = self.dependant.call
         authorise = _authorising(self)
 
@@ -43,7 +43,7 @@ class PublishRoute(APIRoute):
 
 
 def _authorising(route: APIRoute) -> Callable[[Request], Awaitable[Caller]]:
-    """Answer the dependency of the endpoint that decides who may."""
+    """Return the dependency of the endpoint that decides who may."""
     for dependency in route.dependant.dependencies:
         if hasattr(dependency.call, "permissions"):
             call: Any = dependency.call
@@ -52,7 +52,7 @@ def _authorising(route: APIRoute) -> Callable[[Request], Awaitable[Caller]]:
 
 
 def read_event(raw: bytes) -> CloudEventIn | MessageIn | RotationIn:
-    """Answer what a request body says.
+    """Return what a request body says.
 
     Raises:
         BadRequest: it is not JSON.
@@ -68,7 +68,7 @@ def read_event(raw: bytes) -> CloudEventIn | MessageIn | RotationIn:
 
 
 def read_key(raw: str | None) -> str | None:
-    """Answer the Idempotency-Key. Raises `Unprocessable` when it is too long or empty."""
+    """Return the Idempotency-Key. Raises `Unprocessable` when it is too long or empty."""
     if raw is not None and not 0 < len(raw) <= MAX_KEY_CHARACTERS:
         raise Unprocessable(f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} characters.")
     return raw

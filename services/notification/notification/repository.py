@@ -101,7 +101,7 @@ class Clash:
 
 
 def load_state(session: Session) -> State:
-    """Answer the state of the log, beginning it when there is none."""
+    """Return the state of the log, beginning it when there is none."""
     row = session.execute(select(log_state.c.epoch, log_state.c.last_position)).first()
     epoch, last = (row[0], row[1]) if row is not None else (secrets.token_hex(8), 0)
     if row is None:
@@ -142,7 +142,7 @@ def store_new(connection: Connection, batches: Sequence[Batch], now: float) -> l
 
 def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[list[Outcome] | Clash]:
     """Store batches of drafts at the next positions, each draft once and each batch in its order or not at
-    all; answer what became of each.
+    all; return what became of each.
 
     Positions are taken inside the transaction that stores, by the one writer: there is never a hole that is
     filled later, which a reader would have skipped.
@@ -174,7 +174,7 @@ def store(connection: Connection, batches: Sequence[Batch], now: float) -> list[
 def _place(
     batch: Batch, known: Mapping[tuple[str, ...], _Known], position: int, now: float
 ) -> tuple[list[Outcome], dict[tuple[str, ...], _Known]] | Clash:
-    """Answer what becomes of a batch whose first new event comes at a position, and what is new in it, by
+    """Return what becomes of a batch whose first new event comes at a position, and what is new in it, by
     its names.
     """
     placed: list[Outcome] = []
@@ -204,12 +204,12 @@ def _key(draft: Draft) -> tuple[str, str, str]:
 
 
 def _row(event: Stored, draft: Draft) -> tuple[Any, ...]:
-    """Answer the columns of an event in the table's order, as SQLite's driver takes them."""
+    """Return the columns of an event in the table's order, as SQLite's driver takes them."""
     return (*event[: len(COLUMNS) - 1], draft.key, bytearray(draft.fingerprint), bytearray(event.body))
 
 
 def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, ...], _Known]:
-    """Answer what is stored already under the ids and keys of drafts, with its fingerprint."""
+    """Return what is stored already under the ids and keys of drafts, with its fingerprint."""
     asked: dict[tuple[str, Listed], list[str]] = {}
     for draft in drafts:
         if not draft.made_id:
@@ -229,18 +229,18 @@ def _known(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[str, .
 
 
 def stored(row: Any) -> Stored:
-    """Answer the event of a row that begins with `COLUMNS`, which are in the order of its attributes."""
+    """Return the event of a row that begins with `COLUMNS`, which are in the order of its attributes."""
     return Stored(*row[: len(COLUMNS)])
 
 
 def newest_events(session: Session, limit: int) -> list[Stored]:
-    """Answer the newest events, oldest first."""
+    """Return the newest events, oldest first."""
     rows = session.execute(select(*COLUMNS).order_by(events.c.position.desc()).limit(limit)).all()
     return [stored(row) for row in reversed(rows)]
 
 
 def event_by_id(session: Session, id_: str, reader: str, source: str | None = None) -> Stored | None:
-    """Answer the event of that id which the reader may see; of several publishers', the first that was
+    """Return the event of that id which the reader may see; of several publishers', the first that was
     stored.
     """
     query = select(*COLUMNS).where(events.c.id == id_, visible(reader))
@@ -251,13 +251,13 @@ def event_by_id(session: Session, id_: str, reader: str, source: str | None = No
 
 
 def event_at(session: Session, position: int) -> Stored | None:
-    """Answer the event at a position."""
+    """Return the event at a position."""
     row = session.execute(select(*COLUMNS).where(events.c.position == position)).first()
     return None if row is None else stored(row)
 
 
 def retained_event(session: Session, type_: str, subject: str | None, reader: str) -> Stored | None:
-    """Answer the newest event of a type, and of a subject if one is named, that the reader may see."""
+    """Return the newest event of a type, and of a subject if one is named, that the reader may see."""
     query = select(*COLUMNS).where(events.c.type == type_).order_by(events.c.position.desc()).limit(1)
     if subject is None:
         queries = [query.where(visible(reader))]
@@ -270,7 +270,7 @@ def retained_event(session: Session, type_: str, subject: str | None, reader: st
 
 
 def event_types(session: Session, limit: int | None = None) -> list[str]:
-    """Answer the types that there are, at most `limit`, by stepping from one to the next in the index."""
+    """Return the types that there are, at most `limit`, by stepping from one to the next in the index."""
     found: list[str] = []
     while limit is None or len(found) < limit:
         query = select(func.min(events.c.type))
@@ -284,5 +284,5 @@ def event_types(session: Session, limit: int | None = None) -> list[str]:
 
 
 def visible(reader: str) -> ColumnElement[bool]:
-    """Answer the condition that an event is for everybody, or for this reader."""
+    """Return the condition that an event is for everybody, or for this reader."""
     return or_(events.c.recipient == "", events.c.recipient == reader)

@@ -116,7 +116,7 @@ def bring_forward(session: Session, seconds: float, now: float) -> None:
 
 
 def heads(session: Session, subscription: str, limit: int) -> list[Head]:
-    """Answer the earliest pending delivery of each subject, the earliest first, at most `limit` of them."""
+    """Return the earliest pending delivery of each subject, the earliest first, at most `limit` of them."""
     earliest = (
         select(func.min(deliveries.c.position))
         .where(deliveries.c.subscription == subscription, deliveries.c.status == "pending")
@@ -132,7 +132,7 @@ def heads(session: Session, subscription: str, limit: int) -> list[Head]:
 
 
 def head_of(session: Session, subscription: str, subject: str) -> Head | None:
-    """Answer the earliest pending delivery of a subject."""
+    """Return the earliest pending delivery of a subject."""
     query = (
         select(*_HEAD)
         .where(
@@ -203,7 +203,7 @@ def record(
 def list_deliveries(
     session: Session, subscription: str, status: str | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Answer deliveries, those of the newest events first, each with its event's names and its attempts.
+    """Return deliveries, those of the newest events first, each with its event's names and its attempts.
 
     Args:
         session: any.
@@ -236,7 +236,7 @@ def _attempts_of(session: Session, ids: Iterable[int]) -> dict[int, list[Attempt
 
 
 def delivery_owner(session: Session, delivery: int) -> tuple[str, str] | None:
-    """Answer the name and the owner of a delivery's subscription."""
+    """Return the name and the owner of a delivery's subscription."""
     row = session.execute(
         select(subscriptions.c.name, subscriptions.c.owner)
         .join(deliveries, deliveries.c.subscription == subscriptions.c.name)
@@ -267,7 +267,7 @@ def drop_removed(session: Session, subscription: str, now: float) -> list[int]:
 
 
 def dead_letters(session: Session, subscription: str) -> list[Due]:
-    """Answer the events that a subscription was given up on, as far as they are still there."""
+    """Return the events that a subscription was given up on, as far as they are still there."""
     query = (
         select(deliveries.c.position, deliveries.c.subject)
         .join(events, events.c.position == deliveries.c.position)
@@ -292,7 +292,7 @@ class Queue:
 
 
 def queues(session: Session) -> list[Queue]:
-    """Answer how each subscription stands. What is delivered is not read, however much that is."""
+    """Return how each subscription stands. What is delivered is not read, however much that is."""
     found: list[Queue] = []
     for name, enabled in session.execute(select(subscriptions.c.name, subscriptions.c.enabled)).all():
         pending, oldest = _standing(session, name, "pending")

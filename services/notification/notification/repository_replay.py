@@ -14,7 +14,7 @@ _BATCH = 1000
 
 
 def position_before(session: Session, moment: float) -> int:
-    """Answer the position behind which everything was stored at a moment or later.
+    """Return the position behind which everything was stored at a moment or later.
 
     Moments grow with positions but for corrections of the clock, so halving finds it without an index of its
     own.
@@ -47,7 +47,7 @@ def position_before(session: Session, moment: float) -> int:
 def events_since(
     session: Session, position: int, wanted: Filter, through: int, types: Collection[str] | None
 ) -> list[Due]:
-    """Answer all events behind a position that a filter accepts, none behind `through`; `types` as for
+    """Return all events behind a position that a filter accepts, none behind `through`; `types` as for
     `events_after`.
     """
     found: list[Due] = []

@@ -32,7 +32,7 @@ class Span:
 
 
 def span_of(session: Session, cut: Cut, retained: int) -> Span | None:
-    """Answer where events of a type may go; None if all of them stay. It reads the whole index of the type:
+    """Return where events of a type may go; None if all of them stay. It reads the whole index of the type:
     once is enough, since what is stored meanwhile is newer.
 
     Args:
@@ -48,7 +48,7 @@ def span_of(session: Session, cut: Cut, retained: int) -> Span | None:
 
 
 def removable(session: Session, span: Span, behind: int, limit: int) -> list[int]:
-    """Answer the next positions behind one that may go, at most `limit`: not retained, and had by
+    """Return the next positions behind one that may go, at most `limit`: not retained, and had by
     everybody.
     """
     conditions = [events.c.type == span.type, events.c.position > behind, events.c.position <= span.through]
@@ -62,7 +62,7 @@ def removable(session: Session, span: Span, behind: int, limit: int) -> list[int
 
 
 def _overflow(session: Session, type_: str, count: int | None) -> int:
-    """Answer the newest position of a type behind which enough are left; 0 if there are not too many."""
+    """Return the newest position of a type behind which enough are left; 0 if there are not too many."""
     if count is None:
         return 0
     query = select(events.c.position).where(events.c.type == type_).order_by(events.c.position.desc())
@@ -84,7 +84,7 @@ def _superseded() -> ColumnElement[bool]:
 
 
 def _retained_from(session: Session, type_: str, retained: int) -> int | None:
-    """Answer the position before which even the newest of a subject may go; None if there are not so many
+    """Return the position before which even the newest of a subject may go; None if there are not so many
     subjects.
     """
     newest = (
@@ -140,7 +140,7 @@ def has_expired(session: Session, now: float) -> bool:
 
 
 def erase_expired(session: Session, now: float, limit: int) -> list[Stored]:
-    """Erase the data of events that have expired, and answer what is left of them."""
+    """Erase the data of events that have expired, and return what is left of them."""
     found: list[Stored] = []
     rows = session.execute(
         select(events.c.position, events.c.body).where(events.c.expires_at <= now).limit(limit)

@@ -26,7 +26,7 @@ def events_after(
     through: int | None = None,
     types: Collection[str] | None = None,
 ) -> list[Stored]:
-    """Answer the next events behind a position that a filter accepts, at most `limit`, none behind
+    """Return the next events behind a position that a filter accepts, at most `limit`, none behind
     `through`.
 
     Args:
@@ -50,7 +50,7 @@ def events_after(
 
 
 def _ranges(wanted: Filter, types: Collection[str] | None) -> list[list[ColumnElement[bool]]] | None:
-    """Answer conditions that each describe one range of an index, and together what a filter accepts; None
+    """Return conditions that each describe one range of an index, and together what a filter accepts; None
     if that would be too many, or is of no use.
     """
     if types is None or (not wanted.patterns and wanted.subject is None):
@@ -95,7 +95,7 @@ def _behind(
 
 
 def _where(wanted: Filter) -> list[ColumnElement[bool]]:
-    """Answer what the database can decide; the rest of a pattern is decided by `Filter.chosen`."""
+    """Return what the database can decide; the rest of a pattern is decided by `Filter.chosen`."""
     conditions: list[ColumnElement[bool]] = [visible(wanted.reader)]
     if wanted.source is not None:
         conditions.append(events.c.source == wanted.source)

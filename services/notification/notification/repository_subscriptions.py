@@ -34,13 +34,13 @@ def _subscription(row: Row[Any]) -> Subscription:
 
 
 def subscription_named(session: Session, name: str) -> Subscription | None:
-    """Answer a subscription."""
+    """Return a subscription."""
     row = session.execute(select(subscriptions).where(subscriptions.c.name == name)).first()
     return None if row is None else _subscription(row)
 
 
 def list_subscriptions(session: Session, behind: str = "", limit: int | None = None) -> list[Subscription]:
-    """Answer subscriptions by name, those behind a name."""
+    """Return subscriptions by name, those behind a name."""
     query = (
         select(subscriptions).where(subscriptions.c.name > behind).order_by(subscriptions.c.name).limit(limit)
     )
@@ -48,7 +48,7 @@ def list_subscriptions(session: Session, behind: str = "", limit: int | None = N
 
 
 def latest_position(session: Session) -> int:
-    """Answer the newest position of the log."""
+    """Return the newest position of the log."""
     return int(session.execute(select(log_state.c.last_position)).scalar_one())
 
 
@@ -99,7 +99,7 @@ def disable_subscription(session: Session, name: str, reason: str, now: float) -
 
 
 def unannounced(session: Session) -> list[Subscription]:
-    """Answer the disabled subscriptions of which nobody has been told."""
+    """Return the disabled subscriptions of which nobody has been told."""
     return [
         _subscription(row) for row in session.execute(select(subscriptions).where(~subscriptions.c.announced))
     ]
@@ -138,7 +138,7 @@ def note_had(session: Session, name: str, position: int) -> None:
 
 
 def least_had(session: Session) -> int | None:
-    """Answer the position up to which every enabled subscription has had everything; None if there is no
+    """Return the position up to which every enabled subscription has had everything; None if there is no
     subscription.
     """
     return session.execute(select(func.min(subscriptions.c.had)).where(subscriptions.c.enabled)).scalar()
@@ -161,7 +161,7 @@ def erase_outlived_secrets(session: Session, now: float) -> int:
 
 
 def sealed_secrets(session: Session) -> list[bytes]:
-    """Answer all signing secrets, sealed."""
+    """Return all signing secrets, sealed."""
     rows = session.execute(select(subscriptions.c.secret, subscriptions.c.previous_secret)).all()
     return [sealed for row in rows for sealed in row if sealed is not None]
 

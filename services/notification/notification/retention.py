@@ -44,7 +44,7 @@ def _rule(raw: str) -> Rule:
 
 
 def rule_for(type_: str, rules: Iterable[Rule]) -> Rule | None:
-    """Answer the first rule that matches a type."""
+    """Return the first rule that matches a type."""
     return next((rule for rule in rules if matches(rule.pattern, type_)), None)
 
 
@@ -64,6 +64,6 @@ class Cut:
 
 
 def cuts(types: Iterable[str], rules: Sequence[Rule], now: float) -> list[Cut]:
-    """Answer what may go of each type, by age and by count."""
+    """Return what may go of each type, by age and by count."""
     found = ((type_, rule_for(type_, rules)) for type_ in types)
     return [Cut(type_, now - rule.age_seconds, rule.count) for type_, rule in found if rule is not None]

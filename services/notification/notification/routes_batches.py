@@ -63,12 +63,12 @@ async def publish_notification_batch(
 
 
 def read_batch(events: Any) -> list[NamedEventIn]:
-    """Answer the events of a request's JSON; ValueError if these are none."""
+    """Return the events of a request's JSON; ValueError if these are none."""
     return _BATCH.validate_python(events)
 
 
 def batch_drafts(events: Sequence[NamedEventIn], caller: Caller, now: float) -> list[Draft]:
-    """Answer what these events mean. Raises as `draft`, and says which of them it is about."""
+    """Return what these events mean. Raises as `draft`, and says which of them it is about."""
     drafts = []
     for number, event in enumerate(events):
         try:

@@ -30,7 +30,7 @@ async def list_of_deliveries(
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 50,
     cursor: Annotated[str | None, Query(max_length=20, description="From `next` of the page before.")] = None,
 ) -> DeliveryPage:
-    """Answer deliveries, the newest events first, with every attempt. What a receiver answered is shown to
+    """Return deliveries, the newest events first, with every attempt. What a receiver answered is shown to
     whoever owned the subscription then, and to nobody else.
     """
     await board_of(request).subscriptions.get(name)

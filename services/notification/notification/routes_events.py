@@ -71,7 +71,7 @@ async def list_notifications(
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those behind this position.")] = 0,
     limit: Limit = 50,
 ) -> Response:
-    """Answer events in the order of their positions; `next` is what `after` must be for more, or null."""
+    """Return events in the order of their positions; `next` is what `after` must be for more, or null."""
     wanted = Filter(caller.subject, read_patterns(types), source, subject)
     found, _ = await board_of(request).log.after(after, wanted, limit + 1)
     page = found[:limit]
@@ -97,7 +97,7 @@ async def get_retained_notification(
         str | None, Query(max_length=255, description="What it is about; any if not given.")
     ] = None,
 ) -> Response:
-    """Answer the newest event of a type and subject; retention keeps it however old it is."""
+    """Return the newest event of a type and subject; retention keeps it however old it is."""
     event = await board_of(request).database.read(
         lambda session: repository.retained_event(session, type_, subject, caller.subject),
         # Without a subject many events may be passed over that are for others alone.
@@ -122,7 +122,7 @@ async def get_notification(
         str | None, Query(max_length=255, description="Its publisher, where two chose one id.")
     ] = None,
 ) -> Response:
-    """Answer one event."""
+    """Return one event."""
     event = await board_of(request).database.read(
         lambda session: repository.event_by_id(session, id_, caller.subject, source)
     )

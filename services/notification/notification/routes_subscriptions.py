@@ -67,7 +67,7 @@ async def list_subscriptions(
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 50,
     cursor: Annotated[str, Query(max_length=63, description="From `next` of the page before.")] = "",
 ) -> SubscriptionPage:
-    """Answer subscriptions by name."""
+    """Return subscriptions by name."""
     found = await board_of(request).subscriptions.page(cursor, limit + 1)
     page = found[:limit]
     return SubscriptionPage(
@@ -83,7 +83,7 @@ async def list_subscriptions(
     responses=problem_responses(404),
 )
 async def get_subscription(name: Name, _caller: SubscriptionReader, request: Request) -> SubscriptionOut:
-    """Answer a subscription, without its secret."""
+    """Return a subscription, without its secret."""
     return shown(await board_of(request).subscriptions.get(name))
 
 
@@ -133,12 +133,12 @@ async def replay_subscription(
 
 
 def moment(unix: float) -> datetime:
-    """Answer unix seconds as a moment."""
+    """Return unix seconds as a moment."""
     return datetime.fromtimestamp(unix, UTC)
 
 
 def shown(subscription: Subscription) -> SubscriptionOut:
-    """Answer what may be shown of a subscription."""
+    """Return what may be shown of a subscription."""
     options = subscription.options
     return SubscriptionOut(
         name=subscription.name,

@@ -6,5 +6,5 @@ from sqlalchemy import CursorResult, Result
 
 
 def changed(result: Result[Any]) -> int:
-    """Answer it; an UPDATE or DELETE always gives a result with a cursor, which its type does not say."""
+    """Return it; an UPDATE or DELETE always gives a result with a cursor, which its type does not say."""
     return int(cast("CursorResult[Any]", result).rowcount)

@@ -33,7 +33,7 @@ def parse_schedule(raw: str) -> Schedule:
 def next_attempt(
     attempts: int, now: float, rng: random.Random, schedule: Sequence[float], retry_after: float = 0.0
 ) -> float | None:
-    """Answer when to try next, in unix seconds, or None when the schedule is through and the event is a dead
+    """Return when to try next, in unix seconds, or None when the schedule is through and the event is a dead
     letter.
 
     Args:
@@ -51,7 +51,7 @@ def next_attempt(
 
 
 def read_retry_after(header: str | None, now: float) -> float:
-    """Answer the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3); 0 if there is none
+    """Return the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3); 0 if there is none
     to be read.
     """
     if not header:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_vali
 
 
 def pattern(raw: str) -> str:
-    """Answer a pattern of types, if it is one."""
+    """Return a pattern of types, if it is one."""
     if not valid_pattern(raw):
         raise ValueError(
             "a pattern is words with dots between them; * stands for one word, > as the last for the rest"

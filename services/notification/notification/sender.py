@@ -66,7 +66,7 @@ class Guard:
         self._allowed, self._resolve = tuple(allowed), resolve
 
     async def find(self, url: str) -> tuple[Target, Address]:
-        """Answer where a URL leads, resolved now.
+        """Return where a URL leads, resolved now.
 
         Raises:
             Refused: it may not be sent to.
@@ -143,7 +143,7 @@ class WebhookSender:
 
 
 async def _beginning(response: httpx2.Response) -> bytes:
-    """Answer the first 2 KB; a short rest is read too, so that the connection can be used again."""
+    """Return the first 2 KB; a short rest is read too, so that the connection can be used again."""
     kept = b""
     async for part in response.aiter_raw():
         kept += part
@@ -153,7 +153,7 @@ async def _beginning(response: httpx2.Response) -> bytes:
 
 
 def default_tls() -> ssl.SSLContext:
-    """Answer a context that verifies public certificates, and names."""
+    """Return a context that verifies public certificates, and names."""
     context = ssl.create_default_context()
     with suppress(NotImplementedError):
         context.set_alpn_protocols(["http/1.1"])

@@ -73,7 +73,7 @@ class _Beginnings(httpx2.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request; answer what comes, cut off and as it came: nothing is unpacked."""
+        """Send a request; return what comes, cut off and as it came: nothing is unpacked."""
         response = await self._inner.handle_async_request(request)
         for name in ("content-length", "content-encoding"):
             response.headers.pop(name, None)

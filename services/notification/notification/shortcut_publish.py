@@ -22,7 +22,7 @@ _REPLAYED = (b"idempotency-replayed", b"true")
 
 
 async def publish(request: QuickRequest) -> Answer | None:
-    """Store an event and answer it; what is malformed or not allowed is for the operation itself."""
+    """Store an event and return it; what is malformed or not allowed is for the operation itself."""
     caller = request.caller()
     if caller is None or not caller.may(Permission.EVENTS_PUBLISH):
         return None

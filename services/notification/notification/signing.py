@@ -18,7 +18,7 @@ def new_secret() -> str:
 
 
 def signature_headers(secrets: Iterable[str], message_id: str, at: float, body: bytes) -> dict[str, str]:
-    """Answer the headers that sign a delivery, with one signature for each secret.
+    """Return the headers that sign a delivery, with one signature for each secret.
 
     Args:
         secrets: the live ones, newest first.

@@ -8,17 +8,17 @@ HELLO = b": subscribed\n\n"
 
 
 def heartbeat(epoch: str, position: int) -> bytes:
-    """Answer the sign of life; it moves the place from which the reader resumes, and is no event."""
+    """Return the sign of life; it moves the place from which the reader resumes, and is no event."""
     return b": heartbeat\nid: %b-%d\n\n" % (epoch.encode(), position)
 
 
 def event_frame(epoch: str, position: int, body: bytes) -> bytes:
-    """Answer an event as it is sent; its JSON has no line breaks."""
+    """Return an event as it is sent; its JSON has no line breaks."""
     return b"id: %b-%d\ndata: %b\n\n" % (epoch.encode(), position, body)
 
 
 def gap_frame(epoch: str, after: int, earliest: int, latest: int) -> bytes:
-    """Answer the notice that events before `earliest` are missing; the stream goes on with what there is
+    """Return the notice that events before `earliest` are missing; the stream goes on with what there is
     behind `after`.
     """
     data = orjson.dumps({"epoch": epoch, "earliest_position": earliest, "latest_position": latest})
@@ -39,7 +39,7 @@ class Resumption:
 
 
 def resume(last_event_id: str | None, *, epoch: str, latest: int, removed_through: int) -> Resumption:
-    """Answer where a stream begins.
+    """Return where a stream begins.
 
     Args:
         last_event_id: `<epoch>-<position>` of what the reader had last; None begins at the present.

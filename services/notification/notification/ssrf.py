@@ -54,7 +54,7 @@ class Target:
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
     def at(self, address: Address) -> str:
-        """Answer the URL with an address in the place of the name."""
+        """Return the URL with an address in the place of the name."""
         host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
@@ -86,7 +86,7 @@ def parse(url: str) -> Target:
 
 
 def literal(host: str) -> Address | None:
-    """Answer the address that a host is, in any spelling that some resolver understands; None if it is a
+    """Return the address that a host is, in any spelling that some resolver understands; None if it is a
     name.
 
     IPv4 has one to four parts, each decimal, octal (`0177`) or hexadecimal (`0x7f`), the last filling what is
@@ -124,7 +124,7 @@ def _number(part: str) -> int:
 
 
 def plain(address: Address) -> Address:
-    """Answer the IPv4 address that an IPv6 address stands for: mapped, compatible, translated,
+    """Return the IPv4 address that an IPv6 address stands for: mapped, compatible, translated,
     6to4, Teredo or NAT64; else itself.
     """
     if isinstance(address, IPv4Address):
@@ -141,7 +141,7 @@ def plain(address: Address) -> Address:
 
 
 def reason_against(address: Address) -> str | None:
-    """Answer what kind of address this is if it is not public; None if it is."""
+    """Return what kind of address this is if it is not public; None if it is."""
     address = plain(address)
     if address in _METADATA:
         return "a metadata address of a cloud"
@@ -160,7 +160,7 @@ def reason_against(address: Address) -> str | None:
 
 
 def choose(target: Target, addresses: Iterable[Address], allowed: Iterable[Network]) -> Address:
-    """Answer the address to connect to.
+    """Return the address to connect to.
 
     Every address of a name must be fit: which of them is taken must not be left to chance, or to whoever runs
     the name.

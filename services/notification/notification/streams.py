@@ -164,7 +164,7 @@ class Streams:
         self._metrics.ended.labels(reader.ended or "broken").inc()
 
     async def next(self, reader: Reader) -> bytes | None:
-        """Answer what to send next, waiting for it; None when the stream has ended."""
+        """Return what to send next, waiting for it; None when the stream has ended."""
         while not reader.ended:
             if reader.position < self._log.latest:
                 chunk = self._recent(reader) or await self._older(reader)
@@ -188,7 +188,7 @@ class Streams:
         return chunk.frames
 
     def _recent(self, reader: Reader) -> Chunk | None:
-        """Answer a chunk from memory; None for a reader that has fallen behind it."""
+        """Return a chunk from memory; None for a reader that has fallen behind it."""
         key = (reader.wanted, reader.position)
         chunk = self._shared.get(key)
         if chunk is None:
@@ -206,7 +206,7 @@ class Streams:
         return self._chunk(found, reader.wanted, through)
 
     def _with_notice(self, reader: Reader, chunk: Chunk) -> Chunk:
-        """Answer a chunk with the notice before it that events are gone which the reader has not had, if so.
+        """Return a chunk with the notice before it that events are gone which the reader has not had, if so.
 
         Retention removes from memory too, so that this can happen to a reader which is only a little behind.
         """

@@ -26,7 +26,7 @@ class Options:
     source: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Answer what is stored."""
+        """Return what is stored."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -90,7 +90,7 @@ class Subscription:
         return Filter(self.reader, patterns, self.options.source, self.options.subject)
 
     def sealed_secrets(self, now: float) -> list[bytes]:
-        """Answer the sealed secrets that sign now, newest first."""
+        """Return the sealed secrets that sign now, newest first."""
         live = [self.secret]
         if self.previous_secret is not None and self.previous_until is not None and now < self.previous_until:
             live.append(self.previous_secret)
@@ -98,5 +98,5 @@ class Subscription:
 
 
 def sealing_context(name: str) -> str:
-    """Answer what a signing secret is bound to, so that it does not open in another's place."""
+    """Return what a signing secret is bound to, so that it does not open in another's place."""
     return f"subscriptions/{name}/secret"

@@ -73,14 +73,14 @@ class Subscriptions:
         self._guard, self._sealer, self._metrics, self._clock = guard, sealer, metrics, clock
 
     async def get(self, name: str) -> Subscription:
-        """Answer a subscription. Raises `NotFound`."""
+        """Return a subscription. Raises `NotFound`."""
         found = await self._database.read(lambda session: store.subscription_named(session, name))
         if found is None:
             raise NotFound(f"There is no subscription {name}.")
         return found
 
     async def page(self, behind: str, limit: int) -> list[Subscription]:
-        """Answer the next subscriptions by name."""
+        """Return the next subscriptions by name."""
         return await self._database.read(lambda session: store.list_subscriptions(session, behind, limit))
 
     async def put(self, caller: Caller, name: str, wish: Wish) -> Put:
@@ -119,7 +119,7 @@ class Subscriptions:
     def _put(
         self, caller: Caller, name: str, wish: Wish, sealed: bytes, now: float, session: Session
     ) -> tuple[Subscription, int | None]:
-        """Answer what it is now and, if it has missed events, how many of them it had waited for."""
+        """Return what it is now and, if it has missed events, how many of them it had waited for."""
         before = store.subscription_named(session, name)
         if before is not None:
             _require_owner(caller, before)
@@ -196,7 +196,7 @@ class Subscriptions:
         await self._dispatcher.changed(name)
 
     async def rotate_secret(self, caller: Caller, name: str) -> tuple[str, float]:
-        """Make a new signing secret; answer it, and until when the one before signs too.
+        """Make a new signing secret; return it, and until when the one before signs too.
 
         Raises:
             NotFound, Forbidden: as for `delete`.
@@ -220,7 +220,7 @@ class Subscriptions:
         missing: bool,
         dry_run: bool,
     ) -> int:
-        """Have events delivered again, and answer how many; with `dry_run` only that.
+        """Have events delivered again, and return how many; with `dry_run` only that.
 
         Args:
             caller: the owner, or an admin.
@@ -258,7 +258,7 @@ class Subscriptions:
         return len(due)
 
     async def redeliver(self, caller: Caller, delivery: int) -> str:
-        """Have one delivery made again; answer the name of its subscription.
+        """Have one delivery made again; return the name of its subscription.
 
         Raises:
             NotFound: there is no such delivery.

@@ -46,7 +46,7 @@ class Tail:
         del self._events[:gone], self._positions[:gone]
 
     def after(self, position: int) -> Sequence[Stored] | None:
-        """Answer the events behind a position; None when they are not all here."""
+        """Return the events behind a position; None when they are not all here."""
         if position < self.start:
             return None
         return self._events[bisect_right(self._positions, position) :]

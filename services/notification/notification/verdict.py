@@ -39,7 +39,7 @@ class Verdict:
 def judge(
     outcome: Answer | str, attempts: int, now: float, rng: random.Random, schedule: Sequence[float]
 ) -> Verdict:
-    """Answer what follows.
+    """Return what follows.
 
     Args:
         outcome: the answer, or why there was none.

@@ -58,19 +58,19 @@ class Running:
     def bearer(
         self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any
     ) -> dict[str, str]:
-        """Answer the header of a token."""
+        """Return the header of a token."""
         return self._client.bearer(subject, roles, **claims)
 
     def client(
         self, subject: str = "tester", roles: Iterable[str] = ("admin",), **claims: Any
     ) -> httpx2.Client:
-        """Answer a client with a token."""
+        """Return a client with a token."""
         return httpx2.Client(base_url=self.url, headers=self.bearer(subject, roles, **claims), timeout=10)
 
     def publish(
         self, type_: str, subject: str | None = None, data: object = None, **more: Any
     ) -> dict[str, Any]:
-        """Publish as the tester and answer the stored event."""
+        """Publish as the tester and return the stored event."""
         body = {"type": type_, "subject": subject, "data": data, **more}
         with self.client() as client:
             response = client.post(
@@ -90,7 +90,7 @@ class Running:
     def deliveries(
         self, name: str = "hook", status: str | None = None, **caller: Any
     ) -> list[dict[str, Any]]:
-        """Answer a subscription's deliveries, the newest first."""
+        """Return a subscription's deliveries, the newest first."""
         with self.client(**caller) as client:
             response = client.get(
                 f"/subscriptions/{name}/deliveries", params={"status": status} if status else None

@@ -12,7 +12,7 @@ RULES = Path(__file__).parents[3] / "observability" / "rules.yml"
 
 
 def read(running: Any) -> dict[tuple[str, str], float]:
-    """Answer the samples, by name and the value of their first label."""
+    """Return the samples, by name and the value of their first label."""
     with running.client() as client:
         text = client.get("/metrics").text
     return {

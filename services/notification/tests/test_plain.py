@@ -29,7 +29,7 @@ def caller(name: str = "shop", *roles: Role) -> Caller:
 
 
 def ordinary(events: Any, who: Caller) -> list[Draft] | None:
-    """Answer what the ordinary way makes of it; None if it refuses."""
+    """Return what the ordinary way makes of it; None if it refuses."""
     try:
         return batch_drafts(read_batch(events), who, NOW)
     except (Problem, ValueError):

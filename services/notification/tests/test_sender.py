@@ -46,7 +46,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def send(certificate: Path, name: str) -> tuple[Answer | str, str]:
-    """Send to a name that resolves to a receiver here; answer what came of it, and the Host asked for."""
+    """Send to a name that resolves to a receiver here; return what came of it, and the Host asked for."""
 
     async def run() -> tuple[Answer | str, str]:
         heard: list[str] = []
@@ -91,7 +91,7 @@ def test_a_certificate_for_another_name_is_refused(certificate: Path) -> None:
 
 
 def _turning(*answers: list[str]) -> tuple[list[list[str]], Callable[[str], Awaitable[list[str]]]]:
-    """Answer a resolver whose answers change from one question to the next, and what was answered."""
+    """Return a resolver whose answers change from one question to the next, and what was answered."""
     waiting, given = list(answers), list[list[str]]()
 
     async def resolve(_host: str) -> list[str]:

@@ -13,14 +13,14 @@ from secrets_manager.identities import Actor
 
 
 async def get_core(request: Request) -> Core:
-    """Answer the open core; Unavailable while it is not."""
+    """Return the open core; Unavailable while it is not."""
     core: Core = request.app.state.core
     core.require_open()
     return core
 
 
 async def get_context() -> RequestContext:
-    """Answer what is known about this request."""
+    """Return what is known about this request."""
     return current() or RequestContext("", TraceParent("0" * 32, "0" * 16))
 
 

@@ -20,7 +20,7 @@ class OwnTokens:
         self._held: dict[str | None, tuple[str, float]] = {}
 
     async def token(self, audience: str | None = None) -> str:
-        """Answer a token for a service, or for the platform's three if none is named."""
+        """Return a token for a service, or for the platform's three if none is named."""
         token, until = self._held.get(audience, ("", 0.0))
         if self._monotonic() >= until:
             self._core.require_signing()
@@ -45,12 +45,12 @@ class OwnKeys:
         self._core = core
 
     async def jwks(self) -> dict[str, Any]:
-        """Answer the published keys."""
+        """Return the published keys."""
         self._core.require_open()
         return self._core.signing_keys.jwks()
 
     async def revocations(self) -> dict[str, Any]:
-        """Answer the revocations."""
+        """Return the revocations."""
         return await self._core.revocations()
 
 
@@ -61,6 +61,6 @@ class OwnExchange:
         self._core = core
 
     async def exchange(self, api_key: str, client: str = "") -> str:
-        """Answer a token for the key's identity and this service."""
+        """Return a token for the key's identity and this service."""
         self._core.require_open()
         return await self._core.issuance.for_own_use(api_key, client)

@@ -20,7 +20,7 @@ _SPECIAL: Final = b"idempotency-key"
 
 
 async def read(request: QuickRequest) -> Answer | None:
-    """Answer the values, or that they have not changed; everything else is for the operation itself."""
+    """Return the values, or that they have not changed; everything else is for the operation itself."""
     caller = request.caller()
     # Another spelling is for the operation to fold or to refuse, and no database is to see it.
     if caller is None or not is_canonical(request.argument):

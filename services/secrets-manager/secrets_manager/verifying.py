@@ -104,7 +104,7 @@ class Verifying:
     def _begin(
         self, session: Session, elsewhere: Sequence[Remembered], after: int | None
     ) -> tuple[Verification, int | None]:
-        """Answer a verification and the position of its first row's predecessor; None: the first there is."""
+        """Return a verification and the position of its first row's predecessor; None: the first there is."""
         start, sealed = self._segments.known(session)
         outside = [one for one in (self._anchors.beside(), *elsewhere) if one is not None]
         # One of a history that ended before this one began says nothing of it.

@@ -76,7 +76,7 @@ def test_a_key_that_is_replaced_in_the_middle_of_a_backup_leaves_it_whole(
 
 
 def opened_rows(running: Running, store: Path, kek: FileKey) -> int:
-    """Open every sealed row of a store that was restored; answer how many there are."""
+    """Open every sealed row of a store that was restored; return how many there are."""
     with closing(sqlite3.connect(store)) as connection:
         wrapped = connection.execute("SELECT wrapped FROM key_ring").fetchone()[0]
         keyring, count = Keyring(backup.Ring.load(kek.unwrap(wrapped))), 0

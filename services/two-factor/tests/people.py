@@ -35,7 +35,7 @@ def verified(client: ServiceClient, code: str, username: str = "ada") -> Any:
 
 
 def sent_code(client: ServiceClient) -> str:
-    """Have a code sent for ada, and answer it as its recipient would know it."""
+    """Have a code sent for ada, and return it as its recipient would know it."""
     answer = client.post("/auth/generate", json={"username": "ada", "recipient": "mailer"})
     assert answer.status_code == 202, answer.text
     return str(client.world.notification.events("otp.generated")[-1]["data"]["code"])

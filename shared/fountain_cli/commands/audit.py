@@ -60,7 +60,7 @@ def list_(
 def in_parts(
     verify_behind: Callable[[int | None], dict[str, Any]], told: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Verify part after part, so that no answer is long in coming, and answer what was found in all of them.
+    """Verify part after part, so that no answer is long in coming, and return what was found in all of them.
 
     Args:
         verify_behind: verifies the part behind a position; None is the beginning.

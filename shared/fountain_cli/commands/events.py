@@ -29,7 +29,7 @@ _RECONNECT_SECONDS = 1.0
 
 
 def arrivals(api: Api, types: str | None, last_id: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Answer (`event` or `gap`, content) of everything that one stream brings; ends when the stream does.
+    """Return (`event` or `gap`, content) of everything that one stream brings; ends when the stream does.
 
     Before them comes (`place`, nothing): where to resume if it breaks before the first.
     """

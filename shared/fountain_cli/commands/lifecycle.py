@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _replicas(scale: list[str]) -> dict[str, int]:
-    """Answer how many of which, from the options and from `FOUNTAIN_REPLICAS_<SERVICE>`, in `.env` too."""
+    """Return how many of which, from the options and from `FOUNTAIN_REPLICAS_<SERVICE>`, in `.env` too."""
     wanted: dict[str, int] = {}
     prefix = "FOUNTAIN_REPLICAS_"
     environment = [
@@ -131,7 +131,7 @@ def down(
 
 
 def _owner(stack: ComposeStack | LocalStack) -> str:
-    """Answer whose keys and data a stack has."""
+    """Return whose keys and data a stack has."""
     if isinstance(stack, LocalStack):
         return f"the local processes, in {stack.state.folder}"
     project = f"the Compose project {stack.project}"

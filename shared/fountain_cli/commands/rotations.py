@@ -54,12 +54,12 @@ def list_(
 
 
 def state(rotation: dict[str, Any]) -> str:
-    """Answer the state as people say it."""
+    """Return the state as people say it."""
     return "overdue" if rotation.get("overdue") else str(rotation["state"])
 
 
 def identified(api: Api, rotation: str) -> str:
-    """Answer the id of a rotation that is named by itself, or by its service.
+    """Return the id of a rotation that is named by itself, or by its service.
 
     Raises:
         CommandError: the service has had none.
@@ -73,7 +73,7 @@ def identified(api: Api, rotation: str) -> str:
 
 
 def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str, Any]]:
-    """Answer the rotation again and again until it has ended, or `timeout` seconds have passed.
+    """Return the rotation again and again until it has ended, or `timeout` seconds have passed.
 
     Once it was seen, the Secrets Manager may be away for a while: the rotation goes on when it is back.
     """
@@ -99,7 +99,7 @@ def followed(api: Api, rotation_id: str, *, timeout: float) -> Iterator[dict[str
 
 
 def summary(rotation: dict[str, Any], now: datetime) -> str:
-    """Answer in a line how far a rotation is, and what it waits for."""
+    """Return in a line how far a rotation is, and what it waits for."""
     new, old = rotation["version"], rotation["previous_version"]
     line = f"{rotation['service_name']} version {new}: {state(rotation)}"
     late = [_named(one) for one in rotation["holders"] if one["late"]]
@@ -122,7 +122,7 @@ def _named(holder: dict[str, Any]) -> str:
 
 
 def picture(rotation: dict[str, Any]) -> Group:
-    """Answer a rotation as a line, and a table of its holders."""
+    """Return a rotation as a line, and a table of its holders."""
     shown = grid(("instance", "identity", "accepts", "uses", "late"))
     for holder in rotation.get("holders", []):
         accepts, uses = (f"version {holder[phase]}" for phase in ("accepts", "uses"))
@@ -132,7 +132,7 @@ def picture(rotation: dict[str, Any]) -> Group:
 
 
 def changes(seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Answer of a rotation that is seen again and again those times when something was different."""
+    """Return of a rotation that is seen again and again those times when something was different."""
     before: object = None
     for rotation in seen:
         now = (state(rotation), rotation["draining_since"], [
@@ -186,7 +186,7 @@ def _act(api: Api, rotation_id: str, action: str, json: bool) -> None:
 
 
 def forced(rotation: dict[str, Any]) -> str:
-    """Answer what happens where this rotation is forced now."""
+    """Return what happens where this rotation is forced now."""
     service, new, old = rotation["service_name"], rotation["version"], rotation["previous_version"]
     late = [_named(one) for one in rotation["holders"] if one["late"]]
     them = f"Late: {', '.join(late)}. " if late else "Nobody is late. "

@@ -57,7 +57,7 @@ def written(target: Target) -> str:
 
 
 def _asked_with_id(target: Target) -> str:
-    """Send a request that is worth a line in the log, and answer its id."""
+    """Send a request that is worth a line in the log, and return its id."""
     written(target)
     request_id = f"conformance-{secrets.token_hex(8)}"
     headers = {"X-Request-ID": request_id, "traceparent": f"00-{_TRACE}-b7ad6b7169203331-01"}

@@ -13,7 +13,7 @@ class Ask(Protocol):
     """Sends a request with an administrator's token to a service of the platform."""
 
     def __call__(self, service: str, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Answer whatever the service answers."""
+        """Return whatever the service answers."""
         ...
 
 
@@ -21,7 +21,7 @@ class Keeper(Protocol):
     """The runtime that keeps the service: `fountain_cli.stack.Stack` is one."""
 
     def logs(self, service: str) -> str:
-        """Answer what all processes of the service have logged."""
+        """Return what all processes of the service have logged."""
         ...
 
     def halt(self, service: str) -> None:
@@ -69,25 +69,25 @@ class Platform:
         return answer.json() if answer.content else None
 
     def instances(self) -> list[dict[str, Any]]:
-        """Answer the leases that the gateway has for the service, those that have ended not counted."""
+        """Return the leases that the gateway has for the service, those that have ended not counted."""
         entry = self.get("gateway-lookup", f"/registry/{self.service}")
         return [one for one in (entry or {}).get("instances", []) if one["status"] in ("up", "draining")]
 
     def newest(self, event_type: str) -> dict[str, Any] | None:
-        """Answer the newest event of this type about the service; None if there never was one."""
+        """Return the newest event of this type about the service; None if there never was one."""
         event: dict[str, Any] | None = self.get(
             "notification", "/notifications/retained", type=event_type, subject=self.service
         )
         return event
 
     def position(self) -> int:
-        """Answer the position of the newest event about the service that is in the log."""
+        """Return the position of the newest event about the service that is in the log."""
         started = self.newest("service.started")
         since = int(started["position"]) if started else 0
         return max((int(event["position"]) for event in self.events_since(since)), default=since)
 
     def events_since(self, position: int) -> list[dict[str, Any]]:
-        """Answer the events about the service after a position of the log."""
+        """Return the events about the service after a position of the log."""
         found: list[dict[str, Any]] = []
         after: int | None = position
         while after is not None:

@@ -123,7 +123,7 @@ def _all_renewed(platform: Platform, before: dict[str, float]) -> bool:
 
 
 def _ends(leases: list[dict[str, Any]]) -> dict[str, float]:
-    """Answer when each lease ends, by this process's clock."""
+    """Return when each lease ends, by this process's clock."""
     now = time.monotonic()
     return {lease["instance_id"]: now + lease["expires_in_seconds"] for lease in leases}
 

@@ -20,7 +20,7 @@ class Phases:
     used: dict[str, float] = field(default_factory=dict)
 
     def see(self, rotation: dict[str, Any], moment: float) -> list[str]:
-        """Take in what the rotation says at this moment; answer a sentence for everything that is new."""
+        """Take in what the rotation says at this moment; return a sentence for everything that is new."""
         news = []
         for holder in rotation.get("holders", []):
             instance = holder["instance_id"]

@@ -113,7 +113,7 @@ class Story:
         return client
 
     def _instances(self, client: httpx2.Client) -> dict[str, int]:
-        """Answer which version each instance says that it uses; the edge leads to one after the other."""
+        """Return which version each instance says that it uses; the edge leads to one after the other."""
         found: dict[str, int] = {}
         for _ in range(_ASKED_AT_MOST):
             status = client.get("/status").raise_for_status().json()

@@ -22,7 +22,7 @@ class Count:
 
 
 def sign(client: httpx2.Client) -> dict[str, Any]:
-    """Have a link signed and answer it; the client brings its credentials."""
+    """Have a link signed and return it; the client brings its credentials."""
     answer = client.post("/links", json={"target": TARGET, "ttl_seconds": _LINK_SECONDS})
     answer.raise_for_status()
     link: dict[str, Any] = answer.json()
@@ -30,7 +30,7 @@ def sign(client: httpx2.Client) -> dict[str, Any]:
 
 
 def open_link(client: httpx2.Client, link: dict[str, Any]) -> int:
-    """Open a link and answer the status: 307 leads to the target, 410 is gone."""
+    """Open a link and return the status: 307 leads to the target, 410 is gone."""
     return client.get(f"/links/{link['token']}", follow_redirects=False).status_code
 
 

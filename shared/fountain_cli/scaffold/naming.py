@@ -25,7 +25,7 @@ class BadName(Exception):
 
 
 def good_name(root: Path, raw: str) -> str:
-    """Answer the name if a new service in the repository at `root` may have it.
+    """Return the name if a new service in the repository at `root` may have it.
 
     Raises:
         BadName: it may not.

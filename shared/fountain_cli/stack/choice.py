@@ -19,7 +19,7 @@ _DOCKER_SECONDS = 10
 
 
 def forced(environment: Mapping[str, str]) -> str | None:
-    """Answer the runtime that `FOUNTAIN_RUNTIME` forces.
+    """Return the runtime that `FOUNTAIN_RUNTIME` forces.
 
     Raises:
         BadSetting: it is neither `docker` nor `local`.
@@ -44,7 +44,7 @@ def engine_answers() -> bool:
 
 
 def meant(forced: str | None, *, containers_alone: bool, local_runs: bool, engine: bool) -> str:
-    """Answer the runtime in which `up` starts the platform, or changes the one that runs (pure).
+    """Return the runtime in which `up` starts the platform, or changes the one that runs (pure).
 
     Args:
         forced: what `FOUNTAIN_RUNTIME` says.
@@ -70,7 +70,7 @@ def meant(forced: str | None, *, containers_alone: bool, local_runs: bool, engin
 def to_start(
     replicas: Mapping[str, int], *, dev: bool = False, observe: bool = False, verbose: bool = False
 ) -> ComposeStack | LocalStack:
-    """Answer the stack that `up` starts: the one that runs here already; else containers where an engine
+    """Return the stack that `up` starts: the one that runs here already; else containers where an engine
     answers, else local processes.
 
     Args:
@@ -108,7 +108,7 @@ def to_start(
 
 
 def running_or_next(*, asks: bool = False) -> ComposeStack | LocalStack:
-    """Answer the stack that runs, else the one that `up` would start; `asks` as in `current`."""
+    """Return the stack that runs, else the one that `up` would start; `asks` as in `current`."""
     try:
         return current(asks=asks)
     except NotRunning:
@@ -116,7 +116,7 @@ def running_or_next(*, asks: bool = False) -> ComposeStack | LocalStack:
 
 
 def current(*, asks: bool = False) -> ComposeStack | LocalStack:
-    """Answer the stack that runs here, with the choices that it was started with.
+    """Return the stack that runs here, with the choices that it was started with.
 
     Args:
         asks: the command itself asks whether what a vanished clone started is this one's now.
@@ -149,7 +149,7 @@ def current(*, asks: bool = False) -> ComposeStack | LocalStack:
 
 
 def _remembered_local() -> LocalStack:
-    """Answer the local processes with the ports and the domain that they were started with."""
+    """Return the local processes with the ports and the domain that they were started with."""
     root = repository()
     facts = State.from_environment(variables(root), root).remembered("local")
     ports = facts.get("ports")

@@ -156,7 +156,7 @@ class ComposeStack(Containers):
             raise StackError(f"The edge shows no certificate for {self.url()} to this machine.")
 
     def _unwell(self) -> str:
-        """Answer the last lines of every container that is not healthy."""
+        """Return the last lines of every container that is not healthy."""
         names = [name for name in self._docker.configuration()["services"] if not self._healthy(name)]
         return "\n".join(f"{name} is not healthy. Its log ends with:\n{self._tail(name)}" for name in names)
 
@@ -199,7 +199,7 @@ class ComposeStack(Containers):
         self._docker.run("create", "--no-recreate")
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
-        """Answer how a command of the Secrets Manager is run beside its database, in a container."""
+        """Return how a command of the Secrets Manager is run beside its database, in a container."""
         self._take_over()
         options = ["--rm", "--no-deps", *([] if terminal else ["-T"])]
         named = []
@@ -212,7 +212,7 @@ class ComposeStack(Containers):
         return Errand(tuple(command), self.root, self._docker.environment)
 
     def _data_volumes(self) -> dict[Service, str]:
-        """Answer the volume with the data of every service but the Secrets Manager that keeps any."""
+        """Return the volume with the data of every service but the Secrets Manager that keeps any."""
         configured = self._docker.configuration()
         return {
             service: configured["volumes"][volume["source"]]["name"]

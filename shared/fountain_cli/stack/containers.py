@@ -89,17 +89,17 @@ class Containers(Front):
         return bool(self._docker.run("ps", "--quiet").split())
 
     def replicas(self, service: str) -> int:
-        """Answer how many containers of this service there are."""
+        """Return how many containers of this service there are."""
         return len(self._docker.containers(service))
 
     def address(self, service: str, replica: int = 0) -> str:
-        """Answer the URL of one container itself, which can be reached from a Linux host."""
+        """Return the URL of one container itself, which can be reached from a Linux host."""
         networks = self._docker.containers(service)[replica]["NetworkSettings"]["Networks"]
         address = next(iter(networks.values()))["IPAddress"]
         return f"{'https' if service == 'secrets-manager' else 'http'}://{address}:8000"
 
     def host(self) -> str:
-        """Answer the address at which the services reach this machine: the near end of their network."""
+        """Return the address at which the services reach this machine: the near end of their network."""
         networks = self._docker.containers(EDGE)[0]["NetworkSettings"]["Networks"]
         return str(next(iter(networks.values()))["Gateway"])
 
@@ -111,20 +111,20 @@ class Containers(Front):
         return self._cached_ca
 
     def issuer_ca(self) -> str:
-        """Answer the CA of the Secrets Manager's own certificate."""
+        """Return the CA of the Secrets Manager's own certificate."""
         return self._docker.run("exec", "-T", "secrets-manager", "cat", "/trust/ca.pem")
 
     def admin_key(self) -> str:
-        """Answer the API key of the first administrator, read from its volume."""
+        """Return the API key of the first administrator, read from its volume."""
         return self._docker.run("exec", "-T", "secrets-manager", "cat", "/admin/api-key").strip()
 
     def logs(self, service: str) -> str:
-        """Answer what all containers of this service have logged."""
+        """Return what all containers of this service have logged."""
         # Some versions of Compose begin each line with the sequence that erases one, even into a pipe.
         return self._docker.run("logs", "--no-color", "--no-log-prefix", service).replace(_ERASE_LINE, "")
 
     def restarts(self) -> Mapping[str, int]:
-        """Answer for each container how often Docker started it again."""
+        """Return for each container how often Docker started it again."""
         found = {}
         for service in self._docker.configuration()["services"]:
             for one in self._docker.containers(service):

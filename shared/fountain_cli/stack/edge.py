@@ -16,7 +16,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def edge_url(service: str, domain: str, https_port: int) -> str:
-    """Answer the public URL of a service; the apex where no service is named."""
+    """Return the public URL of a service; the apex where no service is named."""
     host = f"{service}.{domain}" if service else domain
     return f"https://{host}" if https_port == 443 else f"https://{host}:{https_port}"
 
@@ -27,7 +27,7 @@ def is_loopback_name(host: str) -> bool:
 
 
 def context(ca: Path | None) -> ssl.SSLContext:
-    """Answer a TLS context that trusts the machine's CAs, and this one."""
+    """Return a TLS context that trusts the machine's CAs, and this one."""
     trusted = ssl.create_default_context()
     if ca is not None:
         trusted.load_verify_locations(ca)
@@ -59,7 +59,7 @@ class _ToLoopback:
     """Sends the requests for `*.localhost` to loopback, with the name kept for Host and TLS."""
 
     def redirect(self, request: httpx2.Request) -> httpx2.Request:
-        """Answer the request as it must be connected."""
+        """Return the request as it must be connected."""
         host = request.url.host
         if is_loopback_name(host):
             request.extensions = {**request.extensions, "sni_hostname": host}

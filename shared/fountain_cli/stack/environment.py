@@ -16,7 +16,7 @@ _OF_THE_RUNTIME = {
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Answer what a process takes over from the one who starts it: settings, and what every program needs."""
+    """Return what a process takes over from the one who starts it: settings, and what every program needs."""
     return {
         name: value
         for name, value in environment.items()
@@ -43,7 +43,7 @@ def refuse_secrets(root: Path, environment: Mapping[str, str | None]) -> None:
 
 
 def reconciled(services: Iterable[Service]) -> str:
-    """Answer the services in the form of `FOUNTAIN_SERVICES`: `notification:DATA_KEY action`."""
+    """Return the services in the form of `FOUNTAIN_SERVICES`: `notification:DATA_KEY action`."""
     return " ".join(
         ":".join((service.name, *service.generated))
         for service in services
@@ -61,7 +61,7 @@ def of_service(
     state: Path,
     domain: str,
 ) -> dict[str, str]:
-    """Answer what one process of this service is told, beside what it inherits.
+    """Return what one process of this service is told, beside what it inherits.
 
     Args:
         service: the service.
@@ -104,7 +104,7 @@ def of_service(
 def of_edge(
     *, services: Iterable[Service], ports: Ports, state: Path, domain: str, health_port: int
 ) -> dict[str, str]:
-    """Answer what Caddy is told: where it listens, its upstreams, and whom it trusts."""
+    """Return what Caddy is told: where it listens, its upstreams, and whom it trusts."""
     upstreams = {
         f"FOUNTAIN_{service.name.upper().replace('-', '_')}_UPSTREAM": f"127.0.0.1:{ports.of(service)}"
         for service in services

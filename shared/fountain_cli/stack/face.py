@@ -70,7 +70,7 @@ class Errand:
     environment: Mapping[str, str]
 
     def run(self) -> int:
-        """Run it where the person sees it; answer the exit status."""
+        """Run it where the person sees it; return the exit status."""
         done = subprocess.run(self.command, cwd=self.directory, env=self.environment, check=False)  # noqa: S603
         return done.returncode
 
@@ -83,7 +83,7 @@ class Stack(Protocol):
 
     @property
     def domain(self) -> str:
-        """Answer the platform's domain."""
+        """Return the platform's domain."""
 
     def check_start(self) -> None:
         """Return if nothing that can be told beforehand forbids the start.
@@ -125,25 +125,25 @@ class Stack(Protocol):
         """Wait until this service, or everything, is healthy; the deadline is in seconds."""
 
     def replicas(self, service: str) -> int:
-        """Answer how many processes of this service there are."""
+        """Return how many processes of this service there are."""
 
     def url(self, service: str = "") -> str:
-        """Answer the URL of a service through the edge, or that of the portal: `https://<service>.<domain>[:port]`."""
+        """Return the URL of a service through the edge, or that of the portal: `https://<service>.<domain>[:port]`."""
 
     def address(self, service: str, replica: int = 0) -> str:
-        """Answer the URL of one process itself, past the edge."""
+        """Return the URL of one process itself, past the edge."""
 
     def host(self) -> str:
-        """Answer the address at which the services reach this machine."""
+        """Return the address at which the services reach this machine."""
 
     def ca(self) -> Path | None:
-        """Answer a file with the CA of the edge; None where a public authority issues its certificates."""
+        """Return a file with the CA of the edge; None where a public authority issues its certificates."""
 
     def issuer_ca(self) -> str:
-        """Answer the CA that the Secrets Manager's own certificate verifies against, as PEM."""
+        """Return the CA that the Secrets Manager's own certificate verifies against, as PEM."""
 
     def admin_key(self) -> str:
-        """Answer the API key of the first administrator."""
+        """Return the API key of the first administrator."""
 
     def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:
         """Open a client of this service through the edge; its paths are relative: `client.get("/health")`."""
@@ -154,10 +154,10 @@ class Stack(Protocol):
         """Open an asynchronous client of this service through the edge."""
 
     def logs(self, service: str) -> str:
-        """Answer what all processes of this service, or the edge, have logged."""
+        """Return what all processes of this service, or the edge, have logged."""
 
     def restarts(self) -> Mapping[str, int]:
-        """Answer for each process how often it was started again since the stack was started."""
+        """Return for each process how often it was started again since the stack was started."""
 
     def prepare(self) -> None:
         """Make the places for keys and data, with the right owners, where they are missing."""
@@ -166,7 +166,7 @@ class Stack(Protocol):
         """Say whether anything of it runs."""
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
-        """Answer how a command of the Secrets Manager is run beside its database.
+        """Return how a command of the Secrets Manager is run beside its database.
 
         Args:
             arguments: the command, as `secrets_manager.admin` takes it.
@@ -175,4 +175,4 @@ class Stack(Protocol):
         """
 
     def follow_logs(self, services: Sequence[str] = ()) -> int:
-        """Show the logs until interrupted; answer the exit status."""
+        """Show the logs until interrupted; return the exit status."""

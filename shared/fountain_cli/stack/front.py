@@ -28,7 +28,7 @@ class Front(ABC):
 
     @abstractmethod
     def _own_ca(self) -> Path:
-        """Answer the file with the edge's own authority."""
+        """Return the file with the edge's own authority."""
 
     @property
     def tls(self) -> str:
@@ -39,11 +39,11 @@ class Front(ABC):
         refuse_bad_tls(self._given, at_home=edge.is_loopback_name(self.domain))
 
     def ca(self) -> Path | None:
-        """Answer a file with the CA of the edge; None where a public authority issues its certificates."""
+        """Return a file with the CA of the edge; None where a public authority issues its certificates."""
         return None if self.tls == ACME else self._own_ca()
 
     def url(self, service: str = "") -> str:
-        """Answer the URL of a service through the edge."""
+        """Return the URL of a service through the edge."""
         return edge.edge_url(service, self.domain, self.https_port)
 
     def client(self, service: str, *, timeout: float = 30) -> httpx2.Client:

@@ -22,7 +22,7 @@ _PULL_SECONDS = 300
 def build_environment(
     root: Path, state: State, environment: Mapping[str, str], *, verbose: bool = True
 ) -> dict[str, str]:
-    """Answer the Compose file's variables that a build needs, and make what they name.
+    """Return the Compose file's variables that a build needs, and make what they name.
 
     The base images are those that the environment names; else the public ones; else, where they can be
     neither found nor pulled, those that this machine makes. Prometheus is made only where the environment

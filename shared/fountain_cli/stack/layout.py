@@ -49,7 +49,7 @@ KNOWN = (
 
 
 def services(root: Path) -> list[Service]:
-    """Answer the services in `root`: every folder below `services/` that can be started.
+    """Return the services in `root`: every folder below `services/` that can be started.
 
     A service from the template keeps its port in its answers, so that a further one does not move it.
     """
@@ -77,7 +77,7 @@ def require_scalable(found: Iterable[Service], name: str, count: int) -> None:
 
 
 def next_port(root: Path) -> int:
-    """Answer the port for the next service from the template."""
+    """Return the port for the next service from the template."""
     return max([FIRST_FREE_PORT, *(service.port + 1 for service in services(root))])
 
 
@@ -94,7 +94,7 @@ def _answered(folder: Path) -> Service:
 
 
 def repository() -> Path:
-    """Answer the repository: `FOUNTAIN_ROOT`, else the nearest folder upwards, else the one of this file.
+    """Return the repository: `FOUNTAIN_ROOT`, else the nearest folder upwards, else the one of this file.
 
     Raises:
         FileNotFoundError: none of them is a repository of the platform.

@@ -10,7 +10,7 @@ _PROC = Path("/proc")
 
 
 def leftovers(state: Path) -> list[int]:
-    """Answer the processes that were started with this state folder; without /proc none are found."""
+    """Return the processes that were started with this state folder; without /proc none are found."""
     marker = f"FOUNTAIN_STATE_DIR={state}".encode()
     found = []
     for entry in _PROC.glob("[0-9]*"):

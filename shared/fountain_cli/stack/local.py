@@ -169,7 +169,7 @@ class LocalStack(Front):
                 shutil.rmtree(self.state.folder / part, ignore_errors=True)
 
     def _waves(self) -> list[list[str]]:
-        """Answer what is stopped together: who says goodbye must still find whom it is said to."""
+        """Return what is stopped together: who says goodbye must still find whom it is said to."""
         last = ("secrets-manager", "gateway-lookup")
         late = ("notification",)
         first = [EDGE, *(one.name for one in self.services if one.name not in (*last, *late))]
@@ -223,7 +223,7 @@ class LocalStack(Front):
         self._signal(service, replica, signal.SIGCONT)
 
     def _signal(self, service: str, replica: int, number: signal.Signals) -> int:
-        """Send a signal to one process and answer its pid; 0 if it does not run now."""
+        """Send a signal to one process and return its pid; 0 if it does not run now."""
         pid = int(self._supervisor.processes()[self._names(service)[replica]]["pid"])
         if pid:
             with contextlib.suppress(ProcessLookupError):
@@ -257,36 +257,36 @@ class LocalStack(Front):
         )
 
     def replicas(self, service: str) -> int:
-        """Answer how many processes of this service there are."""
+        """Return how many processes of this service there are."""
         return len(self._names(service))
 
     def address(self, service: str, replica: int = 0) -> str:
-        """Answer the URL of one process itself, past the edge."""
+        """Return the URL of one process itself, past the edge."""
         scheme = "https" if self._plan.service(service).tls else "http"
         return f"{scheme}://127.0.0.1:{self._plan.processes[service][replica]}"
 
     def host(self) -> str:
-        """Answer the address at which the services reach this machine."""
+        """Return the address at which the services reach this machine."""
         return "127.0.0.1"
 
     def _own_ca(self) -> Path:
         return self.state.edge_ca
 
     def issuer_ca(self) -> str:
-        """Answer the CA of the Secrets Manager's own certificate."""
+        """Return the CA of the Secrets Manager's own certificate."""
         return (self.state.folder / "trust" / "ca.pem").read_text()
 
     def admin_key(self) -> str:
-        """Answer the API key of the first administrator."""
+        """Return the API key of the first administrator."""
         return (self.state.folder / "admin" / "api-key").read_text().strip()
 
     def logs(self, service: str) -> str:
-        """Answer what all processes of this service have logged."""
+        """Return what all processes of this service have logged."""
         paths = [self.state.logs / f"{name}.log" for name in self._names(service)]
         return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
     def restarts(self) -> Mapping[str, int]:
-        """Answer for each process how often it was started again since the stack was started."""
+        """Return for each process how often it was started again since the stack was started."""
         log = (self.state.run / "supervisord.log").read_text(errors="replace")
         since_start = log.rpartition("supervisord started with pid")[2]
         return {
@@ -299,7 +299,7 @@ class LocalStack(Front):
         self.state.make(self.services)
 
     def errand(self, *arguments: str, stores: bool = False, terminal: bool = True) -> Errand:
-        """Answer how a command of the Secrets Manager is run beside its database."""
+        """Return how a command of the Secrets Manager is run beside its database."""
         del terminal
         [program] = [one for one in self._programs() if one.name == "secrets-manager"]
         named = [

@@ -88,7 +88,7 @@ class Origin:
         _docker("volume", "rm", "--force", self._volume)
 
     def _folders(self, mark: _Mark | None) -> list[Path]:
-        """Answer the folders that something of the project names."""
+        """Return the folders that something of the project names."""
         listed = _docker(
             "ps", "--all", f"--filter=label={_PROJECT}={self.project}",
             "--format", f'{{{{.Label "{_CONTAINERS_FOLDER}"}}}}',
@@ -111,7 +111,7 @@ class Origin:
         return own is None or mark.clone in ("", own)
 
     def _own_id(self, *, make: bool = False) -> str | None:
-        """Answer the id of this clone, empty if it has none; None if that cannot be told."""
+        """Return the id of this clone, empty if it has none; None if that cannot be told."""
         try:
             if make and not self._id_file.exists():
                 self._id_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

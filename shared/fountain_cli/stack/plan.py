@@ -33,7 +33,7 @@ class Plan:
         }
 
     def service(self, name: str) -> Service:
-        """Answer a service by its name.
+        """Return a service by its name.
 
         Raises:
             NoSuchService: there is none of that name.
@@ -53,7 +53,7 @@ class Plan:
         self.processes[name] = [*now, *free_ports(max(0, count - len(now)))][:count]
 
     def names(self, service: str) -> list[str]:
-        """Answer the names of a service's processes: `example-consumer`, `example-consumer-2` ..."""
+        """Return the names of a service's processes: `example-consumer`, `example-consumer-2` ..."""
         count = len(self.processes[self.service(service).name])
         return [service, *(f"{service}-{number}" for number in range(2, count + 1))][:count]
 
@@ -70,7 +70,7 @@ class Place:
 
 
 def service_programs(place: Place, plan: Plan, inherited: Mapping[str, str]) -> list[Program]:
-    """Answer the programs of all services; `inherited` is what they take over from whoever starts them."""
+    """Return the programs of all services; `inherited` is what they take over from whoever starts them."""
     programs = []
     for service in place.services:
         for name, port in zip(plan.names(service.name), plan.processes[service.name], strict=True):
@@ -96,7 +96,7 @@ def service_programs(place: Place, plan: Plan, inherited: Mapping[str, str]) -> 
 
 
 def edge_program(place: Place, health_port: int, inherited: Mapping[str, str]) -> Program:
-    """Answer the program of the edge, which says on `health_port` of loopback that it serves."""
+    """Return the program of the edge, which says on `health_port` of loopback that it serves."""
     told = environment.of_edge(
         services=place.services,
         ports=place.ports,
@@ -120,7 +120,7 @@ def _marker(place: Place) -> dict[str, str]:
 
 
 def caddy() -> str:
-    """Answer where the Caddy program is.
+    """Return where the Caddy program is.
 
     Raises:
         StackError: it is nowhere.

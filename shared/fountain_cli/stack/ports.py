@@ -24,16 +24,16 @@ class Ports:
     services: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, service: Service) -> int:
-        """Answer the port of a service's first process."""
+        """Return the port of a service's first process."""
         return self.services.get(service.name, service.port)
 
     def everywhere(self, services: Iterable[Service]) -> dict[str, int]:
-        """Answer every port by what listens there."""
+        """Return every port by what listens there."""
         return {"http": self.http, "https": self.https, **{s.name: self.of(s) for s in services}}
 
     @classmethod
     def of_mapping(cls, everywhere: Mapping[str, int]) -> "Ports":
-        """Answer what `everywhere` gave."""
+        """Return what `everywhere` gave."""
         others = {name: port for name, port in everywhere.items() if name not in ("http", "https")}
         return cls(everywhere["http"], everywhere["https"], others)
 

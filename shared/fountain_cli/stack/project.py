@@ -16,7 +16,7 @@ _LAST_LINES = 15
 
 
 def project_name(root: Path) -> str:
-    """Answer the project that is meant unless another is named: as Compose does, from `.env` too."""
+    """Return the project that is meant unless another is named: as Compose does, from `.env` too."""
     return variables(root).get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
 
 
@@ -35,12 +35,12 @@ class Project:
         self._root, self._files = root, files
 
     def command(self, *arguments: str) -> list[str]:
-        """Answer how `docker compose ...` is called for this project."""
+        """Return how `docker compose ...` is called for this project."""
         files = [word for name in self._files for word in ("-f", str(self._root / name))]
         return ["docker", "compose", "-p", self.name, *files, *arguments]
 
     def run(self, *arguments: str, quiet: bool = True) -> str:
-        """Run `docker compose ...` for this project and answer what it printed."""
+        """Run `docker compose ...` for this project and return what it printed."""
         command = self.command(*arguments)
         done = subprocess.run(  # noqa: S603
             command, cwd=self._root, env=self.environment, check=False, text=True,
@@ -76,12 +76,12 @@ class Project:
                 )
 
     def configuration(self) -> dict[str, Any]:
-        """Answer the Compose files as Compose reads them."""
+        """Return the Compose files as Compose reads them."""
         found: dict[str, Any] = json.loads(self.run("config", "--format", "json"))
         return found
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """Answer what Docker knows of each container of a service, in the order of their numbers."""
+        """Return what Docker knows of each container of a service, in the order of their numbers."""
         # By their labels, which is several times faster than to have Compose read its files.
         labels = {"project": self.name, "service": service, "oneoff": "False"}
         filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]

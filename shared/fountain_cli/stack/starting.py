@@ -57,7 +57,7 @@ class Start:
 
 
 def _read_since(path: Path, sizes: Mapping[Path, int]) -> str:
-    """Answer what a log has grown by; all of it where it was begun anew."""
+    """Return what a log has grown by; all of it where it was begun anew."""
     if not path.exists():
         return ""
     size = sizes.get(path, 0)

@@ -19,7 +19,7 @@ class State:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], root: Path) -> "State":
-        """Answer the configured folder, or the repository's own."""
+        """Return the configured folder, or the repository's own."""
         return cls(Path(environment.get("FOUNTAIN_STATE_DIR") or root / ".fountain").resolve())
 
     @property
@@ -70,7 +70,7 @@ class State:
         os.replace(fresh, self.run / f"{stack}.json")
 
     def remembered(self, stack: str) -> dict[str, object]:
-        """Answer what was last written down about a stack; empty if nothing."""
+        """Return what was last written down about a stack; empty if nothing."""
         try:
             facts = json.loads((self.run / f"{stack}.json").read_text())
         except (OSError, ValueError):
@@ -78,7 +78,7 @@ class State:
         return facts if isinstance(facts, dict) else {}
 
     def keep(self, name: str, text: str) -> Path:
-        """Write a file that can be had again at any time; answer where it is.
+        """Write a file that can be had again at any time; return where it is.
 
         Where the folder is somebody else's, it is elsewhere, and goes with this process.
         """

@@ -98,7 +98,7 @@ def hopeless(log: str, process: str) -> bool:
 
 
 def socket_path(run: Path) -> Path:
-    """Answer where the manager listens: beside its state, or in a short path if that one is too long."""
+    """Return where the manager listens: beside its state, or in a short path if that one is too long."""
     beside = run / "supervisor.sock"
     if len(str(beside)) <= _LONGEST_SOCKET_PATH:
         return beside
@@ -143,6 +143,6 @@ class Supervisor:
             return False
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """Answer what the manager knows of each process, by name: `pid`, `statename`, `exitstatus`."""
+        """Return what the manager knows of each process, by name: `pid`, `statename`, `exitstatus`."""
         found = cast("list[dict[str, Any]]", self.call("getAllProcessInfo"))
         return {process["name"]: process for process in found}

@@ -11,7 +11,7 @@ _LOCAL = "local"
 
 
 def variables(root: Path) -> dict[str, str]:
-    """Answer all variables, by name.
+    """Return all variables, by name.
 
     Which engine is meant, `DOCKER_*`, the environment says alone: Docker's own command reads no `.env`.
     """
@@ -26,7 +26,7 @@ def variables(root: Path) -> dict[str, str]:
 
 
 def issuer_of_certificates(given: Mapping[str, str]) -> str:
-    """Answer who issues the certificates of the edge: `local`, its own authority, or `acme`, a public one."""
+    """Return who issues the certificates of the edge: `local`, its own authority, or `acme`, a public one."""
     return given.get(TLS) or _LOCAL
 
 

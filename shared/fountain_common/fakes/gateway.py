@@ -45,7 +45,7 @@ class FakeGateway:
         self.instances.clear()
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request."""
+        """Return a request."""
         if self.down:
             raise httpx2.ConnectError("connection refused", request=request)
         path = request.url.path

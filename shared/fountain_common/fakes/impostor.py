@@ -128,7 +128,7 @@ class Impostor:
 
 
 def pieces(key: str) -> list[bytes]:
-    """Answer what is looked for so that no part of an API key goes unseen: its id, and its secret bit by bit.
+    """Return what is looked for so that no part of an API key goes unseen: its id, and its secret bit by bit.
 
     Args:
         key: as it is written, `fnt_<key id>_<secret>`.

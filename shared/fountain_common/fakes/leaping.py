@@ -30,7 +30,7 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._leaping)
 
     def time(self) -> float:
-        """Answer how much has passed."""
+        """Return how much has passed."""
         return self._leaping.passed
 
 

@@ -70,7 +70,7 @@ class FakeNotification:
         return len(self._readers)
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
-        """Answer the stored events of a type."""
+        """Return the stored events of a type."""
         return [event for event in self.log if event["type"] == event_type]
 
     def emit(
@@ -119,7 +119,7 @@ class FakeNotification:
             self.log.clear()
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request."""
+        """Return a request."""
         if self.down:
             raise httpx2.ConnectError("connection refused", request=request)
         subject = self._tokens.subject_of(request.headers.get("authorization"))

@@ -93,7 +93,7 @@ class FakeSecretsManager:
     # --- what a test does -------------------------------------------------------------------------------
 
     def key_of(self, identity: str) -> str:
-        """Answer the API key of an identity."""
+        """Return the API key of an identity."""
         if identity not in self._own_keys:
             self._own_keys[identity] = self.new_key(identity)
         return self._own_keys[identity]
@@ -115,20 +115,20 @@ class FakeSecretsManager:
         self._emit("identity.revoked", what.get("subject"), None)
 
     def values(self, service: str) -> dict[str, str]:
-        """Answer the active values of a service."""
+        """Return the active values of a service."""
         one = self._service(service)
         return dict(one.values[one.active])
 
     def state(self, service: str, version: int) -> str:
-        """Answer the state of a version."""
+        """Return the state of a version."""
         return self._service(service).states.get(version, "retired")
 
     def holders(self, service: str) -> set[str]:
-        """Answer the instances that hold a service's secrets."""
+        """Return the instances that hold a service's secrets."""
         return set(self._service(service).holders)
 
     def acknowledged(self, service: str, version: int, phase: str) -> set[str]:
-        """Answer the instances that have acknowledged this version, or a later one."""
+        """Return the instances that have acknowledged this version, or a later one."""
         one = self._service(service)
         acks = one.accepts if phase == "accepts" else one.uses
         return {instance for instance, known in acks.items() if known >= version}
@@ -208,7 +208,7 @@ class FakeSecretsManager:
     # --- what a service sees ----------------------------------------------------------------------------
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request."""
+        """Return a request."""
         if self.down:
             raise httpx2.ConnectError("connection refused", request=request)
         path = request.url.path

@@ -46,7 +46,7 @@ class TokenMaker:
         header: dict[str, Any] | None = None,
         **claims: object,
     ) -> str:
-        """Answer a token.
+        """Return a token.
 
         Args:
             subject, roles, audience: whose, what they are, and for whom.
@@ -70,12 +70,12 @@ class TokenMaker:
         return jwt.encode(kept, self.key, "EdDSA", {"typ": "at+jwt", "kid": self.kid, **(header or {})})
 
     def jwks(self) -> dict[str, Any]:
-        """Answer the key set that verifies them."""
+        """Return the key set that verifies them."""
         public: dict[str, Any] = orjson.loads(OKPAlgorithm.to_jwk(self.key.public_key()))
         return {"keys": [{**public, "kid": self.kid, "use": "sig", "alg": "EdDSA"}]}
 
     def subject_of(self, authorization: str | None) -> str | None:
-        """Answer whose token a request carries; None if it is none of ours."""
+        """Return whose token a request carries; None if it is none of ours."""
         try:
             claims = jwt.decode(
                 (authorization or "").removeprefix("Bearer "),
