@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fountain_cli.exits import CommandError
 from fountain_cli.stack import StackError
+from httpx2 import HTTPError
 from rich.console import Console
 
 from benchmarks import interpreter, picture, report
@@ -93,7 +94,7 @@ def _measured(row: Row, run: Run) -> Iterator[Result]:
             yield result
     except Broken as loss:
         yield from _unmeasured(row, measured, str(loss), broken=True)
-    except (NotRun, StackError, CommandError, OSError, subprocess.TimeoutExpired) as reason:
+    except (NotRun, StackError, CommandError, HTTPError, OSError, subprocess.TimeoutExpired) as reason:
         yield from _unmeasured(row, measured, str(reason))
 
 

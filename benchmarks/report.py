@@ -90,7 +90,7 @@ def read(path: Path, budgets: Sequence[Budget]) -> list[Result]:
                 row["spread"] and tuple(row["spread"]),
                 row["note"],
                 row["value"] is None and row["ok"] is False,
-                row["measured_at"],
+                row.get("measured_at", ""),
             )
             for row in json.loads(path.read_text())
             if row["name"] in known

@@ -191,7 +191,7 @@ def run_on_newer_python(*, make: bool) -> Result:
         return Result(name, f"not run: no environment of Python {version}; --thorough makes one", 0)
     try:
         python = ready[0] if ready else interpreter.environment(found[0])
-    except subprocess.CalledProcessError:
+    except (OSError, ValueError, subprocess.SubprocessError):
         return Result(name, f"not run: an environment of Python {version} could not be made", 0)
     return run(Suite(name, _NEWER_ALONE, str(python)))
 

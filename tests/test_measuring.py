@@ -157,6 +157,14 @@ def test_a_row_that_is_measured_alone_leaves_the_others_in_the_file(tmp_path: Pa
     assert report.read(latest, [READ, LOOKUP, START]) == again
 
 
+def test_a_file_of_before_rows_had_a_moment_is_read_all_the_same(tmp_path: Path) -> None:
+    latest = tmp_path / "latest.json"
+    row = {key: value for key, value in Result(READ, 1.5, "x").as_json().items() if key != "measured_at"}
+    latest.write_text(json.dumps([row]))
+    [kept, _] = report.joined([Result(LOOKUP, 1.2, "x")], latest, [READ, LOOKUP])
+    assert (kept.value, kept.measured_at) == (1.5, "")
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"name": 1}', '[{"name": "read"}]', "[[]]", "null"])
 def test_a_file_that_is_missing_or_broken_is_begun_anew(tmp_path: Path, text: str | None) -> None:
     latest = tmp_path / "latest.json"

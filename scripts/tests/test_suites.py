@@ -151,11 +151,14 @@ def test_an_environment_is_made_where_all_is_asked_for(
     assert [command[0] for command in newer] == ["/usr/bin/newer/made"]
 
 
+@pytest.mark.parametrize(
+    "error", [subprocess.CalledProcessError(1, "pip"), OSError("full"), ValueError("no site")]
+)
 def test_what_cannot_be_tested_in_a_newer_python_is_said(
-    monkeypatch: pytest.MonkeyPatch, newer: list[list[str]]
+    monkeypatch: pytest.MonkeyPatch, newer: list[list[str]], error: Exception
 ) -> None:
     def fails(_python: str) -> Path:
-        raise subprocess.CalledProcessError(1, "pip")
+        raise error
 
     monkeypatch.setattr(suites.interpreter, "environment", fails)
     outcomes = [suites.run_on_newer_python(make=True).outcome]

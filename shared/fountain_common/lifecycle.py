@@ -12,7 +12,7 @@ from fountain_common.logging import get_logger
 LOOK_SECONDS = 5.0
 STOPPING_SECONDS = 1.0
 MAX_WAITING = 20
-_HOPELESS = frozenset({400, 401, 403, 413, 422})
+_HOPELESS = frozenset({400, 403, 413, 422})
 
 
 class LifecycleNews:

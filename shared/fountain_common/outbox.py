@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from fountain_common.db import Database
-from fountain_common.errors import Problem, Unauthenticated, Unavailable
+from fountain_common.errors import Problem, Unavailable
 from fountain_common.logging import get_logger
 from fountain_common.outbox_rows import (
     OUTBOX,
@@ -31,6 +31,7 @@ from fountain_common.outbox_rows import (
     remove,
     set_aside,
 )
+from fountain_common.publisher import TokenNotHonoured
 
 __all__ = ["OUTBOX", "OutboxDispatcher", "Publish", "PublishAll", "enqueue", "enqueue_all", "outbox_table"]
 
@@ -48,6 +49,8 @@ MOST_UNREMOVED = 2000
 """With more in the table than that, nothing is handed on before they are removed: each question for what
 waits names them all.
 """
+# A receiver that does not honour our token is there, and may in a moment: for some seconds it is asked often.
+_UNKNOWN_FAILURES, _UNKNOWN_TRIES = 3, 15
 # The whole table is read to count it.
 _COUNT_SECONDS = 1.0
 SOONEST_SECONDS = 1.0
@@ -181,17 +184,18 @@ class OutboxDispatcher:
         return max(0, await self._db.read(count_waiting, long=True) - accepted)
 
     async def _run(self) -> None:
-        failures = 0
+        failures = unknown = 0
         while True:
             try:
                 await self._hand_on_all()
-                failures = 0
+                failures = unknown = 0
                 await self._wake.wait()
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, the event is still in the table
-                # A receiver that does not know our token yet is there, and will in a moment.
-                failures = 1 if isinstance(error, Unauthenticated) else failures + 1
+                failures += 1
+                if isinstance(error, TokenNotHonoured) and unknown < _UNKNOWN_TRIES:
+                    failures, unknown = min(failures, _UNKNOWN_FAILURES), unknown + 1
                 self._failed.inc()
                 pause = wait_seconds(failures, random.random())  # noqa: S311 - spreads load, guards nothing
                 get_logger().warning(

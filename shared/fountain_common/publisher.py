@@ -9,7 +9,6 @@ from fountain_common.errors import (
     PayloadTooLarge,
     Problem,
     TooManyRequests,
-    Unauthenticated,
     Unavailable,
     Unprocessable,
 )
@@ -19,7 +18,6 @@ _PROBLEMS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (
         BadRequest,
-        Unauthenticated,
         Forbidden,
         Conflict,
         PayloadTooLarge,
@@ -27,6 +25,12 @@ _PROBLEMS: dict[int, type[Problem]] = {
         TooManyRequests,
     )
 }
+
+
+class TokenNotHonoured(Unavailable):
+    """The log does not honour this service's own token, such as one of a new signing key that it has not
+    fetched. That is wrong with us, and not with whoever asked us: a 503.
+    """
 
 
 class Publisher(Protocol):
@@ -75,6 +79,8 @@ class PeerPublisher:
 
 def _problem(response: Any) -> Problem:
     kind = _PROBLEMS.get(response.status_code, Unavailable)
+    if response.status_code == 401:
+        kind = TokenNotHonoured
     return kind(_detail(response) or f"The notification service answered {response.status_code} to an event.")
 
 

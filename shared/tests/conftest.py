@@ -87,11 +87,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
     program.chmod(0o755)
-    for name in (
-        "COMPOSE_PROJECT_NAME", "FOUNTAIN_STATE_DIR", "FOUNTAIN_RUNTIME", "FOUNTAIN_TLS", "FOUNTAIN_DOMAIN",
-        "PYTHON_IMAGE", "CADDY_IMAGE", "PROMETHEUS_IMAGE", "FOUNTAIN_PROMETHEUS_PORT", "DOCKER_HOST",
-    ):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
+    others = {"COMPOSE_PROJECT_NAME", "PYTHON_IMAGE", "CADDY_IMAGE", "PROMETHEUS_IMAGE", "DOCKER_HOST"}
+    for name in [name for name in os.environ if name in others or name.startswith("FOUNTAIN_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_DOCKER", str(tmp_path / "docker.json"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))

@@ -165,6 +165,29 @@ def test_a_clone_in_a_folder_of_the_same_name_on_another_machine_is_another(
     ComposeStack(root=root).require_agreed()
 
 
+def test_where_a_disk_has_no_hard_links_a_clone_has_an_id_all_the_same(
+    engine: Engine, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr("os.link", refused)
+    root = clone("first")
+    for _ in range(2):
+        Origin("fountainai", root, root / "id").claim()
+    assert [file.name for file in root.iterdir() if file.name.startswith("id")] == ["id"]
+    assert engine.state()["volumes"]["fountainai_folder"]["fountain.clone"] == (root / "id").read_text()
+
+
+def test_another_state_folder_makes_no_other_clone_of_it(
+    engine: Engine, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = clone("first")
+    ComposeStack(root=root).start()
+    monkeypatch.setenv("FOUNTAIN_STATE_DIR", str(root / "elsewhere"))
+    assert ComposeStack(root=root).require_agreed() is None
+
+
 def test_a_link_to_the_folder_is_the_same_clone(
     engine: Engine, clone: Callable[[str], Path], tmp_path: Path
 ) -> None:

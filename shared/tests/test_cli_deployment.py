@@ -14,6 +14,7 @@ from clones import Engine
 from fountain_cli.commands import check
 from fountain_cli.main import app
 from fountain_cli.stack import BadSetting, ComposeStack, LocalStack, choice
+from fountain_cli.stack.state import State
 from fountain_cli.stack.variables import variables
 from fountain_common.settings import ServiceSettings
 
@@ -95,6 +96,22 @@ def test_what_only_the_command_reads_may_stand_in_the_file_too(
     assert asked == {f"images.example/{name}" for name in ("python", "another", "prometheus")}
     [start] = engine.told("up")
     assert start[start.index("--scale") + 1] == "stories=3"
+
+
+@pytest.mark.parametrize("line", ["FOUNTAIN_DOMAIN=$HOME.example", "CADDY_IMAGE=a/${b}", "FOUNTAIN_X='a$$b'"])
+def test_what_compose_would_read_in_another_way_than_we_is_refused(root: Path, line: str) -> None:
+    (root / ".env").write_text(f"{line}\n")
+    with pytest.raises(BadSetting, match=line.partition("=")[0]):
+        variables(root)
+    (root / ".env").write_text("OTHER=$HOME\n")
+    assert variables(root).get("OTHER") is None, "Compose reads it by itself"
+
+
+def test_a_relative_state_folder_is_seen_from_the_repository(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert State.from_environment({"FOUNTAIN_STATE_DIR": "state"}, root).folder == root / "state"
 
 
 def test_a_state_folder_and_a_runtime_may_stand_in_the_file_too(root: Path, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from fountain_common import lifecycle
-from fountain_common.errors import Forbidden, Unavailable
+from fountain_common.errors import Forbidden, Problem, Unavailable
 from fountain_common.events import Events
 from fountain_common.health import Health
 from fountain_common.lifecycle import LifecycleNews
+from fountain_common.publisher import TokenNotHonoured
 
 
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -82,10 +83,11 @@ async def test_it_says_when_something_is_missing_and_when_it_is_back(
     assert log.stored[1]["data"]["degraded"] == ["database"]
 
 
+@pytest.mark.parametrize("error", [Unavailable("away"), TokenNotHonoured("not yet")])
 async def test_what_cannot_be_said_now_is_said_later_under_the_same_key(
-    news: LifecycleNews, log: Log
+    news: LifecycleNews, log: Log, error: Problem
 ) -> None:
-    log.error = Unavailable("away")
+    log.error = error
     await news.start()
     await until(lambda: log.keys)
     log.error = None

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from fountain_common.errors import BadRequest, Conflict, Forbidden, Problem, Unavailable
 from fountain_common.http import Peers
-from fountain_common.publisher import PeerPublisher
+from fountain_common.publisher import PeerPublisher, TokenNotHonoured
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,14 @@ async def test_events_that_go_together_are_one_list_in_their_order() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, BadRequest), (403, Forbidden), (409, Conflict), (500, Unavailable), (302, Unavailable)],
+    [
+        (400, BadRequest),
+        (401, TokenNotHonoured),
+        (403, Forbidden),
+        (409, Conflict),
+        (500, Unavailable),
+        (302, Unavailable),
+    ],
 )
 async def test_a_refusal_says_why(status: int, kind: type[Problem]) -> None:
     ours, _ = publisher(status, {"detail": "for this reason"})
@@ -73,3 +80,11 @@ async def test_an_answer_that_is_no_event_is_not_taken_for_one(answer: Any) -> N
     ours, _ = publisher(201, answer)
     with pytest.raises(Problem):
         await ours.publish(EVENT, "k")
+
+
+async def test_that_our_own_token_is_not_honoured_is_no_401_for_whoever_asked_us() -> None:
+    ours, _ = publisher(401, {"detail": "Its signing key is not known."})
+    with pytest.raises(TokenNotHonoured) as refused:
+        await ours.publish(EVENT, "k")
+    assert refused.value.status == 503
+    assert "WWW-Authenticate" not in refused.value.headers

@@ -70,12 +70,17 @@ def _shortest_run(cron: str) -> float:
     Its days have the same moments each, so that not all moments of four years are asked for.
     """
     minute, hour, *days_of = cron.split()
+    # Where days of the week count, as many years as it takes until each date has been each of them.
+    years = _FOUR_YEARS if days_of[-1] == "*" else 7 * _FOUR_YEARS
     moments = _moments(f"{minute} {hour} * * *", _LEAP_YEAR + _DAY_SECONDS)
-    days = _moments(" ".join(("0 0", *days_of)), _LEAP_YEAR + _FOUR_YEARS)
+    days = _moments(" ".join(("0 0", *days_of)), _LEAP_YEAR + years)
     # From each moment of a day: so many of its days later, at that moment of the day.
     ends = [divmod(nth + MOST_DRAINING, len(moments)) for nth in range(len(moments))]
     shortest = {
-        days_later: min((b - a for a, b in zip(days, days[days_later:], strict=False)), default=math.inf)
+        days_later: min(
+            (b - a for a, b in zip(days, days[days_later:], strict=False)),
+            default=math.inf if days_later else 0.0,
+        )
         for days_later in {days_later for days_later, _ in ends}
     }
     return min(

@@ -66,7 +66,7 @@ class ComposeStack(Containers):
         own = [_OVERRIDE] if self._shared and (self.root / _OVERRIDE).is_file() else []
         docker = Project(project or project_name(self.root), self.root, (*files, *own), given)
         super().__init__(docker, State.from_environment(given, self.root))
-        self._origin = Origin(self.project, self.root, self.state.folder / "clone")
+        self._origin = Origin(self.project, self.root, self.root / ".fountain" / "clone")
         self._verbose, self._replicas = verbose, dict(replicas or {})
         self.agreed = False  # that what runs is taken over from a clone that is not seen from here
 

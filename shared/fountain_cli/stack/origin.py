@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,9 +116,14 @@ class Origin:
                 self._id_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 fresh = self._id_file.with_suffix(f".{os.getpid()}")
                 fresh.write_text(secrets.token_hex(16))
-                with suppress(FileExistsError):  # another command was quicker
+                try:
                     os.link(fresh, self._id_file)
-                fresh.unlink()
+                except FileExistsError:  # another command was quicker
+                    pass
+                except OSError:  # there are no hard links on this disk
+                    fresh.replace(self._id_file)
+                finally:
+                    fresh.unlink(missing_ok=True)
             return self._id_file.read_text()
         except FileNotFoundError:
             return ""

@@ -19,8 +19,8 @@ class State:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], root: Path) -> "State":
-        """Return the configured folder, or the repository's own."""
-        return cls(Path(environment.get("FOUNTAIN_STATE_DIR") or root / ".fountain").resolve())
+        """Return the configured folder, seen from the repository, or the repository's own."""
+        return cls((root / (environment.get("FOUNTAIN_STATE_DIR") or ".fountain")).resolve())
 
     @property
     def run(self) -> Path:

@@ -1,6 +1,7 @@
 """What the command is told: the repository's `.env`, and the environment over it, as Compose reads both."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,20 +9,30 @@ from fountain_cli.stack.face import BadSetting
 
 TLS, ACME = "FOUNTAIN_TLS", "acme"
 _LOCAL = "local"
+_OURS = re.compile(r"FOUNTAIN_|COMPOSE_|(PYTHON|CADDY|PROMETHEUS)_IMAGE$")
 
 
 def variables(root: Path) -> dict[str, str]:
     """Return all variables, by name.
 
     Which engine is meant, `DOCKER_*`, the environment says alone: Docker's own command reads no `.env`.
+
+    Raises:
+        BadSetting: a value in `.env` of those that the command reads has a `$`.
     """
     from dotenv import dotenv_values
 
-    written = {
-        name: value
-        for name, value in dotenv_values(root / ".env").items()
-        if value is not None and not name.startswith("DOCKER_")
-    }
+    written: dict[str, str] = {}
+    for name, value in dotenv_values(root / ".env", interpolate=False).items():
+        if value is None or name.startswith("DOCKER_"):
+            continue
+        if "$" not in value:
+            written[name] = value
+        elif _OURS.match(name):
+            raise BadSetting(
+                f"{name} in .env has a `$`, which Compose would read in one way and this command in another. "
+                "Write out what it stands for."
+            )
     return {**written, **os.environ}
 
 

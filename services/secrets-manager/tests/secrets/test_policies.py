@@ -32,6 +32,7 @@ def test_moments_that_were_missed_count_once() -> None:
         Policy(cron="* 3 * * 0", overlap_seconds=3600),
         Policy(cron="0 * * * *", overlap_seconds=2 * DAY),
         Policy(cron="* * 29 2 *", overlap_seconds=7200),
+        Policy(cron="* * * 2 thu#5", overlap_seconds=7200),  # such a day comes once in 28 years
         Policy(cron="0 0 * 1,3,5,7,9,11,12 *", overlap_seconds=40 * DAY),
         Policy(cron="40-59 23 * * *", overlap_seconds=2 * DAY),
         Policy(cron="0,59 0,23 * * 1,4", overlap_seconds=28 * DAY + 1),
