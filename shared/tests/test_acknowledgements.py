@@ -1,19 +1,14 @@
 """What this instance says that it accepts and uses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from fountain_common.acknowledgements import Acknowledger, Phase
 from fountain_common.errors import Unavailable
 from fountain_common.holding import Held, read_document
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.001)
+from waiting import until
 
 
 def document(epoch: str = "e", **states: str) -> dict[str, Any]:

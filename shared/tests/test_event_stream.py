@@ -11,12 +11,7 @@ from fountain_common.errors import Unavailable
 from fountain_common.event import Event
 from fountain_common.event_stream import Arrival, EventStream, Interest, PeerFeed, place_of, repeats
 from fountain_common.http import Peers
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.001)
+from waiting import until
 
 
 def arrival(position: int, epoch: str = "e1") -> Arrival:

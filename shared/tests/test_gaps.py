@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 from fountain_common.gaps import Gaps
 from prometheus_client import CollectorRegistry, Counter
+from waiting import until
 
 Log = Callable[[], list[dict[str, Any]]]
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What a service says about itself."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +10,7 @@ from fountain_common.events import Events
 from fountain_common.health import Health
 from fountain_common.lifecycle import LifecycleNews
 from fountain_common.publisher import TokenNotHonoured
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)
+from waiting import until
 
 
 class Log:

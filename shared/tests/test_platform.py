@@ -1,7 +1,6 @@
 """A service's platform, from start to stop."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -9,12 +8,7 @@ import pytest
 from fountain_common.platform import Platform, create_platform, hand_over
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)
+from waiting import until
 
 
 @pytest.fixture

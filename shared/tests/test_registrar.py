@@ -12,12 +12,7 @@ import pytest
 from fountain_common.errors import Unavailable
 from fountain_common.registrar import GatewayRegistry, LeaseLostError, Registrar, pause
 from fountain_common.testing import FakeClock
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)
+from waiting import until
 
 
 class Registry:

@@ -1,18 +1,13 @@
 """Handlers that run when another version became active."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import MappingProxyType
 
 import pytest
 from fountain_common.holding import Document, Held, Version
 from fountain_common.rotation_handlers import RotationHandlers
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.001)
+from waiting import until
 
 
 class Instance:

@@ -13,12 +13,7 @@ from fountain_common.platform import Platform, create_platform
 from fountain_common.secrets import Secrets
 from fountain_common.settings import ServiceSettings
 from fountain_common.testing import World
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)
+from waiting import until
 
 
 async def test_the_active_version_is_read_from_memory(secrets: Secrets, world: World) -> None:

@@ -2,18 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
 from fountain_common.secrets import Secrets
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.002)
+from waiting import until
 
 
 class SlowSource:
