@@ -95,8 +95,14 @@ async def publisher(spoil: int | None) -> AsyncIterator[str]:
             before = event
         return response
 
+    async with served(web.post("/notifications", publish), web.get("/notifications/stream", stream)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(*routes: web.RouteDef) -> AsyncIterator[str]:
     app = web.Application()
-    app.add_routes([web.post("/notifications", publish), web.get("/notifications/stream", stream)])
+    app.add_routes(routes)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -116,6 +122,22 @@ def test_every_receipt_of_every_reader_is_measured() -> None:
     found = asyncio.run(measure(None))
     assert len(found) == 15
     assert min(found) >= 0
+
+
+def test_a_stream_that_does_not_open_is_a_broken_promise_and_holds_nothing_up() -> None:
+    async def away(_request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    async def run() -> None:
+        async with (
+            asyncio.timeout(20),
+            served(web.get("/notifications/stream", away)) as url,
+            aiohttp.ClientSession(url) as session,
+        ):
+            await paced_delays(session, readers=3, events=1, gap=0.001)
+
+    with pytest.raises(Broken, match="3 of 3 streams did not open"):
+        asyncio.run(run())
 
 
 def test_a_duplicate_does_not_hide_a_loss() -> None:

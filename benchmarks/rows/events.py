@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -104,7 +105,7 @@ async def paced_delays(
 
     opened = [asyncio.Event() for _ in range(readers)]
     tasks = [asyncio.create_task(_read(session, kind, one)) for one in opened]
-    await asyncio.gather(*(one.wait() for one in opened))
+    await _until_open(opened, tasks)
     published = dict(await by_the_clock(events, gap, publish_due))
     # Behind everything: what came before it is all that a reader gets, be it too little or too much.
     await publish(_END)
@@ -113,13 +114,34 @@ async def paced_delays(
         task.cancel()
     if late:
         raise Broken(f"{len(late)} of {readers} readers did not come to the end within 60 s")
-    return [delay for task in tasks for delay in delays(published, task.result())]
+    try:
+        return [delay for task in tasks for delay in delays(published, task.result())]
+    except aiohttp.ClientError as error:
+        raise Broken(f"a stream broke off: {error!r}") from error
+
+
+async def _until_open(opened: list[asyncio.Event], tasks: list[asyncio.Task[list[Receipt]]]) -> None:
+    """Return once all streams are open; raise `Broken` if one ends before, or that takes a minute."""
+    openings = asyncio.ensure_future(_all_set(opened))
+    parts: list[asyncio.Task[Any]] = [openings, *tasks]
+    await asyncio.wait(parts, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    if openings.done():
+        return
+    for part in parts:
+        part.cancel()
+    await asyncio.gather(*parts, return_exceptions=True)
+    raise Broken(f"{sum(not one.is_set() for one in opened)} of {len(opened)} streams did not open")
+
+
+async def _all_set(events: list[asyncio.Event]) -> None:
+    for one in events:
+        await one.wait()
 
 
 async def _read(session: aiohttp.ClientSession, kind: str, opened: asyncio.Event) -> list[Receipt]:
     received: list[Receipt] = []
     begun = b""
-    async with session.get("/notifications/stream", params={"type": kind}) as stream:
+    async with session.get("/notifications/stream", params={"type": kind}, raise_for_status=True) as stream:
         opened.set()
         async for chunk in stream.content.iter_any():
             now = time.perf_counter()

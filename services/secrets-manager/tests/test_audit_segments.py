@@ -5,7 +5,14 @@ import json
 from contextlib import suppress
 
 import pytest
-from test_audit import alter_the_head, records, sealed, tamper, verify
+from test_audit import alter_the_head, records, tamper, verify
+
+
+def sealed(running):
+    admin = running.as_("admin")
+    made = running.client.post("/audit/segments", headers=admin)
+    assert made.status_code == 201, made.text
+    return made.json(), admin
 
 
 def exports(running):
