@@ -86,8 +86,10 @@ class JoiningTransport:
 class BreakableProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP with all of that."""
 
-    _first = False
-    """Whether the next request is the first of what has just arrived."""
+    _arriving = False
+    """Whether what has just arrived is being read."""
+    _first: tuple[RequestResponseCycle, Any] | None = None
+    """The first request of what has just arrived, to be begun once that is read, and its application."""
     _under_way: RequestResponseCycle | None = None
     """The request that is being answered, or was the last to be."""
 
@@ -128,12 +130,18 @@ class BreakableProtocol(HttpToolsProtocol):
             cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived."""
-        self._first = _EAGER
+        """Take what has arrived, and begin to answer: what has a body mostly came together with it."""
+        self._arriving = _EAGER
         super().data_received(data)
-        self._first = False
+        self._arriving = False
+        if self._first is not None:
+            (cycle, app), self._first = self._first, None
+            self._start_asgi_task(cycle, app, at_once=True)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any, *, at_once: bool = False) -> None:
+        if self._arriving and self._first is None:
+            self._first = cycle, app
+            return
         if self.transport.is_closing():
             # What lies behind the connection's last request is not answered, and so not done.
             return
@@ -141,13 +149,12 @@ class BreakableProtocol(HttpToolsProtocol):
         scope = cast("dict[str, Any]", cycle.scope)
         scope["extensions"] = {ABORT: self.transport.abort, ANSWER: partial(_answer, cycle)}
         self._under_way = cycle
-        if not self._first:
+        if not at_once:
             # The one before may have been answered since this one has arrived: the connection is not idle.
             self._unset_keepalive_if_required()
             super()._start_asgi_task(cycle, app)
             return
         # One alone: others that came with it have to take turns with the other connections.
-        self._first = False
         begin = cast("Any", asyncio.Task)
         task: asyncio.Task[None] = begin(cycle.run_asgi(app), loop=self.loop, eager_start=True)
         if not task.done():

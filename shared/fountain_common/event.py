@@ -43,9 +43,9 @@ class Event(BaseModel):
     expires_at: datetime | None = Field(default=None, description="When its data is erased.")
 
 
-def require_fit(event_type: str, subject: str | None, data: Any, recipient: str | None = None) -> None:
-    """Return if the log can take such an event, whoever may publish it. It is asked before anything is
-    written or sent, so that nothing waits that would be refused each time.
+def require_fit(event_type: str, subject: str | None, data: Any, recipient: str | None = None) -> bytes:
+    """Return the data as JSON if the log can take such an event, whoever may publish it. It is asked before
+    anything is written or sent, so that nothing waits that would be refused each time.
 
     Args:
         event_type, subject, data, recipient: of the event.
@@ -60,12 +60,15 @@ def require_fit(event_type: str, subject: str | None, data: Any, recipient: str 
         raise Unprocessable("An event's subject is 1 to 255 characters without control characters, or none.")
     if recipient is not None:
         service_name(recipient)
-    size = _ENVELOPE_BYTES + len(event_type) + len(_encoded([subject or "", recipient or "", data]))
+    encoded = _encoded(data)
+    names = len(_encoded([subject or "", recipient or ""]))
+    size = _ENVELOPE_BYTES + len(event_type) + names + 1 + len(encoded)
     if size > MAX_EVENT_BYTES:
         raise PayloadTooLarge(
             f"An event has at most {MAX_EVENT_BYTES} bytes, its envelope included; this has about {size}. "
             "Publish where the rest can be fetched."
         )
+    return encoded
 
 
 def valid_subject(raw: str) -> bool:

@@ -145,11 +145,10 @@ def enqueue(
     Raises:
         PayloadTooLarge, Unprocessable: the log would never take it; nothing is written.
     """
-    chosen = event_id or new_id()
-    event = _event(chosen, type, subject, data, recipient)
-    _ADD.run(session.connection(), [_row(event, datetime.now(UTC))])
+    sent = _sent(event_id or new_id(), type, subject, data, recipient)
+    _ADD.run(session.connection(), [sent.row(datetime.now(UTC))])
     notify(session, TOPIC)
-    return chosen
+    return sent.event_id
 
 
 def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mapping[str, Any] | None]]) -> None:
@@ -159,18 +158,57 @@ def enqueue_all(session: Session, events: Iterable[tuple[str, str | None, Mappin
     told = list(events)
     if not told:
         return
-    sent = [_event(event_id, *event) for event_id, event in zip(new_ids(len(told)), told, strict=True)]
+    sent = [_sent(event_id, *event) for event_id, event in zip(new_ids(len(told)), told, strict=True)]
     now = datetime.now(UTC)
     rows = [_batch_row(batch, now) for batch in _batches(sent)]
     _ADD.run(session.connection(), rows)
     notify(session, TOPIC)
 
 
-def _batches(events: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
+class _Sent(NamedTuple):
+    """An event on its way; its data, and all of it, as JSON."""
+
+    event_id: str
+    type: str
+    subject: str | None
+    data: orjson.Fragment
+    recipient: str | None
+    encoded: bytes
+
+    def row(self, now: datetime) -> dict[str, Any]:
+        """Return its own row."""
+        return _row(now, *self[:-1])
+
+
+def _sent(
+    event_id: str,
+    type_: str,
+    subject: str | None,
+    data: Mapping[str, Any] | None,
+    recipient: str | None = None,
+) -> _Sent:
+    subject = subject or None
+    fragment = orjson.Fragment(require_fit(type_, subject, dict(data or {}), recipient))
+    encoded = _encoded(event_id, type_, subject, fragment, recipient)
+    return _Sent(event_id, type_, subject, fragment, recipient, encoded)
+
+
+def _encoded(
+    event_id: str, type_: str, subject: str | None, data: orjson.Fragment, recipient: str | None
+) -> bytes:
+    event = {"id": event_id, "type": type_, "data": data}
+    if subject is not None:
+        event["subject"] = subject
+    if recipient is not None:
+        event["recipient"] = recipient
+    return orjson.dumps(event)
+
+
+def _batches(events: Sequence[_Sent]) -> Iterable[Sequence[_Sent]]:
     """Take events apart into what one request, and so one row, holds."""
     start = size = 0
     for number, event in enumerate(events):
-        weight = len(orjson.dumps(event)) + 1
+        weight = len(event.encoded) + 1
         if number > start and (number - start == MOST_EVENTS or size + weight > MOST_BYTES):
             yield events[start:number]
             start, size = number, 0
@@ -178,42 +216,28 @@ def _batches(events: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, An
     yield events[start:]
 
 
-def _event(
-    event_id: str,
-    type_: str,
-    subject: str | None = None,
-    data: Mapping[str, Any] | None = None,
-    recipient: str | None = None,
-) -> dict[str, Any]:
-    event = {"id": event_id, "type": type_, "data": dict(data or {})}
-    if subject:
-        event["subject"] = subject
-    if recipient is not None:
-        event["recipient"] = recipient
-    require_fit(type_, subject or None, event["data"], recipient)
-    return event
-
-
-def _batch_row(events: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]:
+def _batch_row(events: Sequence[_Sent], now: datetime) -> dict[str, Any]:
     if len(events) == 1:
-        return _row(events[0], now)
+        return events[0].row(now)
     return {
         "id": new_id(),
         "type": BATCH,
         "subject": str(len(events)),
-        "data": events,
+        "data": orjson.Fragment(b"[" + b",".join([event.encoded for event in events]) + b"]"),
         "recipient": None,
         "created_at": now,
     }
 
 
-def _row(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _row(
+    now: datetime, event_id: str, type_: str, subject: str | None, data: Any, recipient: str | None
+) -> dict[str, Any]:
     return {
-        "id": event["id"],
-        "type": event["type"],
-        "subject": event.get("subject"),
-        "data": event["data"],
-        "recipient": event.get("recipient"),
+        "id": event_id,
+        "type": type_,
+        "subject": subject,
+        "data": data,
+        "recipient": recipient,
         "created_at": now,
     }
 
@@ -238,10 +262,7 @@ def _entry(
 ) -> Entry:
     if type_ == BATCH:
         return Entry(position, data[1:-1], int(subject or 0), is_batch=True)
-    event = {"id": event_id, "type": type_, "data": orjson.Fragment(data)}
-    optional = {"subject": subject, "recipient": recipient}
-    event |= {name: value for name, value in optional.items() if value is not None}
-    return Entry(position, orjson.dumps(event).decode())
+    return Entry(position, _encoded(event_id, type_, subject, orjson.Fragment(data), recipient).decode())
 
 
 def set_aside(session: Session, entry: Entry, event: Mapping[str, Any], reason: str) -> None:
@@ -253,7 +274,10 @@ def set_aside(session: Session, entry: Entry, event: Mapping[str, Any], reason: 
     if not entry.is_batch:
         session.execute(update(OUTBOX).where(OUTBOX.c.position == entry.position).values(refused=reason))
     elif not session.scalar(select(func.count()).where(OUTBOX.c.id == event["id"])):
-        session.execute(insert(OUTBOX).values(**_row(event, now), refused=reason))
+        row = _row(
+            now, event["id"], event["type"], event.get("subject"), event["data"], event.get("recipient")
+        )
+        session.execute(insert(OUTBOX).values(**row, refused=reason))
     before = now - timedelta(days=SET_ASIDE_DAYS)
     session.execute(delete(OUTBOX).where(OUTBOX.c.refused.is_not(None), OUTBOX.c.created_at < before))
 

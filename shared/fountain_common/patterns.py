@@ -11,7 +11,12 @@ _PATTERN = re.compile(rf"(({_WORD}|\*)\.)*({_WORD}|\*|>)", re.ASCII)
 
 def valid_type(event_type: str) -> bool:
     """Tell whether this is an event type: words of letters, digits, `_` and `-` with dots between them."""
-    return len(event_type) <= MAX_CHARACTERS and _TYPE.fullmatch(event_type) is not None
+    return len(event_type) <= MAX_CHARACTERS and _is_type(event_type)
+
+
+@lru_cache(maxsize=1024)
+def _is_type(event_type: str) -> bool:
+    return _TYPE.fullmatch(event_type) is not None
 
 
 def valid_pattern(pattern: str) -> bool:

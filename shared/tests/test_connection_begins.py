@@ -114,6 +114,26 @@ async def test_a_request_alone_is_answered_before_anything_else_happens() -> Non
 
 
 @at_once
+async def test_one_that_came_with_its_body_does_not_wait_for_it() -> None:
+    protocol, wire = connected(Counting())
+    protocol.data_received(request("/read", "POST", body=b"{}"))
+    assert bodies(wire.written) == ["/read"]
+    assert not protocol.tasks
+
+
+@at_once
+async def test_one_whose_head_is_whole_begins_before_its_body_is() -> None:
+    application = Counting()
+    protocol, wire = connected(application)
+    asked = request("/read", "POST", body=b"0123456789")
+    protocol.data_received(asked[:-5])
+    assert application.begun == ["/read"]
+    protocol.data_received(asked[-5:])
+    await until(lambda: not protocol.tasks)
+    assert bodies(wire.written) == ["/read"]
+
+
+@at_once
 async def test_of_those_that_come_together_the_others_take_turns() -> None:
     application = Counting()
     protocol, wire = connected(application)
