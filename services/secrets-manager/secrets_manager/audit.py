@@ -21,6 +21,7 @@ from fountain_common.statements import Prepared
 from fountain_common.tokens import Caller
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from secrets_manager.audit_chain import GENESIS, ChainKey, Entry, Head
@@ -29,6 +30,7 @@ from secrets_manager.models_audit import AuditHeadRow, AuditRow
 SELF: Final = "secrets-manager"
 _MAX_TEXT: Final = 200
 _UNWRITABLE: Final = "The audit cannot be written now, so that nothing is given out; try again."
+_RECORDS_BEHIND: Final = "the audit has records behind its head"
 _BATCH: Final = 500
 _HASH_CHARACTERS: Final = 16
 _HEAD: Final = cast("Table", AuditHeadRow.__table__)
@@ -46,7 +48,7 @@ Who = Caller | str | None
 
 
 class TamperedAuditError(Unavailable):
-    """The audit's head in the database was not written here, so that nothing is written behind it.
+    """The audit's head in the database, or what lies behind it, was not written here: nothing follows it.
 
     Nor is anything done that a record would have to tell of. Callers hear that it cannot be done now, as they
     do of a full disk; what was found is for the log.
@@ -100,13 +102,13 @@ class Audit:
         request: RequestContext | None = None,
     ) -> None:
         """Write a record into the transaction of the change it tells of; in the writer's thread."""
-        self._write(session.connection(), [self._entry(caller, action, target, outcome, detail, request)])
+        self._write_along(session, [self._entry(caller, action, target, outcome, detail, request)])
 
     def record_all(self, session: Session, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records, each as `record` takes them, into the transaction of the changes they tell of."""
         entries = [self._entry(**record) for record in records]
         if entries:
-            self._write(session.connection(), entries)
+            self._write_along(session, entries)
 
     async def append(
         self,
@@ -139,7 +141,10 @@ class Audit:
 
     def check(self, session: Session) -> None:
         """Raise if a record could not follow; in the writer's thread, which also proves that it can write."""
-        self._head(session.connection())
+        head = self._head(session.connection())
+        # One further away than the next is no hindrance yet; it was not written here all the same.
+        if session.execute(select(AuditRow.seq).where(AuditRow.seq > head.seq).limit(1)).first() is not None:
+            raise TamperedAuditError(_RECORDS_BEHIND)
 
     async def close(self) -> None:
         """Write what waits."""
@@ -177,11 +182,18 @@ class Audit:
             try:
                 await self._db.write_rows(partial(self._write, entries=entries), quick=len(entries) > 1)
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must not go on
-                get_logger().error("audit_not_written", records=len(batch), exc_info=error)
+                _log_unwritten(error, len(batch))
                 _settle(batch, error)
             else:
                 self._written.inc(len(batch))
                 _settle(batch, None)
+
+    def _write_along(self, session: Session, entries: Sequence[Entry]) -> None:
+        try:
+            self._write(session.connection(), entries)
+        except TamperedAuditError as error:
+            _log_unwritten(error, len(entries))
+            raise
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> None:
         # The head that was written here last need not be read again, if it still is the one in the database.
@@ -195,7 +207,11 @@ class Audit:
             raise TamperedAuditError("the audit's head was altered")
 
     def _follow(self, connection: Connection, head: Head, entries: Sequence[Entry]) -> bool:
-        """Write behind this head, and tell whether it is the one in the database."""
+        """Write behind this head, and tell whether it is the one in the database.
+
+        Raises:
+            TamperedAuditError: somebody else's record is there. The transaction has to be undone.
+        """
         rows, newest = self.chain.append(head, entries)
         moved = {
             "new_seq": newest.seq,
@@ -206,7 +222,10 @@ class Audit:
         }
         if not _MOVE_HEAD.run(connection, [moved]):
             return False
-        _INSERT.run_rows(connection, rows)
+        try:
+            _INSERT.run_rows(connection, rows)
+        except IntegrityError as error:
+            raise TamperedAuditError(_RECORDS_BEHIND) from error
         # Where the transaction is undone, this is no head of the database, and the next write reads that.
         self._newest = newest
         return True
@@ -221,6 +240,12 @@ class Audit:
         if not hmac.compare_digest(found.mac, self.chain.head_mac(head)):
             raise TamperedAuditError("the audit's head was altered")
         return head
+
+
+def _log_unwritten(error: Exception, records: int) -> None:
+    # Of other errors the log has no message, which may hold values.
+    found = {"found": str(error)} if isinstance(error, TamperedAuditError) else {}
+    get_logger().error("audit_not_written", records=records, exc_info=error, **found)
 
 
 def _settle(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: Exception | None) -> None:

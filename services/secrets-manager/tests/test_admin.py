@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import PASSPHRASE
 from secrets_manager.kek import KeyRefusedError
+from test_audit import alter_the_head
+from test_forged_rows import put_behind_the_audit
 
 
 def values(running, name="notification"):
@@ -265,10 +267,14 @@ def test_a_first_start_with_what_is_no_key_says_so_and_writes_nothing(start, set
     assert start(settings).client.get("/health").status_code == 200
 
 
-def test_an_altered_audit_head_is_accepted_at_the_machine_and_stays_on_record(start, settings, command):
+@pytest.mark.parametrize(
+    ("tamper", "named"), [(alter_the_head, []), (put_behind_the_audit, ["edited"])], ids=["head", "behind it"]
+)
+def test_a_tampered_end_of_the_audit_is_accepted_at_the_machine_and_stays_on_record(
+    start, settings, command, tamper, named
+):
     first = start(settings)
-    with sqlite3.connect(first.database) as connection:
-        connection.execute("UPDATE audit_head SET seq = seq - 1")
+    tamper(first)
     stop(first)
     code, said = command(settings, "recover-admin")
     assert (code, "fountain audit accept-head" in said) == (1, True), "nothing is written behind it before"
@@ -279,6 +285,9 @@ def test_an_altered_audit_head_is_accepted_at_the_machine_and_stays_on_record(st
         "/audit", params={"action": "audit:accept-head"}, headers=second.as_("admin")
     ).json()
     assert len(found["items"]) == 1
+    report = second.client.get("/audit/verify", headers=second.as_("admin")).json()
+    assert [finding["kind"] for finding in report["findings"]] == named
+    assert second.client.get("/health").status_code == 200
 
 
 def test_a_second_replica_waits_for_the_first(start, settings):

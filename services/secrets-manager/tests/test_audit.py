@@ -121,7 +121,19 @@ def test_an_untouched_audit_is_intact(running):
             ],
             ("reordered", 3, 3),
         ),
+        (
+            [  # one more before the third, and one less behind it, so that there are as many as the head says
+                "DELETE FROM audit_records WHERE seq=5",
+                "UPDATE audit_records SET seq=5 WHERE seq=4",
+                "UPDATE audit_records SET seq=4 WHERE seq=3",
+                "INSERT INTO audit_records SELECT 3, at, 'eve', key_id, action, target, outcome, detail, "
+                "client, through_edge, request_id, previous, randomblob(32), mac FROM audit_records "
+                "WHERE seq=4",
+            ],
+            ("inserted", 3, 3),
+        ),
     ],
+    ids=["edited", "removed", "reordered", "inserted"],
 )
 def test_what_somebody_did_to_the_database_is_named(running, statements, expected):
     running.as_("admin")
@@ -129,6 +141,15 @@ def test_what_somebody_did_to_the_database_is_named(running, statements, expecte
     answer, found = verify(running)
     assert answer["intact"] is False
     assert expected in found
+
+
+def test_rows_cut_off_the_end_are_named(running):
+    headers, last = running.as_("admin"), _newest(running)
+    tamper(running, ("DELETE FROM audit_records WHERE seq > ?", (last - 3,)))
+    answer = running.client.get("/audit/verify", headers=headers).json()
+    assert answer["intact"] is False
+    found = [(item["kind"], item["first"], item["last"]) for item in answer["findings"]]
+    assert ("truncated", last - 2, last) in found
 
 
 def test_rows_cut_off_the_end_are_named_even_after_more_was_written(running):
@@ -179,17 +200,17 @@ def test_a_refusal_that_cannot_be_recorded_is_answered_as_unavailable(running, m
         assert "www-authenticate" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/secrets/notification", None),
-        ("POST", "/secrets/notification/rotate", {}),
-        ("POST", "/secrets/shop", {}),
-        ("POST", "/identities", {"name": "shop", "roles": ["admin"]}),
-        ("POST", "/signing-keys/rotate", {}),
-        ("PUT", "/secrets/notification/grants/shop", None),
-    ],
-)
+RECORDED = [
+    ("GET", "/secrets/notification", None),
+    ("POST", "/secrets/notification/rotate", {}),
+    ("POST", "/secrets/shop", {}),
+    ("POST", "/identities", {"name": "shop", "roles": ["admin"]}),
+    ("POST", "/signing-keys/rotate", {}),
+    ("PUT", "/secrets/notification/grants/shop", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), RECORDED)
 def test_what_is_recorded_with_a_change_is_unavailable_behind_an_altered_head(running, method, path, body):
     """A read too: whoever names his instance becomes a holder by it."""
     headers = {**running.as_("admin"), "X-Fountain-Instance": "1" * 32}

@@ -101,7 +101,8 @@ def test_no_other_spelling_of_a_name_reaches_an_identity(running, name):
     assert answer.status_code in (400, 404, 405, 422)
 
 
-def test_a_marker_in_a_misspelt_request_comes_back_nowhere(running, capsys):
+def test_a_marker_in_a_misspelt_request_comes_back_nowhere(start, settings, log, capsys):
+    running = start(settings)
     admin = running.as_("admin")
     marker = "marker-5c1f"
     answers = [
@@ -125,4 +126,8 @@ def test_a_marker_in_a_misspelt_request_comes_back_nowhere(running, capsys):
     assert marker not in running.client.get("/audit", params={"limit": 500}, headers=admin).text
     assert marker not in running.client.get("/metrics").text
     assert marker not in json.dumps(running.neighbours.events)
-    assert marker not in "".join(capsys.readouterr())
+    said = log.getvalue()
+    requests = [line for line in map(json.loads, said.splitlines()) if line["event"] == "request"]
+    logged = {line["request_id"] for line in requests}
+    assert {answer.headers["x-request-id"] for answer in answers} <= logged, "each of them is seen here"
+    assert marker not in said + "".join(capsys.readouterr())

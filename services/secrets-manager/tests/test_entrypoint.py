@@ -1,8 +1,10 @@
 """The real process: TLS by its name alone, a second replica, kills, and a key that is not the one."""
 
 import os
+import shutil
 import signal
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fountain_common.ports import free_port
+from secrets_manager.kek import FileKey
 
 SERVICE = Path(__file__).parents[1]
 PATHS = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
@@ -20,7 +23,7 @@ PATHS = ("data_dir", "identities_dir", "admin_dir", "trust_dir", "kek_file")
 class Process:
     """A secrets manager as it is run for real, with nobody around."""
 
-    def __init__(self, settings, log, more=None):
+    def __init__(self, settings, log, more=None, begun_by=()):
         self.port, self.settings, self.log = free_port(), settings, log
         environment = {
             "PATH": os.environ["PATH"],
@@ -32,10 +35,9 @@ class Process:
             **{f"FOUNTAIN_{name.upper()}": str(getattr(settings, name)) for name in PATHS},
             **(more or {}),
         }
+        command = [*begun_by, sys.executable, "entrypoint.py"]
         with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "entrypoint.py"], cwd=SERVICE, env=environment, stdout=file, stderr=file
-            )
+            self.process = subprocess.Popen(command, cwd=SERVICE, env=environment, stdout=file, stderr=file)
 
     def get(self, path, name="secrets-manager", timeout=20):
         return self.ask("GET", path, name=name, timeout=timeout)
@@ -67,13 +69,23 @@ class Process:
 def launch(settings, tmp_path):
     launched = []
 
-    def begin(**more):
-        launched.append(Process(settings, tmp_path / "log", more))
+    def begin(begun_by=(), **more):
+        launched.append(Process(settings, tmp_path / "log", more, begun_by))
         return launched[-1]
 
     yield begin
     for process in launched:
         process.end(signal.SIGKILL)
+
+
+def heed_modes():
+    """Return what begins a process that a file's mode holds for: it does not for root."""
+    if os.geteuid():
+        return ()
+    powers = "-dac_override,-dac_read_search"
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read everything, and there is no setpriv to take that from it")
+    return ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
 
 
 def until(true, seconds=30.0):
@@ -118,14 +130,55 @@ def test_a_second_replica_is_not_ready_until_the_first_is_gone(launch, tmp_path)
     until(second.is_ready)
 
 
-def test_with_another_key_it_says_so_and_does_not_start(launch, settings, tmp_path):
-    first = launch()
-    until(first.is_ready)
-    first.end()
-    settings.kek_file.unlink()
-    second = launch()
-    assert second.process.wait(60) != 0
-    assert "is missing, and the database cannot be opened without it" in (tmp_path / "log").read_text()
+def lose(key):
+    key.unlink()
+
+
+def replace(key):
+    key.unlink()
+    FileKey(key).create()
+
+
+def put_a_folder_in_its_place(key):
+    key.unlink()
+    key.mkdir()
+
+
+def forbid(key):
+    key.chmod(0)
+
+
+def contents(settings):
+    """All that lies in its folders; as root, also what the process that is tried is not let read."""
+    data, keys = settings.data_dir, settings.kek_file.parent
+    folders = [data, keys, settings.identities_dir, settings.admin_dir, settings.trust_dir]
+    paths = [path for folder in folders for path in folder.rglob("*")]
+    if os.geteuid():
+        paths = [path for path in paths if path.stat().st_mode & stat.S_IRUSR]
+    return {path: path.is_file() and path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lose, "The key-encryption key {} is missing, and the database cannot be opened without it."),
+        (replace, "The key in {} is not the one that this database was made with."),
+        (put_a_folder_in_its_place, "The key-encryption key {} cannot be read (IsADirectoryError)."),
+        (forbid, "The key-encryption key {} cannot be read (PermissionError)."),
+    ],
+    ids=["lost", "another", "a folder", "not for it to read"],
+)
+def test_without_the_right_key_it_says_so_and_writes_nothing(start, launch, settings, tmp_path, harm, words):
+    start(settings).client.__exit__(None, None, None)
+    harm(settings.kek_file)
+    before = contents(settings)
+    assert settings.data_dir / "secrets_manager.db" in before
+    process = launch(begun_by=heed_modes() if harm is forbid else ())
+    assert process.process.wait(60) > 0
+    said = f"This service does not start: {words.format(settings.kek_file)}"
+    [line] = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith(said)]
+    assert line.endswith("Nothing was written.")
+    assert contents(settings) == before
 
 
 def test_with_its_key_in_openbao_it_is_killed_and_reads_what_it_kept(launch, settings, tmp_path, openbao):

