@@ -46,8 +46,19 @@ class TransitKey:
 
     def unwrap(self, wrapped: bytes) -> bytes:
         """Have the version that encrypted decrypt."""
-        data = self._post(f"decrypt/{self._name}", ciphertext=wrapped.decode(errors="replace"))
-        return base64.b64decode(data["plaintext"])
+        body = {"ciphertext": wrapped.decode(errors="replace")}
+        answer = self._send("POST", f"decrypt/{self._name}", body)
+        # The engine answers the same to a key that it does not have as to one that does not fit.
+        if answer.status_code == httpx2.codes.BAD_REQUEST and self._is_missing():
+            raise KeyRefusedError(
+                f"OpenBao at {self._address} has no transit key {self._name!r}, and without it the key ring "
+                "of this database cannot be opened. Let FOUNTAIN_OPENBAO_KEY_NAME name the right one, put "
+                "the key back, or restore a backup onto an empty data directory. Nothing was written."
+            )
+        return base64.b64decode(self._data(answer)["plaintext"])
+
+    def _is_missing(self) -> bool:
+        return self._send("GET", f"keys/{self._name}").status_code == httpx2.codes.NOT_FOUND
 
     def add_key(self) -> None:
         """Make a new version of the key."""

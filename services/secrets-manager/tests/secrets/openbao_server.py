@@ -42,6 +42,11 @@ class OpenBao:
         data = self.ask("GET", f"transit/keys/{name}").json()["data"]
         return int(data["latest_version"]) - int(data["min_decryption_version"]) + 1
 
+    def remove(self, name: str) -> None:
+        """Remove a key with all its versions: what it wrapped never opens again."""
+        self.ask("POST", f"transit/keys/{name}/config", deletion_allowed=True)
+        self.ask("DELETE", f"transit/keys/{name}")
+
     def seal(self) -> None:
         """As it is after every restart of a real one."""
         self.ask("PUT", "sys/seal")

@@ -3,10 +3,12 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import Running, settings_in
 from fountain_common.db import Database
 from openbao_server import OpenBao
 from secrets_manager import admin
@@ -244,3 +246,69 @@ def test_the_command_moves_it_as_the_runbook_says(
         return keyring.derive("of this test")
 
     assert asyncio.run(seen()) == first
+
+
+def values_of(running: Running) -> dict[str, str]:
+    answer = running.client.get("/secrets/notification", headers=running.as_("admin"))
+    assert answer.status_code == 200, answer.text
+    values: dict[str, str] = answer.json()["secrets"]
+    return values
+
+
+def dump_of(settings: Settings) -> list[str]:
+    with closing(sqlite3.connect(settings.data_dir / "secrets_manager.db")) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_backup_needs_neither_the_machine_nor_the_transit_key_that_it_was_made_with(
+    tmp_path: Path,
+    openbao: OpenBao,
+    start: Callable[[Settings], Running],
+    command: Callable[..., tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With the same key all is there again. With the key gone nothing starts on what it wrapped, and a
+    restore makes another.
+    """
+    transit = {
+        "kek_provider": "openbao-transit", "openbao_address": openbao.address, "openbao_key_name": "drilled",
+        "openbao_token_file": openbao.token,
+    }  # fmt: skip
+    for name, value in transit.items():
+        monkeypatch.setenv(f"FOUNTAIN_{name.upper()}", str(value))
+    lost, same, other = (settings_in(tmp_path / name, **transit) for name in ("lost", "same", "other"))
+    file = tmp_path / "platform.backup"
+    running = start(lost)
+    before = values_of(running)
+    code, said = command(lost, "backup", "--to", file)
+    assert code == 0, said
+    running.client.__exit__(None, None, None)
+
+    openbao.seal()
+    try:
+        code, said = command(same, "restore", "--from", file)
+        assert (code, "unsealed" in said, "Nothing was written" in said) == (1, True, True), said
+        assert not (same.data_dir / "secrets_manager.db").exists()
+    finally:
+        openbao.unseal()
+    code, said = command(same, "restore", "--from", file)
+    assert code == 0, said
+    running = start(same)
+    assert values_of(running) == before
+    running.client.__exit__(None, None, None)
+    assert openbao.versions_that_decrypt("drilled") == 1
+
+    openbao.remove("drilled")
+    kept = dump_of(same)
+    with pytest.raises(KeyRefusedError, match=r"no transit key 'drilled'.*Nothing was written"):
+        start(same)
+    assert "This service does not start" in capsys.readouterr().err
+    assert dump_of(same) == kept
+    assert not openbao.key("drilled").exists()
+
+    code, said = command(other, "restore", "--from", file)
+    assert code == 0, said
+    assert values_of(start(other)) == before
+    assert not lost.kek_file.exists()
+    assert not other.kek_file.exists()
