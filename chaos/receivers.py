@@ -98,7 +98,7 @@ class Webhook:
     """
 
     def __init__(self, history: History, host: str) -> None:
-        self._history = history
+        self.history = history
         self.secret = ""
         self._server = _Server((host, 0), self._handler())
         self.url = f"http://{host}:{self._server.server_address[1]}/"
@@ -116,9 +116,9 @@ class Webhook:
     def take(self, headers: Mapping[str, str], body: bytes) -> None:
         """Write a delivery down."""
         if not signed(self.secret, headers, body):
-            self._history.forged += 1
+            self.history.forged += 1
         else:
-            self._history.delivered.append(received(json.loads(body)))
+            self.history.delivered.append(received(json.loads(body)))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         webhook = self

@@ -9,22 +9,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from belongings import Belongings
 from fountain_cli import exits
 from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
 from fountain_cli.stack.layout import repository, services
 from polling import poll_until
+from stacks import SETTINGS
 from steward import Steward
 from test_machine import works
+
+from chaos.history import History
+from chaos.receivers import Webhook
 
 PASSPHRASE = "correct horse battery staple"
 VALUE = "a-password-that-somebody-chose"
 PROJECT = "fountain-e2e-backup"
+WEBHOOKS = "FOUNTAIN_WEBHOOK_ALLOWED_NETWORKS"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,7 +54,7 @@ class Machine:
             "FOUNTAIN_HTTPS_PORT": str(ports.https),
         }
         if runtime == "local":
-            self.stack = LocalStack(folder / "state", ports)
+            self.stack = LocalStack(folder / "state", ports, settings={WEBHOOKS: SETTINGS[WEBHOOKS]})
             self._environment["FOUNTAIN_STATE_DIR"] = str(folder / "state")
             for service in services(repository()):
                 variable = f"FOUNTAIN_PORT_{service.name.upper().replace('-', '_')}"
@@ -117,9 +123,17 @@ def secret(steward: Steward) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def webhook(machine: Machine) -> Iterator[Webhook | None]:
+    """A receiver at this machine; none where its address goes with the machine that is lost."""
+    with ExitStack() as stack:
+        here = isinstance(machine.stack, LocalStack)
+        yield stack.enter_context(Webhook(History(), machine.stack.host())) if here else None
+
+
 @pytest.mark.mainly("local")
 def test_what_was_backed_up_under_traffic_is_there_again_on_an_empty_machine(
-    machine: Machine, tmp_path: Path
+    machine: Machine, webhook: Webhook | None, tmp_path: Path
 ) -> None:
     before, file = Steward(machine.stack), tmp_path / "platform.backup"
     done = machine.types("secrets", "create", "stories", "--stdin", given=f'{{"SMTP_PASSWORD": "{VALUE}"}}')
@@ -128,6 +142,7 @@ def test_what_was_backed_up_under_traffic_is_there_again_on_an_empty_machine(
     key = machine.types("identities", "key", "ada")
     assert key.returncode == 0, key.stderr
     ada = key.stdout.strip()
+    belongings = Belongings(before, webhook)
     with Work(Steward(machine.stack)) as work:
         poll_until(lambda: work.accepted > 20, "work is under way")
         told = work.accepted
@@ -161,6 +176,7 @@ def test_what_was_backed_up_under_traffic_is_there_again_on_an_empty_machine(
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= told
     assert machine.types("audit", "verify").returncode == 0
+    belongings.use(after)
 
     assert not gets_a_token(after, ada)
     done = machine.types("identities", "enable-key", "ada", ada.split("_")[1])
