@@ -45,7 +45,9 @@ def complete(document: dict[str, Any], public_paths: Iterable[str]) -> dict[str,
     public = frozenset(public_paths)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs")
+    schemas["Problem"] = problem
     components["securitySchemes"] = {**components.get("securitySchemes", {}), **SECURITY_SCHEMES}
     document["security"] = [{"bearer": []}, {"apiKey": []}]
     for path, _, operation in operations(document):

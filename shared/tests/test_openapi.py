@@ -7,9 +7,10 @@ from fastapi import APIRouter, FastAPI, File, Header, Query, UploadFile
 from fastapi.sse import EventSourceResponse
 from fastapi.testclient import TestClient
 from fountain_common.app import Alone, create_service
+from fountain_common.error_handlers import shown
 from fountain_common.errors import problem_responses
 from fountain_common.openapi import ERRORS, operations, violations
-from fountain_common.schemas import StrictModel
+from fountain_common.schemas import InvalidPart, StrictModel
 from fountain_common.settings import ServiceSettings
 from openapi_spec_validator import OpenAPIV30SpecValidator
 from pydantic import Field, conint
@@ -108,6 +109,19 @@ def test_every_operation_declares_every_error_as_a_problem(app: FastAPI) -> None
         assert public or "503" in operation["responses"], path
     assert "HTTPValidationError" not in app.openapi()["components"]["schemas"]
     assert "409" in app.openapi()["paths"]["/everything"]["post"]["responses"]
+
+
+def test_what_is_not_valid_is_described_part_by_part(app: FastAPI) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    errors = schemas["Problem"]["properties"]["errors"]
+    assert (errors["type"], errors["nullable"]) == ("array", True)
+    assert errors["items"] == {"$ref": "#/components/schemas/InvalidPart"}
+    part = schemas["InvalidPart"]
+    assert part["required"] == ["type", "loc", "msg"]
+    assert part["additionalProperties"] is False
+    assert "$defs" not in schemas["Problem"]
+    [sent] = shown([{"type": "missing", "loc": ("body", 0, "a"), "msg": "Field required", "input": "b"}])
+    assert InvalidPart.model_validate(sent).model_dump() == sent
 
 
 def test_credentials_are_declared_and_what_is_public_says_so(settings: ServiceSettings, app: FastAPI) -> None:

@@ -110,7 +110,6 @@ _FORM: Final = {
         },
     },
 }
-_ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/TokenErrorAnswer"}}}
 
 
 @router.post(
@@ -120,7 +119,12 @@ _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/T
     response_model=TokenAnswer,
     response_model_exclude_none=True,
     responses={
-        400: {"model": TokenErrorAnswer, "description": "Malformed or refused"},
+        # A problem is what every service answers whose URL carries a credential.
+        400: {
+            "model": TokenErrorAnswer,
+            **problem_responses(400)[400],
+            "description": "Malformed or refused",
+        },
         401: {"model": TokenErrorAnswer, "description": "The client or its key is not honoured"},
         429: {"model": TokenErrorAnswer, "description": "Too many wrong keys from this address"},
         **problem_responses(503),
