@@ -5,6 +5,7 @@ from http import HTTPStatus
 from urllib.parse import unquote
 
 import requests
+from echoes import repeated
 from schemathesis import Case
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.core.transport import Response
@@ -33,6 +34,9 @@ def complaints(case: Case, request: Request, answer: Answer, caller: str) -> Ite
         yield f"{answer.status}"
     if answer.by_edge:
         return  # of what it does not pass on no service's description speaks
+    if not answer.raised and not answer.header("x-request-id"):
+        yield f"{answer.status} without X-Request-ID"
+    yield from repeated(case.operation.definition.raw.get("operationId", ""), request, answer)
     if unquote(request.target.partition("?")[0]).count("/") != case.operation.path.count("/"):
         return  # a slash in a parameter leads to another operation, or to none
     public = case.operation.definition.raw.get("security") == []

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
+import edge_answers
 from fountain_cli.stack import LocalStack, Ports
 from fountain_cli.stack.layout import repository, services
 from furniture import Maker, powerless
@@ -21,8 +22,6 @@ LAST = ("gateway-lookup", ISSUER)
 """Who may do everything there leads the edge elsewhere, or revokes whom the others need."""
 MOST_BYTES = 1_048_576
 """The edge passes on no longer body."""
-EDGE = b'"instance":"",'
-"""In a problem of the edge's own; everybody else names the path."""
 
 
 class Platform:
@@ -106,7 +105,7 @@ def _answer(connection: socket.socket, method: str) -> Answer:
         answer.streams = answer.header("content-type").startswith("text/event-stream")
         if not answer.streams:
             answer.body = read.read()
-        answer.by_edge = EDGE in answer.body or not answer.header("x-request-id")
+        answer.by_edge = edge_answers.says(answer)
         return answer
 
 

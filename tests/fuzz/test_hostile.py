@@ -2,14 +2,16 @@
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
+import marks
 import pytest
 from findings import Findings, Tally
 from judge import complaints
 from schemathesis import Case
 from stands import CALLERS, NAMES, Stand
-from test_schemas import operations
+from test_schemas import addresses, operations
 from wire import Request
 
 JSON = [(b"Content-Type", b"application/json")]
@@ -159,3 +161,37 @@ def test_nothing_that_is_sent_breaks_a_service(
     tally.findings += len(findings.found)
     assert not findings.found, findings.text()
     assert service.client.get("/health").status_code == 200
+
+
+def _marked(
+    service: Stand, operation: Any, path: str, admin: dict[str, str]
+) -> Iterator[tuple[str, str, Request]]:
+    """Return requests with marks: who sends each, and what it is. Each comes from a place of its own, since
+    who shows wrong keys has to wait, and is not listened to meanwhile.
+    """
+    method, definition = operation.method.upper(), operation.definition.raw
+    for what, headers in marks.CREDENTIALS.items():
+        yield "none", what, Request(method, path, [*headers, *JSON], (b"{}",), next(addresses))
+    yield "none", "a marked query", Request(method, f"{path}?{marks.QUERY}", [], (), next(addresses))
+    caller, known = ("none", {}) if definition.get("security") == [] else ("admin", admin)
+    own = [(name.encode(), value.encode()) for name, value in known.items()]
+    for what, kind, body in marks.bodies(definition.get("operationId", ""), definition, service.document):
+        headers = [*own, *marks.LEASE, (b"Content-Type", kind)]
+        yield caller, what, Request(method, path, headers, (body,), next(addresses))
+
+
+@pytest.mark.parametrize("service", NAMES, indirect=True)
+def test_no_refusal_repeats_a_secret_nor_what_is_not_valid(service: Stand, tally: Tally) -> None:
+    findings, refused = Findings(), set[int]()
+    there, admin = service.furnish(), service.headers_of("admin")
+    for operation in operations(service):
+        case: Case = operation.Case(path_parameters=dict.fromkeys(_names(operation), "a"))
+        for caller, what, request in _marked(service, operation, _path(operation, there), admin):
+            answer = service.ask(request)
+            tally.add(service.name, operation.label, caller, answer.status)
+            refused.add(answer.status)
+            for complaint in complaints(case, request, answer, caller):
+                findings.add(operation.label, f"{complaint} ({what})", caller, request, answer)
+    tally.findings += len(findings.found)
+    assert not findings.found, findings.text()
+    assert refused >= {400, 401, 422}

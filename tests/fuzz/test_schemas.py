@@ -30,7 +30,7 @@ def operations(service: Stand) -> Iterator[Any]:
         yield found.ok()
 
 
-_addresses = (f"127.{n // 62500 % 250}.{n // 250 % 250}.{n % 250 + 1}" for n in itertools.count())
+addresses = ((f"127.{n // 62500 % 250}.{n // 250 % 250}.{n % 250 + 1}", 50000) for n in itertools.count())
 """Wrong keys are counted by address."""
 
 
@@ -51,7 +51,7 @@ def to_request(case: Any, headers: dict[str, str]) -> Request | None:
     except (UnicodeError, ValueError, requests.RequestException):
         return None
     chunks = (body,) if body else ()
-    return Request(str(made.method), made.path_url, lines, chunks, (next(_addresses), 50000))
+    return Request(str(made.method), made.path_url, lines, chunks, next(addresses))
 
 
 def _raw(text: str | bytes) -> bytes:
