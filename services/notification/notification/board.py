@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fountain_common.db import Database
+from fountain_common.journal import move_journal_rarely
 from fountain_common.metrics import Metrics
 from fountain_common.platform import Platform
 from fountain_common.sealing import Sealer
@@ -12,7 +13,6 @@ from fountain_common.tokens import Caller
 
 from notification.dispatcher import Dispatcher
 from notification.housekeeping import Housekeeping
-from notification.journal import move_journal_rarely
 from notification.lease import WriterLease
 from notification.log import EventLog
 from notification.mark import MarkFile

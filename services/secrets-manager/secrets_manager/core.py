@@ -13,6 +13,7 @@ from fountain_common.errors import Unavailable
 from fountain_common.events import Events
 from fountain_common.health import Health
 from fountain_common.http import Peers
+from fountain_common.journal import move_journal_rarely
 from fountain_common.metrics import Metrics
 from sqlalchemy.orm import Session
 
@@ -51,6 +52,8 @@ from secrets_manager.writer_lock import WriterLock
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _HOUSEKEEPING_SECONDS: Final = 10.0
+#: After each millisecond of going over the audit unasked.
+_BREATHER_SECONDS: Final = 0.01
 _DAY: Final = 86400.0
 
 
@@ -140,6 +143,7 @@ class Core:
     async def _open_store(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         self.db = Database(settings.effective_database_url, password=settings.database_password)
+        move_journal_rarely(self.db)
         stack.push_async_callback(self.db.close)
         lock = WriterLock(self.db, settings.data_dir)
         await lock.acquire()
@@ -243,7 +247,7 @@ class Core:
         return await self._scrub.intact() and await self.anchoring.is_undoubted()
 
     async def _look_at_piece(self, after: int | None, count: int) -> Report:
-        return await self.verifying.look(after=after, limit=count)
+        return await self.verifying.look(after=after, limit=count, pause=_BREATHER_SECONDS)
 
     def _renew_leaf(self) -> None:
         if self._leaf is None or self._leaf.is_due(self.clock()):

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from fountain_common.errors import Conflict, NotFound, PreconditionFailed
+from fountain_common.gathering import gathered
 from fountain_common.ids import new_id
 from sqlalchemy.orm import Session
 
@@ -150,6 +151,8 @@ class Rotating:
 
     async def _flush(self) -> None:
         while self._waiting:
+            # A second group of the few who came first would cost nearly what the group of all does.
+            await gathered(lambda: len(self._waiting), _MOST)
             batch = self._take()
             wishes = [wish for wish, _ in batch]
             try:

@@ -1,5 +1,6 @@
 """Verifying the audit: a few rows at a time, so that nobody waits for it however long the chain is."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -17,9 +18,9 @@ from secrets_manager.audit_segments import Segments
 from secrets_manager.audit_verify import Finding, KnownHead, Report, Verification
 from secrets_manager.models_audit import AuditHeadRow, AuditRow
 
-CHUNK: Final = 250
-"""Rows in one read: a few milliseconds. Longer ones would keep the event loop waiting for the interpreter,
-and the database from clearing its log."""
+CHUNK: Final = 100
+"""Rows in one read: a millisecond. On SQLite that is the event loop's own: a thread beside it would take the
+interpreter from it, and give it back, at every row."""
 _TRIES: Final = 3
 _BUSY: Final = "The audit is being verified already, which reads every record. Ask again when that has ended."
 
@@ -63,9 +64,14 @@ class Verifying:
             self._busy = False
 
     async def look(
-        self, elsewhere: Sequence[Remembered] = (), *, after: int | None = None, limit: int | None = None
+        self,
+        elsewhere: Sequence[Remembered] = (),
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        pause: float = 0.0,
     ) -> Report:
-        """Go over the chain, off the event loop.
+        """Go over the chain, with a turn for everybody else after every few rows.
 
         Rows that are written meanwhile are gone over too; if some are pruned meanwhile, it begins anew.
 
@@ -73,27 +79,31 @@ class Verifying:
             elsewhere: anchors that are remembered outside of this machine, in the event log for example.
             after: the position behind which to begin; None for the beginning of the chain.
             limit: how many rows at most; None for all. The report says where to go on.
+            pause: seconds for others after every few rows.
         """
         for last in (False,) * (_TRIES - 1) + (True,):
             begin = await self._db.read(self._segments.start, long=True)
-            report = await self._walk(elsewhere, after, limit)
+            report = await self._walk(elsewhere, after, limit, pause)
             if report.intact or last or begin == await self._db.read(self._segments.start, long=True):
                 return report
         raise AssertionError  # the last turn answers
 
-    async def _walk(self, elsewhere: Sequence[Remembered], after: int | None, limit: int | None) -> Report:
+    async def _walk(
+        self, elsewhere: Sequence[Remembered], after: int | None, limit: int | None, pause: float
+    ) -> Report:
         verification, behind = await self._db.read(
             lambda session: self._begin(session, elsewhere, after), long=True
         )
         done = 0
         while True:
             count = CHUNK if limit is None else min(CHUNK, limit - done)
-            following = await self._db.read(partial(self._go_on, verification, behind, count), long=True)
+            following = await self._db.read(partial(self._go_on, verification, behind, count))
             if following is None:
                 return await self._with_rows(verification.finish())
             behind, done = verification.position, done + count
             if done == limit:
                 return verification.pause(following)
+            await asyncio.sleep(pause)
 
     async def _with_rows(self, report: Report) -> Report:
         found = await self._db.read(self._rows, long=True)

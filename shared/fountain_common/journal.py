@@ -1,17 +1,19 @@
 """How far SQLite's write-ahead log grows before it is moved into the database.
 
-Each event is entered into an index by type and subject, so that a batch about many subjects changes as many
-pages, and the next one the same. Moved rarely, a page that was changed many times is moved once.
+What is written together is often about as many things as there are rows, each of which has its page in an
+index; what is written next changes the same pages. Moved rarely, a page that was changed many times is moved
+once.
 """
 
 from typing import Any
 
-from fountain_common.db import Database
 from sqlalchemy import event
 
+from fountain_common.db import Database
+
 MOST_PAGES = 4000
-"""16 MB. SQLite's own 1000 are reached by four large batches; more than 4000 gain little, and are looked
-through by whoever reads.
+"""16 MB. SQLite's own 1000 are reached by a few large groups of writes; more than 4000 gain little, and are
+looked through by whoever reads.
 """
 
 

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from fountain_common.db import Database
-from notification.board import MIGRATIONS
-from notification.journal import MOST_PAGES, move_journal_rarely
+from fountain_common.journal import MOST_PAGES, move_journal_rarely
 
 
 def test_whoever_writes_moves_it_after_so_many_pages_and_syncs_each_commit(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'log.db'}")
     move_journal_rarely(database)
-    database.migrate(MIGRATIONS)
     with database.engine.connect() as connection:
         found = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
