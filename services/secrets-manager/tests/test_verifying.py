@@ -92,6 +92,30 @@ def test_a_whole_one_is_intact_and_every_head_is_compared(trail: Trail) -> None:
     assert (report.next, report.heads_checked) == (None, 3 + 2)
 
 
+def test_others_have_their_turn_between_two_reads(trail: Trail) -> None:
+    turns = 0
+    at_reads: list[int] = []
+
+    class Watched:
+        async def read(self, fn: Any, *, long: bool = False) -> Any:
+            if not long:
+                at_reads.append(turns)
+            return await trail.db.read(fn, long=long)
+
+    async def verify() -> None:
+        nonlocal turns
+        watched: Any = Watched()
+        over = Verifying(watched, trail.audit.chain, trail.anchors, trail.segments)
+        verifying = asyncio.ensure_future(over.verify())
+        while not verifying.done():
+            turns += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(verify())
+    assert len(at_reads) > RECORDS // CHUNK
+    assert len(set(at_reads)) == len(at_reads)
+
+
 @pytest.mark.parametrize("size", [3, CHUNK - 1, CHUNK, CHUNK + 1, RECORDS, 2 * RECORDS])
 def test_in_parts_of_any_size_it_is_gone_over_once(trail: Trail, size: int) -> None:
     parts = asyncio.run(trail.in_parts(size))

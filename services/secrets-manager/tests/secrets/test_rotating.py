@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import httpx2
 import pytest
 from secrets_manager.changes import Changes
 from secrets_manager.holders import HolderKey
@@ -36,9 +37,16 @@ async def test_rotations_of_many_secrets_share_commits_and_each_is_whole(sm: Wor
 
     event.listen(sm.db.engine, "commit", count)
     sm.notification_is_up = False  # the commits of its own that handing on events costs
-    answers = await asyncio.gather(*(sm.admin.post(f"/secrets/{name}/rotate") for name in NAMES))
+
+    async def rotate(name: str, turns: int) -> httpx2.Response:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await sm.admin.post(f"/secrets/{name}/rotate")
+
+    # As they come off the wire: one in each turn of the event loop.
+    answers = await asyncio.gather(*(rotate(name, turns) for turns, name in enumerate(NAMES)))
     event.remove(sm.db.engine, "commit", count)
-    assert commits < len(NAMES)
+    assert commits == 1
     assert [(one.status_code, one.json()["state"]) for one in answers] == [(200, "active")] * len(NAMES)
     for name, answer in zip(NAMES, answers, strict=True):
         read = (await sm.admin.get(f"/secrets/{name}")).json()
