@@ -132,7 +132,24 @@ class BreakableProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what has arrived, and begin to answer: what has a body mostly came together with it."""
         self._arriving = _EAGER
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        finally:
+            self._begin_first()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, behind the one before it; one whose own body is broken is not begun."""
+        if self._first is not None and self._first[0].more_body:
+            self._first = None
+        self._begin_first()
+        super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, behind the request before."""
+        self._begin_first()
+        super().handle_websocket_upgrade()
+
+    def _begin_first(self) -> None:
         self._arriving = False
         if self._first is not None:
             (cycle, app), self._first = self._first, None

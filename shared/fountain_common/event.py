@@ -60,7 +60,8 @@ def require_fit(event_type: str, subject: str | None, data: Any, recipient: str 
         raise Unprocessable("An event's subject is 1 to 255 characters without control characters, or none.")
     if recipient is not None:
         service_name(recipient)
-    encoded = _encoded(data)
+    # In a list, as it will be in more: one level less is left to it.
+    encoded = _encoded([data])[1:-1]
     names = len(_encoded([subject or "", recipient or ""]))
     size = _ENVELOPE_BYTES + len(event_type) + names + 1 + len(encoded)
     if size > MAX_EVENT_BYTES:

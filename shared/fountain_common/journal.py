@@ -1,8 +1,8 @@
 """How far SQLite's write-ahead log grows before it is moved into the database.
 
-What is written together is often about as many things as there are rows, each of which has its page in an
-index; what is written next changes the same pages. Moved rarely, a page that was changed many times is moved
-once.
+Rows that are written together are often about as many different things, such as subjects or secrets, and each
+of these has its place on another page of an index. The next group changes the same pages: moved rarely, such
+a page is moved once.
 """
 
 from typing import Any

@@ -134,6 +134,25 @@ async def test_one_whose_head_is_whole_begins_before_its_body_is() -> None:
 
 
 @at_once
+async def test_what_is_no_request_takes_nothing_from_the_one_before() -> None:
+    protocol, wire = connected(Counting())
+    protocol.data_received(request("/a") + b"nonsense\r\n\r\n")
+    first, _, second = wire.written.partition(b"/aHTTP/1.1 400 ")
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert second
+    assert wire.closed
+
+
+@at_once
+async def test_one_whose_own_body_is_broken_is_refused_and_not_begun() -> None:
+    application = Counting()
+    protocol, wire = connected(application)
+    protocol.data_received(request("/read", "POST", "Transfer-Encoding: chunked") + b"nonsense\r\n")
+    assert wire.written.startswith(b"HTTP/1.1 400 ")
+    assert application.begun == []
+
+
+@at_once
 async def test_of_those_that_come_together_the_others_take_turns() -> None:
     application = Counting()
     protocol, wire = connected(application)

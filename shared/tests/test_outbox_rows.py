@@ -7,7 +7,7 @@ import orjson
 import pytest
 from fountain_common.db import Database
 from fountain_common.errors import PayloadTooLarge, Problem, Unprocessable
-from fountain_common.event import MAX_EVENT_BYTES
+from fountain_common.event import MAX_EVENT_BYTES, require_fit
 from fountain_common.outbox_rows import (
     OUTBOX,
     SET_ASIDE_DAYS,
@@ -83,3 +83,17 @@ async def test_what_was_set_aside_long_ago_goes_and_what_waits_stays(outbox: Dat
         )
     left = await outbox.read(lambda session: session.execute(select(OUTBOX.c.type, OUTBOX.c.refused)).all())
     assert [tuple(row) for row in left] == [("old.good", None), ("new.bad", "403 Forbidden")]
+
+
+def test_what_fits_may_lie_one_level_deeper_on_its_way() -> None:
+    fit = 0
+    data: dict[str, Any] = {}
+    for level in range(1, 300):
+        data = {"a": data}
+        try:
+            require_fit("a.b", None, data)
+        except Unprocessable:
+            break
+        orjson.dumps([data])
+        fit = level
+    assert fit >= 250

@@ -60,7 +60,7 @@ def _in_body(operation: str, body: bytes) -> Iterator[str]:
         yield SECRET  # whatever else is wrong with it
     try:
         yield from _values(orjson.loads(body), secret=operation in ALL_SECRET)
-    except ValueError:
+    except (ValueError, RecursionError):
         form = parse_qsl(body.decode("latin-1"), errors="replace")
         yield from (value for name, value in form if name in NAMES)
 
@@ -96,6 +96,6 @@ def _errors(answer: Answer) -> Any:
 def _problem(answer: Answer) -> dict[str, Any] | None:
     try:
         found = orjson.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -8,7 +8,7 @@ from typing import Final
 from secrets_manager.audit_verify import Report
 
 PIECE: Final = 10_000
-"""Records in one piece: a tenth of a second's work."""
+"""Records in one piece: a tenth of a second's work, spread over one second."""
 ROUND_SECONDS: Final = 600.0
 """A new round begins so long after the one before began, or when that has ended."""
 
