@@ -1,6 +1,7 @@
 """Whole answers that are sent in one step: on the wire nobody can tell them from others."""
 
 import asyncio
+import gc
 import re
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from fountain_common.app import Alone
 from fountain_common.connection import ANSWER
 from fountain_common.errors import Problem
+from fountain_common.lean_server import RequestResponseCycle
 from fountain_common.middleware import RequestLayer
 from fountain_common.requests import Edge
 from fountain_common.settings import ServiceSettings
@@ -162,3 +164,27 @@ async def test_a_reader_that_takes_nothing_holds_back_what_is_written(settings: 
         writer.close()
     assert HUGE in found
     assert b'{"a": 1}' in found[-400:]
+
+
+async def test_a_request_that_was_answered_leaves_nothing_to_look_for(settings: ServiceSettings) -> None:
+    """What only the collector of circles could free would cost each request a tenth more."""
+
+    def requests_left() -> int:
+        return sum(type(one) is RequestResponseCycle for one in gc.get_objects())
+
+    asked = request("/plain") + request("/large") + request("/problem")
+    async with serving(Service(settings, one_step=True)) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                writer.write(asked)
+                found = b""
+                while found.count(b"HTTP/1.1 ") < 3 or not found.endswith(b"}"):
+                    found += await reader.read(2**20)
+            # The connection holds its newest.
+            assert requests_left() <= 2
+        finally:
+            gc.enable()
+        writer.close()

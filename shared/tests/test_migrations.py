@@ -1,9 +1,10 @@
+import warnings
 from pathlib import Path
 
 import pytest
 from fountain_common.db import Database, new_metadata
 from fountain_common.migrations import differences, upgrade
-from sqlalchemy import Column, ForeignKey, Integer, String, Table, inspect, text
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, inspect, text
 
 ENV = """
 from fountain_common.db import new_metadata
@@ -110,3 +111,18 @@ async def test_what_a_migration_forgot_is_found(db: Database, scripts: Path) -> 
     assert differences(db.engine, metadata) == []
     metadata.tables["orders"].append_column(Column("forgotten", String(9)))
     assert len(differences(db.engine, metadata)) == 1
+
+
+async def test_an_index_over_an_expression_is_compared_by_its_words(db: Database, scripts: Path) -> None:
+    def metadata(rows: int) -> MetaData:
+        found = new_metadata()
+        table = Table("parts", found, Column("id", Integer, primary_key=True), Column("name", String(9)))
+        Index("ix_parts", text(f"(id / {rows})"), table.c.name)
+        return found
+
+    with db.engine.begin() as connection:
+        metadata(1024).create_all(connection)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert differences(db.engine, metadata(1024)) == []
+        assert differences(db.engine, metadata(512)) == [("index over an expression", "ix_parts")]

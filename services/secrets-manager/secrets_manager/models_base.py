@@ -1,8 +1,13 @@
 """The declarative base of every table, and the few facts about the whole store."""
 
+from typing import Annotated
+
 from fountain_common.db import new_metadata
-from sqlalchemy import LargeBinary
+from sqlalchemy import BigInteger, Integer, LargeBinary
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+#: Two thousand records a second fill 31 bits in twelve days.
+Position = Annotated[int, mapped_column(BigInteger().with_variant(Integer, "sqlite"))]
 
 
 class Base(DeclarativeBase):

@@ -7,12 +7,15 @@ from typing import Final
 from sqlalchemy import ColumnElement, ForeignKey, Index, LargeBinary, column, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
-from secrets_manager.models_base import Base
-from secrets_manager.rotation import HELD
+from secrets_manager.eras import era_in_words
+from secrets_manager.models_base import Base, Position
+from secrets_manager.rotation import HELD, OPEN
 
-#: In the words of the index that finds them: with parameters, a database cannot tell that it may use that.
+# In the words of the indexes that find them: with parameters, a database cannot tell that it may use these.
 HELD_STATES: Final[list[ColumnElement[str]]] = [literal_column(f"'{state}'") for state in HELD]
+OPEN_STATES: Final[list[ColumnElement[str]]] = [literal_column(f"'{state}'") for state in OPEN]
 _IS_HELD: Final = column("state").in_(HELD_STATES)
+_IS_OPEN: Final = column("state").in_(OPEN_STATES)
 
 
 class SecretRow(Base):
@@ -32,18 +35,22 @@ class SecretVersionRow(Base):
 
     __tablename__ = "secret_versions"
     __table_args__ = (
-        # Small and in memory, however many versions a secret has had.
+        # Small and in memory, however many versions a secret has had. A version begins in it, so that there
+        # is no second one of its number.
         Index(
             "ix_secret_versions_held",
             "service_name",
             "version",
+            unique=True,
             sqlite_where=_IS_HELD,
             postgresql_where=_IS_HELD,
         ),
+        Index("ix_secret_versions_era", era_in_words("position"), "service_name", "version"),
     )
 
-    service_name: Mapped[str] = mapped_column(ForeignKey("secrets.service_name"), primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[Position] = mapped_column(primary_key=True)
+    service_name: Mapped[str] = mapped_column(ForeignKey("secrets.service_name"))
+    version: Mapped[int]
     state: Mapped[str]
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[float]
@@ -68,7 +75,10 @@ class RotationRow(Base):
     """One rotation; rotation.py says what its columns mean."""
 
     __tablename__ = "rotations"
-    __table_args__ = (Index("ix_rotations_service_name_state", "service_name", "state"),)
+    __table_args__ = (
+        Index("ix_rotations_open", "service_name", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        Index("ix_rotations_era", era_in_words("position"), "service_name"),
+    )
 
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     rotation_id: Mapped[str] = mapped_column(unique=True)

@@ -13,7 +13,6 @@ from sqlalchemy import BindParameter, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from secrets_manager import repository_rotations as rotations
-from secrets_manager import repository_secrets as secrets
 from secrets_manager import transitions
 from secrets_manager.models_secrets import HELD_STATES, PolicyRow, SecretRow, SecretVersionRow
 from secrets_manager.policies import Policy
@@ -30,7 +29,13 @@ _IN_USE: Final = Listed(
     )
 )
 _HELD: Final = Listed(
-    select(_VERSIONS.c.service_name, _VERSIONS.c.version, _VERSIONS.c.state, _VERSIONS.c.sealed)
+    select(
+        _VERSIONS.c.service_name,
+        _VERSIONS.c.version,
+        _VERSIONS.c.state,
+        _VERSIONS.c.sealed,
+        _VERSIONS.c.position,
+    )
     .where(_VERSIONS.c.service_name.in_(_EACH), _VERSIONS.c.state.in_(HELD_STATES))
     .order_by(_VERSIONS.c.version.desc())
 )
@@ -43,7 +48,16 @@ _POLICY: Final = Listed(
         _POLICIES.deadline_seconds,
     ).where(_POLICIES.service_name.in_(_EACH))
 )
-_ADD_VERSION: Final = Prepared(insert(_VERSIONS))
+#: In the order of the table's columns.
+_ADD_VERSION: Final = Prepared(
+    insert(_VERSIONS),
+    ("service_name", "version", "state", "sealed", "created_at", "created_by", "changed_at"),
+)
+_SET_STATE: Final = Listed(
+    update(_VERSIONS)
+    .where(_VERSIONS.c.position.in_(_EACH))
+    .values(state=bindparam("to"), changed_at=bindparam("at"))
+)
 _COUNT_UP: Final = Listed(
     update(cast("Table", SecretRow.__table__))
     .where(_SECRETS.service_name.in_(_EACH))
@@ -58,6 +72,7 @@ class HeldVersion(NamedTuple):
     version: int
     state: str
     sealed: bytes | None
+    position: int
 
 
 @dataclass(slots=True)
@@ -80,6 +95,7 @@ class Begun(NamedTuple):
         sealed: the values of its version.
         others: the rotations before it that a step changed, as the last step leaves them.
         states: of the versions that a step changed.
+        held: the versions that there were.
         events: that tell of the steps, each of type, subject and data.
         holders: who holds the secret.
         by: who asked.
@@ -89,6 +105,7 @@ class Begun(NamedTuple):
     sealed: bytes
     others: Sequence[Rotation]
     states: Mapping[int, VersionState]
+    held: Sequence[HeldVersion]
     events: Sequence[tuple[str, str, dict[str, object]]]
     holders: Sequence[Holder]
     by: str
@@ -102,9 +119,7 @@ class Begun(NamedTuple):
         return f"<Begun {self.rotation!r}>"
 
 
-def begun(
-    rotation: Rotation, sealed: bytes, changes: Sequence[Change], holders: Sequence[Holder], by: str
-) -> Begun:
+def begun(rotation: Rotation, sealed: bytes, changes: Sequence[Change], found: Standing, by: str) -> Begun:
     """Sum up the steps with which a rotation begins. Pure."""
     last: dict[str, Rotation] = {rotation.rotation_id: rotation}
     states: dict[int, VersionState] = {}
@@ -112,7 +127,8 @@ def begun(
         last[changed.rotation_id] = changed
         states.update(versions)
     newest = last.pop(rotation.rotation_id)
-    return Begun(newest, sealed, list(last.values()), states, transitions.events_of(changes), holders, by)
+    events = transitions.events_of(changes)
+    return Begun(newest, sealed, list(last.values()), states, found.versions, events, found.holders, by)
 
 
 def standing_of(session: Session, names: Iterable[str]) -> dict[str, Standing]:
@@ -145,16 +161,22 @@ def write(session: Session, rotations_begun: Sequence[Begun], now: float) -> Non
     _ADD_VERSION.run_rows(connection, [_version(one, now) for one in rotations_begun])
     rotations.add_all(session, [(one.rotation, one.by, one.holders) for one in rotations_begun])
     rotations.save_all(session, [(other, one.holders) for one in rotations_begun for other in one.others])
-    states = [
-        (one.rotation.service_name, number, state)
-        for one in rotations_begun
-        for number, state in one.states.items()
-        if number != one.rotation.version
-    ]
-    secrets.set_states(session, states, now)
+    for state, positions in _moved(rotations_begun).items():
+        _SET_STATE.run(connection, positions, to=state.value, at=now)
     # Each of these secrets gets one version more.
     _COUNT_UP.run(connection, [one.rotation.service_name for one in rotations_begun], at=now)
     enqueue_all(session, [event for one in rotations_begun for event in one.events])
+
+
+def _moved(rotations_begun: Iterable[Begun]) -> dict[VersionState, list[int]]:
+    """Return the positions of the versions that came into each state, which was another before."""
+    moved: dict[VersionState, list[int]] = {}
+    for one in rotations_begun:
+        for row in one.held:
+            state = one.states.get(row.version)
+            if state is not None:
+                moved.setdefault(state, []).append(row.position)
+    return moved
 
 
 def _version(one: Begun, now: float) -> tuple[Any, ...]:

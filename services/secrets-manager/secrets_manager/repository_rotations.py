@@ -5,11 +5,12 @@ from typing import Any, Final, cast
 
 import orjson
 from fountain_common.statements import Listed, Prepared
-from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BindParameter, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from secrets_manager.models_secrets import HolderRow, RotationRow
-from secrets_manager.rotation import OPEN, Holder, Rotation, RotationState
+from secrets_manager.eras import newest_first
+from secrets_manager.models_secrets import OPEN_STATES, HolderRow, RotationRow
+from secrets_manager.rotation import Holder, Rotation, RotationState
 
 _ROTATIONS: Final = cast("Table", RotationRow.__table__)
 _HOLDERS: Final = cast("Table", HolderRow.__table__).c
@@ -21,11 +22,10 @@ _SAVE: Final = Prepared(
     .where(_ROTATIONS.c.rotation_id == bindparam("id"))
     .values({name: bindparam(name) for name in (*_FIELDS, "last_holders")})
 )
-_OPEN: Final = [str(state) for state in OPEN]
 _EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
 _OPEN_OF: Final = Listed(
     select(*(_ROTATIONS.c[name] for name in _FIELDS))
-    .where(_ROTATIONS.c.service_name.in_(_EACH), _ROTATIONS.c.state.in_([literal(state) for state in _OPEN]))
+    .where(_ROTATIONS.c.service_name.in_(_EACH), _ROTATIONS.c.state.in_(OPEN_STATES))
     .order_by(_ROTATIONS.c.version)
 )
 _HOLDERS_OF: Final = Listed(
@@ -98,13 +98,13 @@ def open_of_all(session: Session, names: Sequence[str]) -> list[Rotation]:
 def services_with_open(session: Session) -> list[str]:
     """Return the secrets that have an open rotation."""
     return list(
-        session.scalars(select(RotationRow.service_name).where(RotationRow.state.in_(_OPEN)).distinct())
+        session.scalars(select(RotationRow.service_name).where(RotationRow.state.in_(OPEN_STATES)).distinct())
     )
 
 
 def count_overdue(session: Session) -> int:
     """Return how many open rotations are beyond their deadline."""
-    query = select(func.count()).where(RotationRow.state.in_(_OPEN), RotationRow.overdue)
+    query = select(func.count()).where(RotationRow.state.in_(OPEN_STATES), RotationRow.overdue)
     return session.scalar(query) or 0
 
 
@@ -113,14 +113,16 @@ def page(
 ) -> Sequence[RotationRow]:
     """Return up to `limit` rotations older than position `before`, the newest first."""
     query = select(RotationRow)
-    if before is not None:
-        query = query.where(RotationRow.position < before)
-    if service_name is not None:
-        query = query.where(RotationRow.service_name == service_name)
     if state is RotationState.OVERDUE:
         query = query.where(RotationRow.overdue)
     elif state is not None:
         query = query.where(RotationRow.state == str(state), ~RotationRow.overdue)
+    if service_name is not None:
+        query = query.where(RotationRow.service_name == service_name)
+        found = newest_first(session, query, RotationRow.position, limit=limit, before=before)
+        return [row[0] for row in found]
+    if before is not None:
+        query = query.where(RotationRow.position < before)
     return session.scalars(query.order_by(RotationRow.position.desc()).limit(limit)).all()
 
 

@@ -7,16 +7,21 @@ from fountain_common.statements import Listed, Prepared
 from sqlalchemy import BindParameter, Table, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from secrets_manager.eras import newest_first
 from secrets_manager.models_secrets import HELD_STATES, SecretRow, SecretVersionRow
 from secrets_manager.repository_facts import EPOCH
-from secrets_manager.rotation import HELD, VersionState
+from secrets_manager.rotation import VersionState
 
 # Writes go past the ORM, by statements that are made once: a rotation is several, and most of its cost.
 _SECRETS: Final = cast("Table", SecretRow.__table__)
 _VERSIONS: Final = cast("Table", SecretVersionRow.__table__)
 _SET_STATE: Final = Prepared(
     update(_VERSIONS)
-    .where(_VERSIONS.c.service_name == bindparam("of"), _VERSIONS.c.version == bindparam("number"))
+    .where(
+        _VERSIONS.c.service_name == bindparam("of"),
+        _VERSIONS.c.version == bindparam("number"),
+        _VERSIONS.c.state.in_(HELD_STATES),
+    )
     .values(state=bindparam("to"), changed_at=bindparam("at"))
 )
 _EACH: Final[BindParameter[Any]] = bindparam("each", expanding=True)
@@ -28,6 +33,7 @@ SHOWN: Final = Listed(
         _VERSIONS.c.version,
         _VERSIONS.c.state,
         _VERSIONS.c.sealed,
+        _VERSIONS.c.position,
     )
     .select_from(
         _SECRETS.outerjoin(
@@ -43,8 +49,9 @@ SHOWN: Final = Listed(
 )
 """What a reader gets is made of, in one statement: a row for each held version, newest first.
 
-Each has the epoch, when the secret was revoked and changed, and the version's number, state and sealed
-values; a secret without a held version has one row whose version is None, and one that is not there none.
+Each has the epoch, when the secret was revoked and changed, and the version's number, state, sealed values
+and position; a secret without a held version has one row whose version is None, and one that is not there
+none.
 """
 _TOUCH: Final = Prepared(
     update(_SECRETS).where(_SECRETS.c.service_name == bindparam("of")).values(updated_at=bindparam("at"))
@@ -76,16 +83,24 @@ def held_versions(session: Session, service_names: Sequence[str]) -> dict[str, l
 
 def version(session: Session, service_name: str, number: int) -> SecretVersionRow | None:
     """Return one version, whatever its state."""
-    return session.get(SecretVersionRow, (service_name, number))
+    query = select(SecretVersionRow).where(
+        SecretVersionRow.service_name == service_name, SecretVersionRow.version == number
+    )
+    held = session.scalars(query.where(SecretVersionRow.state.in_(HELD_STATES))).first()
+    if held is not None:
+        return held
+    earlier = newest_first(session, query, SecretVersionRow.position, limit=1)
+    found: SecretVersionRow | None = earlier[0][0] if earlier else None
+    return found
 
 
 def version_in(session: Session, service_name: str, state: VersionState) -> SecretVersionRow | None:
-    """Return the newest version in this state."""
+    """Return the newest version in this state, which is one of those that are held."""
     query = select(SecretVersionRow).where(
-        SecretVersionRow.service_name == service_name, SecretVersionRow.state == str(state)
+        SecretVersionRow.service_name == service_name,
+        SecretVersionRow.state == str(state),
+        SecretVersionRow.state.in_(HELD_STATES),
     )
-    if state in HELD:
-        query = query.where(SecretVersionRow.state.in_(HELD_STATES))
     return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(1)).first()
 
 
@@ -94,11 +109,12 @@ def version_page(session: Session, service_name: str, before: int, limit: int) -
     query = select(SecretVersionRow).where(
         SecretVersionRow.service_name == service_name, SecretVersionRow.version < before
     )
-    return session.scalars(query.order_by(SecretVersionRow.version.desc()).limit(limit)).all()
+    # Of one secret, the later version is the higher one.
+    return [row[0] for row in newest_first(session, query, SecretVersionRow.position, limit=limit)]
 
 
 def set_states(session: Session, states: Iterable[tuple[str, int, VersionState]], now: float) -> None:
-    """Note that versions, each named by its secret and its number, are in other states."""
+    """Note that versions that are held, each named by its secret and its number, are in other states."""
     rows = [
         {"of": service_name, "number": number, "to": str(state), "at": now}
         for service_name, number, state in states

@@ -13,7 +13,7 @@ from typing import Final
 
 from fountain_common.errors import Conflict, NotFound, PreconditionFailed
 from fountain_common.gathering import gathered
-from fountain_common.ids import new_id
+from fountain_common.ids import new_ids
 from sqlalchemy.orm import Session
 
 from secrets_manager import idempotency, repository_facts, repository_rotating, transitions, views
@@ -86,6 +86,7 @@ class Rotating:
         standing = repository_rotating.standing_of(session, [wish.service_name for wish in fresh])
         wants_epoch = any(wish.intent.if_match is not None for wish in fresh)
         epoch = repository_facts.epoch(session) if wants_epoch else ""
+        names = iter(new_ids(len(fresh)))
         beginning: list[Begun] = []
         records: list[dict[str, object]] = []
         outcomes: list[Granted | Exception] = []
@@ -95,7 +96,7 @@ class Rotating:
                 continue
             try:
                 found = standing.get(wish.service_name)
-                one, made = self._decide(wish, found, epoch, now)
+                one, made = self._decide(wish, next(names), found, epoch, now)
             except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
                 outcomes.append(error)
                 continue
@@ -108,7 +109,9 @@ class Rotating:
         self.audit.record_all(session, records)
         return outcomes
 
-    def _decide(self, wish: Wish, found: Standing | None, epoch: str, now: float) -> tuple[Begun, Values]:
+    def _decide(
+        self, wish: Wish, rotation_id: str, found: Standing | None, epoch: str, now: float
+    ) -> tuple[Begun, Values]:
         if found is None:
             raise NotFound(f"There is no secret of {wish.service_name}.")
         intent = wish.intent
@@ -121,7 +124,7 @@ class Rotating:
         # What is staged goes on in its successor: a value that somebody chose a moment ago is not lost.
         made = wish.change(views.open_values(self.vault, by_state.get(VersionState.STAGED, active)))
         rotation = Rotation(
-            rotation_id=new_id(),
+            rotation_id=rotation_id,
             service_name=wish.service_name,
             version=found.newest_version + 1,
             previous_version=active.version,
@@ -138,7 +141,7 @@ class Rotating:
         # Whether this is committed or not: then there is less.
         held = len(sealed) + sum(len(row.sealed or b"") for row in found.versions)
         self._sizes[wish.service_name] = held, len(found.open_ones) + 1
-        return begun(rotation, sealed, changes, found.holders, intent.by), made
+        return begun(rotation, sealed, changes, found, intent.by), made
 
     def _described(self, intent: Intent, rotation: Rotation, made: Values) -> dict[str, object]:
         return {

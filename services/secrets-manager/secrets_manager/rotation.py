@@ -197,7 +197,7 @@ def immediately(rotation: Rotation, older: Iterable[Rotation], now: float) -> li
 def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change | None:
     if not rotation.is_open:
         return None
-    if any(rotation.is_late(holder) for holder in holders):
+    if holders and any(rotation.is_late(holder) for holder in holders):
         return _wait(rotation, now)
     if rotation.activated_at is None:
         return _activate(rotation, now)

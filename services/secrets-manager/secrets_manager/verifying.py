@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from fountain_common.db import Database
@@ -21,6 +22,7 @@ from secrets_manager.models_audit import AuditHeadRow, AuditRow
 CHUNK: Final = 100
 """Rows in one read: a millisecond. On SQLite that is the event loop's own: a thread beside it would take the
 interpreter from it, and give it back, at every row."""
+_LONGER: Final = 20
 _TRIES: Final = 3
 _BUSY: Final = "The audit is being verified already, which reads every record. Ask again when that has ended."
 
@@ -79,7 +81,7 @@ class Verifying:
             elsewhere: anchors that are remembered outside of this machine, in the event log for example.
             after: the position behind which to begin; None for the beginning of the chain.
             limit: how many rows at most; None for all. The report says where to go on.
-            pause: seconds for others after every few rows.
+            pause: seconds for others after every few rows; many times that where others want all of it.
         """
         for last in (False,) * (_TRIES - 1) + (True,):
             begin = await self._db.read(self._segments.start, long=True)
@@ -103,7 +105,7 @@ class Verifying:
             behind, done = verification.position, done + count
             if done == limit:
                 return verification.pause(following)
-            await asyncio.sleep(pause)
+            await _rest(pause)
 
     async def _with_rows(self, report: Report) -> Report:
         found = await self._db.read(self._rows, long=True)
@@ -151,3 +153,11 @@ class Verifying:
             return []
         head = Head(row.seq, row.hash)
         return [KnownHead("head", head, genuine=self._chain.head_mac(head) == row.mac)]
+
+
+async def _rest(seconds: float) -> None:
+    """Leave the event loop to others; where it is late to come back, for as much longer."""
+    due = monotonic() + seconds
+    await asyncio.sleep(seconds)
+    if seconds:
+        await asyncio.sleep(min(_LONGER * seconds, _LONGER * (monotonic() - due)))

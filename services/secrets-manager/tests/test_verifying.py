@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fountain_common.db import Database
 from fountain_common.errors import TooManyRequests
+from secrets_manager import verifying
 from secrets_manager.anchors import Anchors
 from secrets_manager.audit import Audit
 from secrets_manager.audit_segments import Segments
@@ -208,3 +209,21 @@ def test_what_is_pruned_meanwhile_is_not_missed(trail: Trail) -> None:
 def test_behind_the_end_there_is_nothing_wrong(trail: Trail, after: int) -> None:
     report = asyncio.run(trail.verifying.verify(after=after))
     assert (report.intact, report.records) == (True, max(0, RECORDS - after))
+
+
+@pytest.mark.parametrize(("late", "more"), [(0.0, 0.0), (0.002, 0.04), (0.05, 0.2), (30.0, 0.2)])
+def test_where_others_want_the_loop_the_next_rows_come_later(
+    monkeypatch: pytest.MonkeyPatch, late: float, more: float
+) -> None:
+    """In a wait of 10 milliseconds that takes so much longer."""
+    now, slept = 100.0, []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds + late
+
+    monkeypatch.setattr(verifying.asyncio, "sleep", sleep)
+    monkeypatch.setattr(verifying, "monotonic", lambda: now)
+    asyncio.run(verifying._rest(0.01))
+    assert slept == [0.01, pytest.approx(more)]
