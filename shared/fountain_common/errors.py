@@ -25,6 +25,8 @@ from typing import Any, ClassVar, Self
 
 import orjson
 
+from fountain_common.redaction import redact_text
+
 MEDIA_TYPE = "application/problem+json"
 CLIENT_CLOSED = 499
 """Logged and counted when the caller went away before the answer began; it is never sent."""
@@ -170,7 +172,8 @@ def document(
             "title": title_of(status),
             "status": status,
             "detail": detail or title_of(status),
-            "instance": path,
+            # What was sent is not sent back, and a key may have been put where its id belongs.
+            "instance": redact_text(path),
             "request_id": request_id,
         },
         default=str,

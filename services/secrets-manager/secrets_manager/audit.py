@@ -16,6 +16,7 @@ from fountain_common.db import Database
 from fountain_common.errors import Unavailable
 from fountain_common.gathering import gathered
 from fountain_common.logging import get_logger
+from fountain_common.redaction import redact_text
 from fountain_common.requests import RequestContext
 from fountain_common.statements import Prepared
 from fountain_common.tokens import Caller
@@ -161,6 +162,10 @@ class Audit:
         request: RequestContext | None,
     ) -> Entry:
         name, key_id = (caller.subject, caller.key_id) if isinstance(caller, Caller) else (caller or SELF, "")
+        said = orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode() if detail else "{}"
+        if outcome != "allowed":
+            # Who was refused may have put a key where a name belongs, and nothing is ever taken out of here.
+            target, said = redact_text(target), redact_text(said)
         return Entry(
             at=round(self._clock(), 6),
             caller=name[:_MAX_TEXT],
@@ -168,7 +173,7 @@ class Audit:
             action=action,
             target=target[:_MAX_TEXT],
             outcome=outcome,
-            detail=orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode() if detail else "{}",
+            detail=said,
             client=request.client if request else "",
             through_edge=request.through_edge if request else False,
             request_id=request.request_id if request else "",

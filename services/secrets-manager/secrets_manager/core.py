@@ -17,7 +17,7 @@ from fountain_common.journal import move_journal_rarely
 from fountain_common.metrics import Metrics
 from sqlalchemy.orm import Session
 
-from secrets_manager import anchor_log, platform_keys, repository_identities
+from secrets_manager import anchor_log, platform_keys, refusals, repository_identities
 from secrets_manager.alarms import Alarms
 from secrets_manager.anchor_log import AnchorLog
 from secrets_manager.anchoring import Anchoring
@@ -62,6 +62,7 @@ class Core:
 
     Attributes:
         tls: the context that the server serves with; it has a certificate once this is open.
+        unauthenticated: counts the requests that were refused with a 401.
     """
 
     db: Database
@@ -86,6 +87,7 @@ class Core:
         self.settings, self.clock, self.steady = settings, clock, SteadyClock(clock)
         self.tls: ssl.SSLContext = server_context()
         self.changed: list[Callable[[], Awaitable[None]]] = []
+        self.unauthenticated = FailureThrottle()
         self._leaf: Leaf | None = None
         self._open = False
         self._stack = AsyncExitStack()
@@ -265,9 +267,21 @@ class Core:
             repository_identities.prune_revocations(session, now)
 
         await self.db.write(prune)
+        await self._report_refusals()
+
+    async def _report_refusals(self, *, silent_seconds: float | None = None) -> None:
+        await self.issuance.report_refusals(silent_seconds=silent_seconds)
+        await refusals.report(
+            self.audit,
+            self.unauthenticated,
+            "requests:authenticate",
+            time.monotonic(),
+            silent_seconds=silent_seconds,
+        )
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         await cancelled(tasks)
         with suppress(Unavailable):  # also for a head that was altered, which health has said
             await self.authenticator.write_last_used()
+            await self._report_refusals(silent_seconds=0.0)
             await self.anchoring.anchor()

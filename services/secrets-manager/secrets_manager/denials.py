@@ -1,7 +1,6 @@
 """Puts refused requests into the audit: whoever was turned away at the door, before any route ran."""
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from fastapi import Request
@@ -14,7 +13,6 @@ from fountain_common.tries import network_of
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from secrets_manager.core import Core
-from secrets_manager.throttle import FailureThrottle
 
 _DENIED: Final = frozenset({401, 403})
 #: It writes down its own refusals, with what is known of the client.
@@ -28,9 +26,8 @@ class AuditDenials:
     many; every 403 is recorded. One that cannot be recorded is answered with 503 in its place.
     """
 
-    def __init__(self, app: ASGIApp, core: Core, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._app, self._core, self._monotonic = app, core, monotonic
-        self._throttle = FailureThrottle()
+    def __init__(self, app: ASGIApp, core: Core) -> None:
+        self._app, self._core = app, core
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,7 +58,7 @@ class AuditDenials:
         failures = 1
         if status == 401:
             address = network_of(context.client) if context else ""
-            failures = self._throttle.failed(address, self._monotonic()).report
+            failures = self._core.unauthenticated.failed(address, time.monotonic()).report
             if not failures:
                 return
         caller = None

@@ -13,6 +13,7 @@ from fountain_common.roles import Permission, permissions_of
 from fountain_common.tries import network_of
 from sqlalchemy.orm import Session
 
+from secrets_manager import refusals
 from secrets_manager.audit import SELF, Audit
 from secrets_manager.authentication import Authenticator, Principal
 from secrets_manager.signing_keys import SigningKey
@@ -61,6 +62,7 @@ class Issuance:
     ) -> None:
         self._issuer, self._authenticator, self._keys, self._audit = issuer, authenticator, keys, audit
         self._db, self._throttle, self._clock, self._monotonic = db, throttle, clock, monotonic
+        self._exchanges = FailureThrottle()
 
     async def issue(self, asked: TokenRequest, context: RequestContext) -> IssuedToken:
         """Return a token.
@@ -213,7 +215,7 @@ class Issuance:
         detail = dict(said)
         address = network_of(str(detail.get("shown_from", "")))
         source = f"{client.name} key {shown.key_id}" if shown else f"{client.name} from {address}"
-        report = self._throttle.failed(source, self._monotonic()).report
+        report = self._exchanges.failed(source, self._monotonic()).report
         if not report:
             return
         detail["client"] = client.name
@@ -222,6 +224,12 @@ class Issuance:
         if report > 1:
             detail["failures"] = report
         await self._record(shown.name if shown else client.name, "denied", context, detail, _EXCHANGE)
+
+    async def report_refusals(self, *, silent_seconds: float | None = None) -> None:
+        """Write down what was refused so often that not each refusal has a record, and is over."""
+        now = self._monotonic()
+        for throttle, action in ((self._throttle, _ACTION), (self._exchanges, _EXCHANGE)):
+            await refusals.report(self._audit, throttle, action, now, silent_seconds=silent_seconds)
 
     async def _failed(self, claimed: str, context: RequestContext | None, client: str = "") -> float:
         """Count a wrong key, write it down unless too many came, and return the seconds to wait."""

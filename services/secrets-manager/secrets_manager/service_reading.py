@@ -114,6 +114,7 @@ class ReadingService:
         if row is None:
             raise NotFound(f"There is no version {version} of the secret of {service_name}.")
         if not sees_values:
+            await self._record(caller, service_name, version, values=False)
             return VersionReading(service_name, version, row.state, {})
         if row.sealed is None:
             raise Gone(f"Version {version} of the secret of {service_name} was destroyed.")

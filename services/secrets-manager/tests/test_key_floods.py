@@ -65,3 +65,28 @@ def test_wrong_keys_that_come_together_from_several_addresses_slow_down_none_but
     told = statuses.count(401) - 1
     assert 8 * 10 <= told <= 8 * 15  # ten an address at once, and one more in six seconds
     assert told + statuses.count(429) == 400
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["at the stop", "once it is silent"])
+def test_every_refusal_of_a_flood_is_counted_though_nothing_follows_it(start, settings, stops):
+    running = start(settings)
+    for _ in range(60):
+        assert running.client.get("/secrets").status_code == 401
+        assert running.ask_token("nothing").status_code in (401, 429)
+    if stops:
+        running.client.__exit__(None, None, None)
+        running = start(settings)
+    else:
+        running.client.portal.call(lambda: running.app.state.core._report_refusals(silent_seconds=0.0))
+    items = running.client.get(
+        "/audit",
+        params={"outcome": "denied", "caller": "unknown", "limit": 500},
+        headers=running.as_("admin"),
+    ).json()["items"]
+    counted = dict.fromkeys(("tokens:issue", "GET /secrets", "requests:authenticate"), 0)
+    for item in items:
+        counted[item["action"]] += item["detail"].get("failures", 1)
+    assert counted["tokens:issue"] == 60
+    assert counted["GET /secrets"] + counted["requests:authenticate"] == 60
+    assert counted["requests:authenticate"] > 40
+    assert len(items) < 30

@@ -131,6 +131,9 @@ def test_an_operator_sees_names_and_versions_where_an_admin_sees_values(
     held = marked.client.get("/secrets/marked", params=params, headers=marked.as_("admin")).json()
     assert MARKER in str(held["secrets"])
     assert seen["version"] == held["version"]
+    records = marked.client.get("/audit", params={"caller": "olga"}, headers=marked.as_("admin")).json()
+    [record] = [one for one in records["items"] if one["action"] == "secrets:read"]
+    assert (record["target"], record["detail"]["values"]) == ("secrets/marked", False)
 
 
 @pytest.mark.parametrize(

@@ -36,3 +36,45 @@ def test_ten_thousand_failures_are_a_handful_of_reports_from_one_address_and_fro
     many = FailureThrottle()
     verdicts = [many.failed(f"10.0.0.{number % 20}", number / 1000) for number in range(10_000)]
     assert sum(verdict.report > 0 for verdict in verdicts) == 20 * 11
+
+
+def test_what_no_report_stands_for_is_told_once_the_address_is_silent():
+    throttle = FailureThrottle(burst=2, seconds_each=6)
+    for _ in range(1000):
+        throttle.failed("a", 0)
+    throttle.failed("b", 1)
+    assert throttle.unreported(5.9) == []
+    assert throttle.unreported(6) == [("a", 998)]
+    throttle.failed("a", 6.5)
+    assert throttle.unreported(7) == []
+    assert throttle.unreported(7, silent_seconds=0) == []
+    throttle.failed("c", 7)
+    throttle.failed("c", 7)
+    throttle.failed("c", 7)
+    assert throttle.unreported(7, silent_seconds=0) == [("c", 1)]
+    throttle.reported("c", 1)
+    assert throttle.unreported(100) == []
+
+
+def test_what_comes_while_it_is_written_down_is_not_lost():
+    throttle = FailureThrottle(burst=1, seconds_each=6)
+    for _ in range(5):
+        throttle.failed("a", 0)
+    [(address, failures)] = throttle.unreported(6)
+    throttle.failed("a", 6)  # allowed again, and told with those before
+    for _ in range(3):
+        throttle.failed("a", 6)
+    throttle.reported(address, failures)
+    assert (failures, throttle.unreported(50)) == (4, [])
+
+
+def test_the_failures_of_addresses_that_are_forgotten_are_told_together():
+    throttle = FailureThrottle(burst=1, capacity=10)
+    for number in range(100):
+        for _ in range(3):
+            throttle.failed(str(number), number)
+    told = dict(throttle.unreported(1e6))
+    assert told[""] == 90 * 2
+    assert sum(told.values()) == 100 * 2
+    throttle.reported("", told[""])
+    assert "" not in dict(throttle.unreported(1e6))

@@ -17,8 +17,11 @@ EXCHANGE = {
 def shown_everywhere(running, key):
     """The answers to all ways in which a key can be shown."""
     plain = {"grant_type": "client_credentials"}
-    basic = base64.b64encode(f"admin:{key}".encode()).decode()
-    post = running.client.post
+    basic, *swapped = (
+        base64.b64encode(text.encode()).decode() for text in (f"admin:{key}", f"{key}:admin", f"{key}:{key}")
+    )
+    post, powerless = running.client.post, running.as_("example-consumer")
+    instead_of_its_id = f"/identities/admin/keys/{key}"
     return [
         post("/auth/token", data={**plain, "client_secret": key}),
         post("/auth/token", json={**plain, "client_secret": key}),
@@ -30,6 +33,12 @@ def shown_everywhere(running, key):
         running.client.get("/identities", headers={"X-API-Key": key}),
         running.client.get("/secrets/notification", headers={"X-API-Key": key}),
         running.client.get("/secrets", headers={"Authorization": f"Bearer {key}"}),
+        post("/auth/token", data={**plain, "client_id": key, "client_secret": key}),
+        post("/auth/token", data={**plain, "client_id": key, "client_secret": "none"}),
+        *(post("/auth/token", data=plain, headers={"Authorization": f"Basic {it}"}) for it in swapped),
+        running.client.delete(instead_of_its_id),
+        running.client.delete(instead_of_its_id, headers=powerless),
+        running.client.get(f"/{key}"),
     ]
 
 
@@ -65,3 +74,14 @@ def test_nothing_of_a_wrong_key_is_in_an_answer_log_metric_event_record_or_file(
 def files(settings):
     folder = settings.data_dir
     return [(path.name, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_right_key_in_the_place_of_a_name_is_not_on_record(start, settings):
+    running = start(settings)
+    key = running.key_of("admin")
+    for answer in shown_everywhere(running, key):
+        assert key not in answer.text
+    audit = running.client.get("/audit", params={"limit": 500}, headers=running.as_("admin")).json()["items"]
+    targets = {record["target"] for record in audit if record["outcome"] == "denied"}
+    assert "identities/admin/keys/[redacted]" in targets
+    assert key not in json.dumps(audit)
