@@ -262,7 +262,9 @@ class TokenVerifier:
             return False
         self._revocations_current = True
         self._agreement.heard(fetched.issued_at, asked)
-        changed = fetched != self._revocations
+        # Before the first ones no token was honoured, and our own are fresh: to get them anew, the Secrets
+        # Manager would have to be there still.
+        changed = self._revocations is not None and fetched != self._revocations
         self._revocations = fetched
         self._became_able.set()
         if changed:
