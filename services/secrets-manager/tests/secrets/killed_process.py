@@ -1,5 +1,6 @@
 """Secrets managers that kill themselves (SIGKILL) just before their n-th commit, while a secret is rotated,
-or before or after the commit of something that `killed_story` tells.
+or before or after the commit of something that `killed_story` tells. What time they had then, by a clock
+that only the story moves on, is left in `passed`.
 
 Reads lines of n (or `before` or `after`), folder and what that is (or nothing), with tabs between them; for
 each it forks one on that folder, and answers with a line of how that ended, as `os.waitstatus_to_exitcode`
@@ -16,7 +17,19 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from killed_story import EVENTS_BY_THEN, INCIDENTS, OPERATIONS, meddle, told, wait_by
+from killed_story import (
+    EVENTS,
+    EVENTS_BY_THEN,
+    EVENTS_IN_THE_END,
+    INCIDENTS,
+    OPERATIONS,
+    PATIENCE,
+    TURNS,
+    meddle,
+    outstay,
+    told,
+    wait_by,
+)
 from secrets_world import World, world
 from sqlalchemy import event
 from test_killed_rotations import converge, events, write_down
@@ -41,11 +54,12 @@ async def rotate(folder: Path, commits: int) -> None:
 
 async def tell(folder: Path, when: str, operation: str) -> None:
     """Tell the story of an operation, and die at its commit."""
-    done = {**OPERATIONS, **INCIDENTS}[operation]
+    done = TURNS[operation].done if operation in TURNS else {**OPERATIONS, **INCIDENTS}[operation]
     reached: set[str] = set()
 
-    def die_at(moment: str, *, hit: bool) -> None:
+    def die_at(moment: str, sm: World, *, hit: bool) -> None:
         if hit and moment == when:
+            (folder / "passed").write_text(str(sm.clock.offset))
             os.kill(os.getpid(), signal.SIGKILL)
 
     def begin(sm: World) -> None:
@@ -56,19 +70,23 @@ async def tell(folder: Path, when: str, operation: str) -> None:
         def do_commit(connection: Any) -> None:
             found = connection.cursor().execute(done).fetchone() if operation in reached else None
             hit = found is not None and bool(found[0])
-            die_at("before", hit=hit)
+            die_at("before", sm, hit=hit)
             commit(connection)
-            die_at("after", hit=hit)
+            die_at("after", sm, hit=hit)
 
         dialect.do_commit = do_commit
 
-    async with world(folder, opened=begin) as sm:
+    # Who is waited for beyond a deadline is not to be gone by then.
+    ttl = PATIENCE if operation in TURNS else 90.0
+    async with world(folder, opened=begin, ttl=ttl) as sm:
         if operation in OPERATIONS:
-            await meddle(sm, reached.add)
-            await told(events, folder / "told")
+            story, many = meddle, len(EVENTS)
+        elif operation in INCIDENTS:
+            story, many = wait_by, len(EVENTS_BY_THEN)
         else:
-            await wait_by(sm, reached.add)
-            await told(events, folder / "told", len(EVENTS_BY_THEN))
+            story, many = outstay, len(EVENTS_IN_THE_END)
+        await story(sm, reached.add)
+        await told(events, folder / "told", many)
 
 
 def child(folder: Path, when: str, operation: str) -> None:

@@ -1,13 +1,14 @@
 """What an operator does but wait: he aborts, forces, begins anew over what is staged, rotates at once. And
-what happens while he waits: instances leave or are heard of no more, and a schedule's moment comes.
+what happens while he waits: instances leave or are heard of no more, and a schedule's moment comes. And what
+waits by the clock: an overlap, and holders beyond their deadline.
 
 Told again from the beginning after a kill, each goes on where it was.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 from secrets_world import SERVICE, World
@@ -47,6 +48,57 @@ EVENTS_BY_THEN = [
 LATER = 3700.0
 #: Nothing is overdue by then.
 PATIENCE = 86400.0
+
+
+class Turn(NamedTuple):
+    """How to know in a transaction that it is done there, and what the next start makes of a kill before or
+    after: the rotation to this version as it is shown, and the version before. Nobody says anything by then.
+    """
+
+    done: str
+    version: int
+    before: tuple[str, str]
+    after: tuple[str, str]
+
+
+_OF = "SELECT 1 FROM rotations WHERE version ="
+#: The same of what takes an overlap, or longer than the deadline. What the clock alone does is done by the
+#: next start itself; what somebody said is lost before its commit.
+TURNS = {
+    "drain": Turn(f"{_OF} 2 AND state = 'draining'", 2, ("active", "draining"), ("draining", "draining")),
+    "overlap": Turn(f"{_OF} 2 AND state = 'retired'", 2, ("retired", "retired"), ("retired", "retired")),
+    "overdue": Turn(f"{_OF} 3 AND overdue", 3, ("overdue", "active"), ("overdue", "active")),
+    "accepts late": Turn(f"{_OF} 3 AND state = 'active'", 3, ("overdue", "active"), ("active", "draining")),
+    "overdue in use": Turn(
+        f"{_OF} 3 AND state = 'active' AND overdue", 3, ("overdue", "draining"), ("overdue", "draining")
+    ),
+    "uses late": Turn(
+        f"{_OF} 3 AND state = 'draining'", 3, ("overdue", "draining"), ("draining", "draining")
+    ),
+    "force overdue": Turn(f"{_OF} 4 AND state = 'active'", 4, ("overdue", "active"), ("active", "draining")),
+    "force overdue to the end": Turn(
+        f"{_OF} 4 AND state = 'retired'", 4, ("overdue", "draining"), ("retired", "retired")
+    ),
+}
+VERSIONS_IN_THE_END = [(4, "active"), (3, "retired"), (2, "retired"), (1, "retired")]
+EVENTS_IN_THE_END = [
+    ("secret.staged", 2),
+    ("secret.rotated", 2),
+    ("secret.retired", 1),
+    *(
+        (event, version)
+        for new in (3, 4)
+        for event, version in (
+            ("secret.staged", new),
+            ("secret.rotation-overdue", new),
+            ("secret.rotated", new),
+            ("secret.rotation-overdue", new),
+            ("secret.retired", new - 1),
+        )
+    ),
+]
+OVERLAP = 600.0
+DEADLINE = 300.0
 
 
 class Operator:
@@ -126,6 +178,80 @@ async def wait_by(sm: World, reached: Callable[[str], None] = lambda incident: N
         reached("schedule")
         await sm.pass_time(3601)
     await operator.leave()
+
+
+async def becomes(sm: World, version: int, state: str) -> dict[str, Any]:
+    """Wait until the rotation to this version is in this state, and return it."""
+    async with asyncio.timeout(30):
+        while True:
+            for one in await sm.rotations(SERVICE):
+                if one["version"] == version and one["state"] == state:
+                    return one
+            await asyncio.sleep(0.01)
+
+
+class Slow:
+    """A holder that says what a rotation waits for, or leaves that to an operator, beyond the deadline."""
+
+    def __init__(self, sm: World, reached: Callable[[str], None]) -> None:
+        self.sm, self.reached = sm, reached
+        self.holder, self.operator = sm.holder(1), Operator(sm)
+
+    async def says(self, one: dict[str, Any], phase: str, leads_to: str) -> dict[str, Any]:
+        assert (await self.holder.ack(one["version"], phase)).status_code == 200
+        return await becomes(self.sm, one["version"], leads_to)
+
+    async def overlap(self, one: dict[str, Any]) -> None:
+        """Let the rotation drain for as long as it must, and no shorter."""
+        if one["state"] == "draining":
+            await self.sm.pass_time(OVERLAP / 2)
+            assert (await self.sm.rotation(one["rotation_id"]))["state"] == "draining"
+            self.reached("overlap")
+            await self.sm.pass_time(OVERLAP / 2 + 1)
+        await becomes(self.sm, one["version"], "retired")
+
+    async def late(
+        self,
+        one: dict[str, Any],
+        moment: str,
+        names: tuple[str, str],
+        end: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
+    ) -> dict[str, Any]:
+        """Unless the rotation has had its moment: have it overdue, and end that."""
+        if one[moment] is not None:
+            return one
+        if not one["overdue"]:
+            self.reached(names[0])
+            await self.sm.pass_time(DEADLINE + 1)
+            one = await becomes(self.sm, one["version"], "overdue")
+        self.reached(names[1])
+        return await end(one)
+
+
+async def outstay(sm: World, reached: Callable[[str], None] = lambda turn: None) -> None:
+    """Rotate in time, then with a holder that is late twice, then with one that is never heard of again."""
+    slow = Slow(sm, reached)
+    if not await sm.rotations(SERVICE):
+        await sm.policy(overlap_seconds=OVERLAP, deadline_seconds=DEADLINE)
+        await slow.holder.read()
+    second = await slow.operator.rotation(2)
+    if second["state"] == "staged":
+        second = await slow.says(second, "accepts", "active")
+    if second["state"] == "active":
+        reached("drain")
+        second = await slow.says(second, "uses", "draining")
+    await slow.overlap(second)
+    third = await slow.operator.rotation(3)
+    accepts, uses = ("overdue", "accepts late"), ("overdue in use", "uses late")
+    third = await slow.late(third, "activated_at", accepts, lambda one: slow.says(one, "accepts", "active"))
+    third = await slow.late(third, "draining_since", uses, lambda one: slow.says(one, "uses", "draining"))
+    await slow.overlap(third)
+    fourth, force = await slow.operator.rotation(4), slow.operator.step
+    names = "overdue once more", "force overdue"
+    fourth = await slow.late(fourth, "activated_at", names, lambda one: force(one, "force", "active"))
+    names = "overdue once more", "force overdue to the end"
+    await slow.late(fourth, "retired_at", names, lambda one: force(one, "force", "retired"))
+    await slow.operator.leave()
 
 
 async def told(

@@ -1,6 +1,7 @@
 """Killed before any of its commits, it goes on at the next start: nothing is lost or done twice."""
 
 import asyncio
+import functools
 import itertools
 import json
 import os
@@ -16,13 +17,18 @@ import pytest
 from killed_story import (
     EVENTS,
     EVENTS_BY_THEN,
+    EVENTS_IN_THE_END,
     INCIDENTS,
     LATER,
     OPERATIONS,
     PATIENCE,
+    TURNS,
     VERSIONS,
     VERSIONS_BY_THEN,
+    VERSIONS_IN_THE_END,
+    becomes,
     meddle,
+    outstay,
     told,
     wait_by,
 )
@@ -185,6 +191,34 @@ async def test_what_happens_by_itself_happens_once_though_it_is_killed_before_or
             assert sm.parts.presence.of_identity(SERVICE) == []
             said = await told(events, folder / "told", len(EVENTS_BY_THEN))
         assert said == EVENTS_BY_THEN, incident
+    await end(children)
+
+
+async def test_overlaps_and_deadlines_end_as_they_must_though_it_is_killed_before_or_after_their_commits(
+    tmp_path: Path,
+) -> None:
+    base = await base_in(tmp_path)
+    children = await begin_children()
+    for name, when in itertools.product(TURNS, ("before", "after")):
+        turn = TURNS[name]
+        folder = tmp_path / f"{name}-{when}"
+        shutil.copytree(base, folder)
+        assert await end_of_child(children, when, folder, name) == -signal.SIGKILL, name
+        assert found(folder, turn.done) is (when == "after")
+        # Not ahead of the moment of the kill: a deadline or an overlap that is not over must go on.
+        clock = Clock()
+        clock.advance(float((folder / "passed").read_text()))
+        opened = functools.partial(write_down, folder=folder)
+        async with world(folder, clock=clock, ttl=PATIENCE, opened=opened) as sm:
+            state, of_the_one_before = turn.before if when == "before" else turn.after
+            await becomes(sm, turn.version, state)
+            assert (turn.version - 1, of_the_one_before) in await states(sm), (name, when)
+            await outstay(sm)
+            assert await states(sm) == VERSIONS_IN_THE_END, (name, when)
+            assert [one["state"] for one in await sm.rotations(SERVICE)] == ["retired"] * 3, (name, when)
+            await told(events, folder / "told", len(EVENTS_IN_THE_END))
+        # Only now, so that nothing that was told beyond these is missed.
+        assert events(folder / "told") == EVENTS_IN_THE_END, (name, when)
     await end(children)
 
 
