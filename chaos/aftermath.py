@@ -16,7 +16,9 @@ from chaos.schedule import Part
 
 Violations = list[Violation]
 SETTLED_SECONDS = 90.0
-"""By then every rotation has ended: longer than a dead holder lives, the overlap, and a deadline."""
+"""By then every rotation has ended: longer than a dead holder lives, the overlap, and a deadline. And the
+audit is anchored in the event log, which it is every ten seconds here (`FOUNTAIN_ANCHOR_SECONDS`).
+"""
 _PAUSE_SECONDS = 0.3
 _LINKS = 60
 _VERSIONS = 500

@@ -28,6 +28,7 @@ from chaos.watch import watch
 SETTINGS = {
     # A rotation waits so long for an instance that was killed ...
     "FOUNTAIN_HOLDER_SECONDS": "15",
+    "FOUNTAIN_ANCHOR_SECONDS": "10",
     # ... which therefore renews itself several times in between.
     "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
     # The receiver of webhooks is on this machine.

@@ -100,8 +100,13 @@ def test_an_audit_that_is_not_whole_is_found() -> None:
     whole = {"intact": True, "event_log": "checked", "findings": []}
     assert invariants.audit_whole(whole) == []
     assert len(invariants.audit_whole(whole | {"intact": False})) == 1
-    assert len(invariants.audit_whole(whole | {"event_log": "unreachable"})) == 1
     assert len(invariants.audit_whole({})) == 1
+
+
+@pytest.mark.parametrize("event_log", ["empty", "unreachable", None])
+def test_an_audit_whose_anchor_in_the_event_log_was_not_checked_is_found(event_log: str | None) -> None:
+    [found] = invariants.audit_whole({"intact": True, "event_log": event_log, "findings": []})
+    assert f"was not checked: the log is {event_log}" in found.detail
 
 
 LATER = NewVersion("consumer", 6, "f6")

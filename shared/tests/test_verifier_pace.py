@@ -1,15 +1,19 @@
-"""A revocation is honoured within ten seconds. The clock is the loop's own, and leaps."""
+"""A revocation is honoured within ten seconds, and that a signing key has gone within thirty. The clock is
+the loop's own, and leaps.
+"""
 
 from asyncio import sleep
 from typing import Any
 
 import pytest
+from fountain_common.errors import Unauthenticated
 from fountain_common.fakes.leaping import LeapingLoop, run
 from fountain_common.fakes.tokens import ISSUER, TokenMaker
 from fountain_common.tokens import Caller
 from fountain_common.verifier import TokenVerifier
 
 WITHIN = 10.0
+KEY_GONE_WITHIN = 30.0
 
 
 class Issuer:
@@ -65,6 +69,59 @@ def test_a_revocation_is_honoured_in_time(seconds: float, fails: bool) -> None:
         assert len(issuer.revoked_at) <= 30
 
     run(work)
+
+
+class Replacing:
+    """Replaces its signing key just after it has said which it is: no moment is worse. Sends no event.
+
+    Attributes:
+        asked: how often it was asked for its keys.
+        replaced_at: when it did so last.
+        last: signs with the key that it replaced last.
+    """
+
+    def __init__(self, loop: LeapingLoop) -> None:
+        self._loop = loop
+        self._next = TokenMaker(clock=loop.time)
+        self.last, self.replaced_at, self.asked = self._next, 0.0, 0
+
+    async def jwks(self) -> dict[str, Any]:
+        self.asked += 1
+        self.last, self.replaced_at = self._next, self._loop.time()
+        self._next = TokenMaker(clock=self._loop.time)
+        return self.last.jwks()
+
+    async def revocations(self) -> dict[str, Any]:
+        return {"issued_at": int(self._loop.time()), "revocations": []}
+
+
+def test_a_key_that_has_gone_is_honoured_no_more_in_time_although_nobody_tells() -> None:
+    async def work(loop: LeapingLoop) -> None:
+        issuer = Replacing(loop)
+        verifier = TokenVerifier(ISSUER, "orders", issuer, clock=loop.time, monotonic=loop.time)
+        await verifier.start()
+        for _ in range(4):
+            since, maker = issuer.replaced_at, issuer.last
+            # The second is not among those that were verified before.
+            known, unseen = (maker.token("eve", (), "orders") for _ in range(2))
+            assert await honours(verifier, known)
+            while await honours(verifier, known):
+                assert loop.time() <= since + KEY_GONE_WITHIN
+                await sleep(0.25)
+            assert not await honours(verifier, unseen)
+        await verifier.stop()
+        # Nor are they fetched all the time: once at the start, and for each refused token once at most.
+        assert issuer.asked <= 13
+
+    run(work)
+
+
+async def honours(verifier: TokenVerifier, token: str) -> bool:
+    try:
+        await verifier.verify(token)
+    except Unauthenticated:
+        return False
+    return True
 
 
 def caller(number: int) -> Caller:

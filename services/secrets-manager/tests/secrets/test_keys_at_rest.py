@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from fountain_common.db import Database
 from openbao_server import OpenBao
-from secrets_manager.kek import FileKey, KeyRefusedError
-from secrets_manager.keyring_store import rotate_key_encryption_key
+from secrets_manager.kek import FileKey, KeyEncryptionKey, KeyRefusedError
+from secrets_manager.keyring_store import load_keyring, move_key_ring, rotate_key_encryption_key
 from secrets_manager.models_secrets import SecretVersionRow
 from secrets_manager.vault import SEALED
-from secrets_world import SERVICE, world
+from secrets_world import SERVICE, World, world
 from sqlalchemy import select, update
 
 pytestmark = pytest.mark.anyio
@@ -140,7 +141,7 @@ class Mortal:
                 return result
 
             return write
-        if name in {"add_key", "drop_old_keys"}:
+        if name in {"create", "add_key", "drop_old_keys"}:
 
             def call() -> None:
                 self._step()
@@ -187,5 +188,92 @@ async def test_killed_at_any_step_of_replacing_the_key_everything_still_opens(
         else:
             assert openbao.versions_that_decrypt(name) == 1
         if finished:
+            return
+    pytest.fail("it never finished")
+
+
+def key_of(provider: str, folder: Path, openbao: OpenBao, name: str) -> KeyEncryptionKey:
+    return openbao.key(name) if provider == "openbao-transit" else FileKey(folder / name)
+
+
+async def rekey(
+    folder: Path, opener: KeyEncryptionKey, kek: KeyEncryptionKey, lives: list[int] | None = None
+) -> None:
+    """Replace the key with the service stopped, as the command does: the key that opens is another
+    provider's, or `kek` itself.
+    """
+    database = Database(f"sqlite:///{folder}/secrets_manager.db")
+    try:
+        keyring = await load_keyring(database, opener)
+        assert keyring is not None
+        replace = rotate_key_encryption_key if opener is kek else move_key_ring
+        left = lives or [0]
+        await replace(Mortal(database, left), Mortal(kek, left), keyring, [SEALED])  # type: ignore[arg-type]
+    finally:
+        await database.close()
+
+
+async def both_versions(sm: World) -> list[dict[str, str]]:
+    path = f"/secrets/{SERVICE}"
+    return [(await sm.admin.get(path, params={"version": number})).json()["secrets"] for number in (1, 2)]
+
+
+async def opened_with(folder: Path, kek: KeyEncryptionKey) -> list[dict[str, str]] | None:
+    """Return the values of both versions; None if this key is refused."""
+    try:
+        async with world(folder, kek=kek) as sm:
+            return await both_versions(sm)
+    except KeyRefusedError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("from_provider", "to_provider"), [("file", "openbao-transit"), ("openbao-transit", "file")]
+)
+async def test_killed_at_any_step_of_moving_the_key_ring_either_key_opens_it_and_the_work_can_be_finished(
+    tmp_path: Path, openbao: OpenBao, from_provider: str, to_provider: str
+) -> None:
+    opened_by = []
+    for step in range(1, 40):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        name = f"moved-{from_provider}-{step}"
+        old = key_of(from_provider, folder, openbao, f"{name}-old")
+        new = key_of(to_provider, folder, openbao, f"{name}-new")
+        async with world(folder, kek=old) as sm:
+            await sm.create()
+            assert (await sm.admin.post(f"/secrets/{SERVICE}/rotate")).status_code == 200
+            ring_before, before = sm.parts.keyring.ring, await both_versions(sm)
+        try:
+            await rekey(folder, old, new, [step])
+            finished = True
+        except Killed:
+            finished = False
+
+        found = {"old": await opened_with(folder, old), "new": await opened_with(folder, new)}
+        [opener] = [which for which, opened in found.items() if opened is not None]
+        assert found[opener] == before
+        opened_by.append(opener)
+
+        # As the runbook says: finish with the new one, and move again if that is said to be the wrong one.
+        try:
+            await rekey(folder, new, new)
+        except KeyRefusedError:
+            await rekey(folder, old, new)
+        assert await opened_with(folder, old) is None
+        async with world(folder, kek=new) as sm:
+            assert await both_versions(sm) == before
+            keyring = sm.parts.keyring
+            assert len(keyring.ring.keys) == 1
+            assert not keyring.ring.keys.keys() & ring_before.keys.keys()
+            rows = await sm.db.read(lambda session: session.scalars(select(SecretVersionRow)).all())
+            assert [keyring.needs_rewrap(row.sealed) for row in rows] == [False, False]
+        if to_provider == "file":
+            assert len((folder / f"{name}-new").read_text().splitlines()) == 1
+        else:
+            assert openbao.versions_that_decrypt(f"{name}-new") == 1
+        if finished:
+            # It was killed on either side of the moment at which the ring is the new key's.
+            assert set(opened_by) == {"old", "new"}
             return
     pytest.fail("it never finished")

@@ -1,8 +1,10 @@
 """The main job over HTTP: staged, accepted, active, used, retired."""
 
 import asyncio
+import time
 
 import pytest
+from secrets_manager import service_secrets
 from secrets_world import SERVICE, World
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +25,31 @@ async def test_without_holders_a_rotation_is_active_at_once(sm: World) -> None:
     read = (await sm.admin.get(f"/secrets/{SERVICE}")).json()
     assert read["secrets"] == body["secrets"]
     assert [(v["version"], v["state"]) for v in read["versions"]] == [(2, "active"), (1, "draining")]
+
+
+def test_an_answer_waits_five_seconds_for_a_version_to_be_active() -> None:
+    assert service_secrets.ACTIVATION_SECONDS == 5.0
+
+
+async def test_an_answer_gives_the_version_staged_when_a_holder_does_not_accept_it_in_time(
+    sm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_secrets, "ACTIVATION_SECONDS", 0.2)
+    before = (await sm.admin.get(f"/secrets/{SERVICE}")).json()["secrets"]
+    await sm.holder().read()
+    began = time.monotonic()
+    # Far less than the deadlines of a rotation and of a holder: nothing but that patience ends the wait.
+    async with asyncio.timeout(5):
+        answer = await sm.admin.post(f"/secrets/{SERVICE}/rotate")
+    assert time.monotonic() - began >= 0.2
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["version"], body["state"]) == (2, "staged")
+    assert body["secrets"].keys() == before.keys()
+    assert body["secrets"] != before
+    staged = (await sm.admin.get(f"/secrets/{SERVICE}", params={"version": 2})).json()
+    assert staged["secrets"] == body["secrets"]
+    assert (await sm.rotation(body["rotation_id"]))["state"] == "staged"
 
 
 async def test_nobody_uses_a_version_before_all_accept_it_and_none_retires_before_all_let_go(
