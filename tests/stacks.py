@@ -11,6 +11,7 @@ SETTINGS = {
     "FOUNTAIN_SECRETS_RENEW_SECONDS": "5",
     # A rotation waits so long for an instance that was killed.
     "FOUNTAIN_HOLDER_SECONDS": "15",
+    # A short run of chaos is to find an anchor in the event log.
     "FOUNTAIN_ANCHOR_SECONDS": "10",
     # Those who receive webhooks are on this machine.
     "FOUNTAIN_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
