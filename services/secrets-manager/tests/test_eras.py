@@ -1,7 +1,8 @@
 """Indexes by era: they find what there is, the newest first, and go over nothing else."""
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -58,19 +59,15 @@ def test_each_era_is_looked_into_once_the_newest_first(one: int, other: int) -> 
     assert all(later <= 4 * earlier for earlier, later in pairwise(sizes))
 
 
-@pytest.mark.parametrize("limit", [1, 2, 100, ROWS])
-@pytest.mark.parametrize("before", [None, 0, FIRST, FIRST + 1, 2 * ERA_ROWS, 3 * ERA_ROWS + 1, 10**9])
-@pytest.mark.parametrize("name", ["seldom", "often-1", "never"])
-async def test_it_finds_what_going_over_all_rows_finds(
-    db: Database, name: str, before: int | None, limit: int
-) -> None:
-    def read(session: Session) -> list[int]:
+async def test_it_finds_what_going_over_all_rows_finds(db: Database) -> None:
+    limits = (1, 2, 100, ROWS)
+    ends = (None, 0, FIRST, FIRST + 1, 2 * ERA_ROWS, 3 * ERA_ROWS + 1, 10**9)
+    for name, before, limit in product(("seldom", "often-1", "never"), ends, limits):
         query = select(AuditRow.seq).where(AuditRow.caller == name)
-        return [row[0] for row in newest_first(session, query, AuditRow.seq, limit=limit, before=before)]
-
-    end = FIRST + ROWS if before is None else min(before, FIRST + ROWS)
-    every = [seq for seq in reversed(range(FIRST, end)) if caller(seq) == name]
-    assert await db.read(read) == every[:limit]
+        find = partial(newest_first, query=query, position=AuditRow.seq, limit=limit, before=before)
+        end = FIRST + ROWS if before is None else min(before, FIRST + ROWS)
+        every = [seq for seq in reversed(range(FIRST, end)) if caller(seq) == name]
+        assert [row[0] for row in await db.read(find)] == every[:limit], (name, before, limit)
 
 
 @pytest.fixture
