@@ -98,20 +98,6 @@ async def test_tokens_from_before_a_revocation_are_refused_at_once_and_listeners
     assert await verifier.verify(maker.token("bob", [], "orders"))
 
 
-async def test_the_first_revocations_take_nothing_away(source: Source, clock: FakeClock) -> None:
-    """Nobody was honoured before; our own tokens, just fetched, outlive a Secrets Manager that dies now."""
-    fresh = TokenVerifier(ISSUER, "orders", source, clock=clock, monotonic=clock)
-    told: list[bool] = []
-    fresh.on_revocation(lambda: told.append(True))
-    source.entries = [{"subject": "bob", "not_before": clock()}]
-    await fresh.start()
-    assert told == []
-    source.entries = []
-    await fresh.refresh_revocations()
-    assert told == [True]
-    await fresh.stop()
-
-
 async def test_a_key_that_has_gone_takes_its_tokens_with_it(
     verifier: TokenVerifier, maker: TokenMaker, source: Source, clock: FakeClock
 ) -> None:

@@ -71,6 +71,23 @@ def test_a_revocation_is_honoured_in_time(seconds: float, fails: bool) -> None:
     run(work)
 
 
+def test_the_first_revocations_take_nothing_away() -> None:
+    """Nobody was honoured before; our own tokens, just fetched, outlive a Secrets Manager that dies now."""
+
+    async def work(loop: LeapingLoop) -> None:
+        issuer = Issuer(loop, 0.0, False)
+        verifier = TokenVerifier(ISSUER, "orders", issuer, clock=loop.time, monotonic=loop.time)
+        told: list[bool] = []
+        verifier.on_revocation(lambda: told.append(True))
+        await verifier.start()
+        assert told == []
+        await sleep(WITHIN)
+        assert told
+        await verifier.stop()
+
+    run(work)
+
+
 class Replacing:
     """Replaces its signing key just after it has said which it is: no moment is worse. Sends no event.
 

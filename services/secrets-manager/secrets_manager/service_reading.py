@@ -106,7 +106,8 @@ class ReadingService:
 
         def find(session: Session) -> SecretVersionRow | None:
             secret = secrets.find(session, service_name)
-            if secret is None or secret.revoked_at is not None:
+            # One that never was is not looked for among all that were.
+            if secret is None or secret.revoked_at is not None or version > secret.newest_version:
                 return None
             return secrets.version(session, service_name, version)
 

@@ -79,17 +79,6 @@ async def test_a_holder_that_leaves_is_waited_for_no_more(sm: World) -> None:
     assert (await holder.ack(2, "accepts")).status_code == 409
 
 
-async def test_an_admin_may_say_that_an_instance_never_comes_back_and_nobody_else_may(sm: World) -> None:
-    await sm.holder(1).read()
-    rotation = await rotate(sm)
-    path = f"/secrets/{SERVICE}/holders/{1:032x}"
-    for other in (sm.operator, sm.as_("another:service")):
-        await other.delete(path)
-        assert await state(sm, rotation) == "staged"
-    assert (await sm.admin.delete(path)).status_code == 204
-    assert await state(sm, rotation) == "draining"
-
-
 async def test_an_instance_that_starts_in_the_middle_must_accept_what_is_staged(sm: World) -> None:
     old, new = sm.holder(1), sm.holder(2)
     await old.read()
@@ -230,16 +219,6 @@ async def test_immediately_waits_for_nobody(sm: World) -> None:
     answer = (await sm.admin.post(f"/secrets/{SERVICE}/rotate", json={"immediate": True})).json()
     assert answer["state"] == "active"
     assert await state(sm, answer["rotation_id"]) == "retired"
-
-
-async def test_one_identity_cannot_speak_for_anothers_instance(sm: World) -> None:
-    await sm.admin.put(f"/secrets/{SERVICE}/grants/action")
-    own, grantee = sm.holder(1), sm.holder(1, identity="action")
-    await own.read()
-    rotation = await rotate(sm)
-    assert (await grantee.ack(2, "accepts")).status_code == 409
-    assert (await grantee.leave()).status_code == 204
-    assert await state(sm, rotation) == "staged"
 
 
 async def test_after_its_own_downtime_every_holder_gets_a_full_time_to_live(tmp_path: Path) -> None:
