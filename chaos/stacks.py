@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,19 +42,45 @@ def own_stack(runtime: str) -> Iterator[ComposeStack | LocalStack]:
     """
     folder = repository() / ".fountain" / "chaos"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / f"{runtime}.lock").open("w") as lock:
+    stack = _stack(runtime, folder)
+    with started(stack):
+        yield stack
+
+
+@contextmanager
+def started(stack: ComposeStack | LocalStack) -> Iterator[None]:
+    """Run a platform that begins empty and is used by one run at a time; remove it in the end.
+
+    Its project or its folder bears the same name in each run, so that a run that was killed leaves nothing
+    for ever: the next one removes it.
+
+    Raises:
+        StackError: another run has it, or it does not start.
+    """
+    path, name = _lock(stack)
+    # Not through a link: anybody may put one into a common folder.
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(f"Another chaos run with runtime={runtime} is going on here.") from None
-        stack = _stack(runtime, folder)
-        # A run that was killed could not clean up.
+            raise StackError(f"Another run has the platform {name}. Wait for its end, or stop it.") from None
         stack.stop(remove=True)
         try:
             stack.start()
-            yield stack
+            yield
         finally:
             stack.stop(remove=True)
+
+
+def _lock(stack: ComposeStack | LocalStack) -> tuple[Path, str]:
+    """Return the file that only one run may hold, and what its platform is called.
+
+    All clones of a machine have one engine, and their runs the same project there.
+    """
+    if isinstance(stack, ComposeStack):
+        return Path(tempfile.gettempdir()) / f"{stack.project}-{os.getuid()}.lock", stack.project
+    folder = stack.state.folder
+    return folder.with_name(f"{folder.name}.lock"), str(folder)
 
 
 def _stack(runtime: str, folder: Path) -> ComposeStack | LocalStack:

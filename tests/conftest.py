@@ -6,10 +6,12 @@ import instances as every
 import pytest
 import repeating
 import stacks
-from fountain_cli.stack import Ports, Stack
+from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
 from fountain_cli.stack.layout import repository, services
 from instances import Instance
 from steward import CONSUMER, Replica, Steward
+
+from chaos.stacks import started
 
 _WHERE = ("stack", "machine")
 """The fixtures that are a platform in one of the runtimes."""
@@ -74,16 +76,13 @@ def stack(
     request: pytest.FixtureRequest, ports: Ports, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """The platform, gone afterwards with all that it held."""
-    stack: Stack
+    stack: LocalStack | ComposeStack
     if request.param == "local":
         stack = stacks.local(tmp_path_factory.mktemp("state"), ports)
     else:
         stack = stacks.compose(ports)
-    try:
-        stack.start()
+    with started(stack):
         yield stack
-    finally:
-        stack.stop(remove=True)
 
 
 @pytest.fixture(scope="session")

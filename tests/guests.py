@@ -111,6 +111,14 @@ class _Container:
 def _in_container(stack: ComposeStack, folder: Path) -> tuple[Guest, Callable[[], str]]:
     # Any service's image has the library: what is mounted over it is what nobody built.
     options = {
+        # Of the platform, so that it goes with it if the run is killed before its end.
+        "label": [
+            f"com.docker.compose.project={stack.project}",
+            "com.docker.compose.service=guest",
+            "com.docker.compose.oneoff=False",
+            "com.docker.compose.container-number=1",
+            "com.docker.compose.config-hash=guest",
+        ],
         "network": _docker("network", "ls", "--quiet", "--filter", f"name=^{stack.project}$"),
         "workdir": "/srv/guest",
         "volume": [f"{FOLDER}:/srv/guest:ro", f"{folder / 'identity'}:/run/fountain/identity:ro"],

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from belongings import Belongings
 from fountain_cli import exits
-from fountain_cli.stack import ComposeStack, LocalStack, Ports, Stack
+from fountain_cli.stack import ComposeStack, LocalStack, Ports
 from fountain_cli.stack.layout import repository, services
 from polling import poll_until
 from stacks import SETTINGS
@@ -26,6 +26,7 @@ from test_machine import works
 
 from chaos.history import History
 from chaos.receivers import Webhook
+from chaos.stacks import started
 
 PASSPHRASE = "correct horse battery staple"
 VALUE = "a-password-that-somebody-chose"
@@ -44,7 +45,7 @@ class Machine:
 
     def __init__(self, runtime: str, folder: Path) -> None:
         ports = Ports.free(services(repository()))
-        self.stack: Stack
+        self.stack: ComposeStack | LocalStack
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FOUNTAIN_")},
             "FOUNTAIN_RUNTIME": runtime,
@@ -74,11 +75,8 @@ class Machine:
 @pytest.fixture(scope="module")
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     made = Machine(request.param, tmp_path_factory.mktemp("machine"))
-    try:
-        made.stack.start()
+    with started(made.stack):
         yield made
-    finally:
-        made.stack.stop(remove=True)
 
 
 class Work:
