@@ -47,6 +47,7 @@ class Aftermath:
             ("events arrive", self._events),
             ("consumers are on the newest version", self._consumers),
             ("versions are kept", self._versions),
+            ("signing keys turn", self._signing_keys),
             ("links open", self._links),
             ("the audit verifies", self._audit),
         ):
@@ -147,6 +148,12 @@ class Aftermath:
         for link in self._history.links[-_LINKS:]:
             await open_everywhere(self._scene, link)
         return invariants.links_open(self._history.openings, self._history.retired(CONSUMER))
+
+    async def _signing_keys(self) -> Violations:
+        known = await self._document("/.well-known/jwks.json")
+        names = {key["kid"] for key in known["keys"]} if known else set()
+        given, tokens = self._history.signing_keys, self._history.tokens
+        return invariants.signing_keys_turn(given, tokens, names, time.time())
 
     async def _audit(self) -> Violations:
         report = await self._document("/audit/verify")

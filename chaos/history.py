@@ -120,6 +120,30 @@ class NewVersion:
     rotation_id: str = ""
 
 
+@dataclass(frozen=True)
+class NewSigningKey:
+    """A signing key of tokens that a rotation's answer gave.
+
+    Attributes:
+        kid: its name.
+        signs_from: when it begins to sign.
+        was_published: the key set had it when it was read after that, before it signed; None if nobody could.
+    """
+
+    kid: str
+    signs_from: float
+    was_published: bool | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that was issued: the key that signed it, when it was asked for, and when it was there."""
+
+    kid: str
+    began: float
+    ended: float
+
+
 @dataclass
 class History:
     """Everything that was seen."""
@@ -137,6 +161,8 @@ class History:
     versions: list[NewVersion] = field(default_factory=list)
     rotations: list[RotationSeen] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    signing_keys: list[NewSigningKey] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
 
     def retired(self, service: str) -> dict[int, float]:
         """Return when which version of a service's secret was retired."""

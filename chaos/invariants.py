@@ -5,7 +5,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.history import Acknowledged, NewVersion, Opening, Received, Request, RotationSeen, Trouble
+from chaos.history import (
+    Acknowledged,
+    NewSigningKey,
+    NewVersion,
+    Opening,
+    Received,
+    Request,
+    RotationSeen,
+    Token,
+    Trouble,
+)
 from chaos.judging import RECOVERY_SECONDS, Tally, too_little
 from chaos.schedule import Kind, Part
 
@@ -16,6 +26,10 @@ renewed every ten seconds, with jitter.
 LEAST_BROKEN = 0.4
 """So much of what the seed draws must have been broken: a slow machine gets to less of it in its time."""
 ENDED = ("retired", "aborted", "superseded")
+TOKEN_SECONDS = 900.0
+"""So long a token lives, and the key that signed it is published."""
+_CLOCK_SECONDS = 1.0
+"""What a part reckons with may differ so much from this machine's clock."""
 OPENED = 307
 GONE = 410
 
@@ -197,6 +211,34 @@ def versions_kept(
             for problem in problems
         ]
     return found
+
+
+def signing_keys_turn(
+    given: Sequence[NewSigningKey], tokens: Iterable[Token], published: Collection[str], now: float
+) -> list[Violation]:
+    """A signing key is published before it signs, signs from its moment on, and stays as long as its tokens.
+
+    Args:
+        given: by rotations, in their order; the same one may be given twice.
+        tokens: that were issued.
+        published: the names of the keys that are published now.
+        now: in unix seconds.
+    """
+    found = [f"{one.kid} was given and is not published" for one in given if one.was_published is False]
+    keys = sorted({(one.signs_from, one.kid) for one in given})
+    for (_, kid), (until, _) in zip(keys, [*keys[1:], (now, "")], strict=True):
+        if now < until + TOKEN_SECONDS and kid not in published:
+            found.append(f"{kid} is not published, and its tokens live")
+    ages = {kid: age for age, (_, kid) in enumerate(keys)}
+    for token in tokens:
+        turned = [
+            age for age, (signs_from, _) in enumerate(keys) if signs_from <= token.began - _CLOCK_SECONDS
+        ]
+        if turned and ages.get(token.kid, -1) < turned[-1]:
+            found.append(f"{token.kid} signs at {token.began:.2f}, after its successor has begun")
+        if token.kid in ages and keys[ages[token.kid]][0] > token.ended + _CLOCK_SECONDS:
+            found.append(f"{token.kid} signs at {token.ended:.2f}, before its moment")
+    return [Violation("signing keys turn without a gap", one, ("secrets-manager",)) for one in found]
 
 
 def links_open(openings: Iterable[Opening], retired: Mapping[int, float]) -> list[Violation]:

@@ -1,4 +1,4 @@
-"""What goes on while parts are broken: rotations, publishes, lookups, links."""
+"""What goes on while parts are broken: rotations of secrets and signing keys, publishes, lookups, links."""
 
 import asyncio
 import hashlib
@@ -7,11 +7,12 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 
 import httpx2
 import jwt
 
-from chaos.history import Acknowledged, Link, NewVersion, Opening
+from chaos.history import Acknowledged, Link, NewSigningKey, NewVersion, Opening
 from chaos.scene import CONSUMER, GATEWAY, MANAGER, NOTIFICATION, Scene
 
 ROTATED = (CONSUMER, NOTIFICATION, CONSUMER, "two-factor", CONSUMER, GATEWAY, CONSUMER, "action")
@@ -21,6 +22,8 @@ DATA_KEYS = (NOTIFICATION, "two-factor")
 TARGET = "https://example.com/a?b=c"
 PUBLISHERS = 2
 _AGAIN_SECONDS = 0.5
+_SIGNING_KEY_SECONDS = 75.0
+"""A signing key signs a minute after it was published; until then no other is made."""
 _LINK_SECONDS = 840.0
 """Links live 15 minutes."""
 
@@ -46,7 +49,8 @@ class Load:
     async def run(self) -> None:
         """Work until `stop`."""
         workers: list[Callable[[], Awaitable[None]]] = [
-            self._rotate, self._act, self._link, self._look_up, self._read, self._ask_peer,
+            self._rotate, self._rotate_signing_key, self._act, self._link, self._look_up, self._read,
+            self._ask_peer,
         ]  # fmt: skip
         async with asyncio.TaskGroup() as group:
             for worker in workers:
@@ -89,6 +93,25 @@ class Load:
         given = answer.json()
         made = NewVersion(service, given["version"], fingerprint(given["secrets"]), given["rotation_id"])
         self._history.versions.append(made)
+
+    async def _rotate_signing_key(self) -> None:
+        """Have the next key of tokens announced; whoever asks again meanwhile is told of the same one."""
+        while True:
+            answer = await self._scene.ask(
+                "rotate a signing key", "POST", MANAGER, "/signing-keys/rotate", idempotent=False
+            )
+            if answer is not None:
+                break
+            await asyncio.sleep(_AGAIN_SECONDS)
+        given = answer.json()
+        kid, signs_from = given["kid"], datetime.fromisoformat(given["signs_from"]).timestamp()
+        answer = await self._scene.ask(
+            "read the signing keys", "GET", MANAGER, "/.well-known/jwks.json", anonymous=True
+        )
+        in_time = answer is not None and time.time() < signs_from
+        published = kid in {key["kid"] for key in answer.json()["keys"]} if answer and in_time else None
+        self._history.signing_keys.append(NewSigningKey(kid, signs_from, published))
+        await self._pause(_SIGNING_KEY_SECONDS)
 
     async def _publish(self, publisher: int) -> None:
         """Publish one event after the other: the next is sent once this one is acknowledged."""

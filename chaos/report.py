@@ -49,6 +49,11 @@ def document(outcome: Outcome) -> dict[str, Any]:
             "streamed": counted(history.streamed),
             "delivered": counted(history.delivered),
         },
+        "signing_keys": {
+            "given": len({one.kid for one in history.signing_keys}),
+            "signed": len({one.kid for one in history.tokens}),
+            "tokens": len(history.tokens),
+        },
         "links": {"signed": len(history.links), "opened": len(history.openings)},
         "violations": [
             {"rule": one.rule, "detail": one.detail, "services": list(one.services)}
@@ -137,6 +142,10 @@ def _rest(said: dict[str, Any], history: History) -> Table:
         counts = events[name]
         table.add_row(f"events {name}", f"{counts['received']}, {counts['duplicates']} of them again")
     table.add_row("links", f"{said['links']['signed']} signed, {said['links']['opened']} answers to openings")
+    keys = said["signing_keys"]
+    table.add_row(
+        "signing keys", f"{keys['given']} given, {keys['signed']} have signed, {keys['tokens']} tokens"
+    )
     table.add_row("versions given", str(len(history.versions)))
     table.add_row("machine", f"{said['load_per_processor']:.1f} wanted each processor at a time")
     return table

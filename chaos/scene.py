@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
+import jwt
 from fountain_cli.stack import Stack
 from fountain_cli.stack.layout import EDGE, repository, services
 
-from chaos.history import History, Request
+from chaos.history import History, Request, Token
 from chaos.schedule import Part
 
 MANAGER, NOTIFICATION, GATEWAY = "secrets-manager", "notification", "gateway-lookup"
@@ -20,7 +21,8 @@ PLATFORM = (MANAGER, NOTIFICATION, GATEWAY)
 """Their sites stand in the edge's own configuration; the way to all others is asked of the gateway."""
 ANSWER_SECONDS = 20.0
 """Who waits longer for an answer gives up."""
-_NEW_TOKEN_SECONDS = 240.0
+_NEW_TOKEN_SECONDS = 30.0
+"""So often that every signing key signs some."""
 _RETRY_SECONDS = 0.5
 
 Expected = tuple[int, ...] | Callable[[httpx2.Response], bool]
@@ -108,9 +110,12 @@ class Scene:
 
     async def _fetch_token(self, audience: str) -> bool:
         form = {"grant_type": "client_credentials", "client_secret": self._key, "resource": audience}
+        began = time.time()
         answer = await self.ask("issue a token", "POST", MANAGER, "/auth/token", data=form, anonymous=True)
         if answer is not None:
-            self._tokens[audience] = answer.json()["access_token"]
+            token = answer.json()["access_token"]
+            self._tokens[audience] = token
+            self.history.tokens.append(Token(jwt.get_unverified_header(token)["kid"], began, time.time()))
         return answer is not None
 
     def headers(self, service: str) -> dict[str, str]:
