@@ -211,13 +211,16 @@ def _step(rotation: Rotation, holders: Sequence[Holder], now: float) -> Change |
 
 
 def _wait(rotation: Rotation, now: float) -> Change | None:
+    anew = now + rotation.deadline_seconds
+    if rotation.draining_since is not None:
+        # An instance that was away came back and still uses the previous version. It has as long as any
+        # other had, though the deadline of those is over.
+        state = RotationState.ACTIVE
+        return Change(rotation._replace(state=state, draining_since=None, deadline_at=anew))
     if not rotation.overdue and now >= rotation.deadline_at:
         return Change(rotation._replace(overdue=True), event=RotationEvent.OVERDUE)
-    if not rotation.overdue and rotation.deadline_at > now + rotation.deadline_seconds + _ROUNDING:
-        return Change(rotation._replace(deadline_at=now + rotation.deadline_seconds))
-    if rotation.draining_since is not None:
-        # An instance that was away came back and still uses the previous version.
-        return Change(rotation._replace(state=RotationState.ACTIVE, draining_since=None))
+    if not rotation.overdue and rotation.deadline_at > anew + _ROUNDING:
+        return Change(rotation._replace(deadline_at=anew))
     return None
 
 
@@ -226,7 +229,7 @@ def _activate(rotation: Rotation, now: float) -> Change:
         state=RotationState.ACTIVE,
         overdue=False,
         activated_at=now,
-        deadline_at=now + rotation.deadline_seconds,  # a deadline for each of the two waits
+        deadline_at=now + rotation.deadline_seconds,  # each wait has its own deadline
     )
     versions = (rotation.version, VersionState.ACTIVE), (rotation.previous_version, VersionState.DRAINING)
     return Change(active, versions, RotationEvent.ROTATED)

@@ -17,19 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from killed_story import (
-    EVENTS,
-    EVENTS_BY_THEN,
-    EVENTS_IN_THE_END,
-    INCIDENTS,
-    OPERATIONS,
-    PATIENCE,
-    TURNS,
-    meddle,
-    outstay,
-    told,
-    wait_by,
-)
+from killed_story import STORIES, told
 from secrets_world import World, world
 from sqlalchemy import event
 from test_killed_rotations import converge, events, write_down
@@ -54,7 +42,8 @@ async def rotate(folder: Path, commits: int) -> None:
 
 async def tell(folder: Path, when: str, operation: str) -> None:
     """Tell the story of an operation, and die at its commit."""
-    done = TURNS[operation].done if operation in TURNS else {**OPERATIONS, **INCIDENTS}[operation]
+    story = next(story for story in STORIES if operation in story.done)
+    done = story.done[operation]
     reached: set[str] = set()
 
     def die_at(moment: str, sm: World, *, hit: bool) -> None:
@@ -76,17 +65,9 @@ async def tell(folder: Path, when: str, operation: str) -> None:
 
         dialect.do_commit = do_commit
 
-    # Who is waited for beyond a deadline is not to be gone by then.
-    ttl = PATIENCE if operation in TURNS else 90.0
-    async with world(folder, opened=begin, ttl=ttl) as sm:
-        if operation in OPERATIONS:
-            story, many = meddle, len(EVENTS)
-        elif operation in INCIDENTS:
-            story, many = wait_by, len(EVENTS_BY_THEN)
-        else:
-            story, many = outstay, len(EVENTS_IN_THE_END)
-        await story(sm, reached.add)
-        await told(events, folder / "told", many)
+    async with world(folder, opened=begin, ttl=story.ttl) as sm:
+        await story.tell(sm, reached.add)
+        await told(events, folder / "told", story.events)
 
 
 def child(folder: Path, when: str, operation: str) -> None:

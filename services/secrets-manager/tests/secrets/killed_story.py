@@ -1,6 +1,6 @@
 """What an operator does but wait: he aborts, forces, begins anew over what is staged, rotates at once. And
 what happens while he waits: instances leave or are heard of no more, and a schedule's moment comes. And what
-waits by the clock: an overlap, and holders beyond their deadline.
+waits by the clock: an overlap, and holders beyond their deadline. And who comes back while a version drains.
 
 Told again from the beginning after a kill, each goes on where it was.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
+from secrets_manager.repository_rotations import all_holders
 from secrets_world import SERVICE, World
 
 #: Each operation, and how to know in a transaction that it is done there.
@@ -97,6 +98,23 @@ EVENTS_IN_THE_END = [
         )
     ),
 ]
+#: The same of what happens while a version drains.
+RETURNS = {
+    "come back": Turn(
+        "SELECT 1 FROM secret_holders WHERE uses = 0", 2, ("draining", "draining"), ("active", "draining")
+    ),
+    "let go at last": Turn(
+        "SELECT count(*) = 2 FROM secret_holders WHERE uses = 2",
+        2,
+        ("active", "draining"),
+        ("draining", "draining"),
+    ),
+    "force draining": Turn(
+        f"{_OF} 2 AND state = 'retired'", 2, ("draining", "draining"), ("retired", "retired")
+    ),
+}
+VERSIONS_OF_RETURNS = [(2, "active"), (1, "retired")]
+EVENTS_OF_RETURNS = [("secret.staged", 2), ("secret.rotated", 2), ("secret.retired", 1)]
 OVERLAP = 600.0
 DEADLINE = 300.0
 
@@ -252,6 +270,58 @@ async def outstay(sm: World, reached: Callable[[str], None] = lambda turn: None)
     names = "overdue once more", "force overdue to the end"
     await slow.late(fourth, "retired_at", names, lambda one: force(one, "force", "retired"))
     await slow.operator.leave()
+
+
+async def come_back(sm: World, reached: Callable[[str], None] = lambda turn: None) -> None:
+    """Rotate; have an instance that was forgotten come back, which may still use what drains; then force."""
+    slow, returning = Slow(sm, reached), sm.holder(2)
+    if not await sm.rotations(SERVICE):
+        await sm.policy(overlap_seconds=OVERLAP, deadline_seconds=DEADLINE)
+        await slow.holder.read()
+    second = await slow.operator.rotation(2)
+    if second["state"] == "staged":
+        second = await slow.says(second, "accepts", "active")
+    if second["state"] == "active" and len(await sm.db.read(all_holders)) == 1:
+        second = await slow.says(second, "uses", "draining")
+    if len(await sm.db.read(all_holders)) == 1:
+        await sm.pass_time(max(0.0, DEADLINE + 1 - sm.clock.offset))
+        reached("come back")
+        returning.etag = '"what it held before"'
+        assert (await returning.read(conditional=True)).status_code == 200
+        second = await becomes(sm, 2, "active")
+    if second["state"] == "active":
+        # The deadline of the others is over, and its own is not.
+        await sm.pass_time(DEADLINE / 3)
+        reached("let go at last")
+        assert (await returning.ack(2, "uses")).status_code == 200
+        second = await becomes(sm, 2, "draining")
+    if second["state"] == "draining":
+        # The overlap that had begun would be over by then.
+        await sm.pass_time(OVERLAP / 2 - 1)
+        assert (await sm.rotation(second["rotation_id"]))["state"] == "draining"
+        reached("force draining")
+        await slow.operator.step(second, "force", "retired")
+    await slow.operator.leave()
+
+
+class Story(NamedTuple):
+    """How it is told; how to know of each moment in a transaction that it is done there; how many events it
+    tells in the end; and how long a holder is waited for that is not heard of.
+    """
+
+    tell: Callable[[World, Callable[[str], None]], Awaitable[None]]
+    done: dict[str, str]
+    events: int
+    ttl: float = 90.0
+
+
+STORIES = (
+    Story(meddle, OPERATIONS, len(EVENTS)),
+    Story(wait_by, INCIDENTS, len(EVENTS_BY_THEN)),
+    # Who is waited for beyond a deadline is not to be gone by then.
+    Story(outstay, {name: turn.done for name, turn in TURNS.items()}, len(EVENTS_IN_THE_END), PATIENCE),
+    Story(come_back, {name: turn.done for name, turn in RETURNS.items()}, len(EVENTS_OF_RETURNS), PATIENCE),
+)
 
 
 async def told(

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,15 +19,20 @@ from killed_story import (
     EVENTS,
     EVENTS_BY_THEN,
     EVENTS_IN_THE_END,
+    EVENTS_OF_RETURNS,
     INCIDENTS,
     LATER,
     OPERATIONS,
     PATIENCE,
+    RETURNS,
     TURNS,
     VERSIONS,
     VERSIONS_BY_THEN,
     VERSIONS_IN_THE_END,
+    VERSIONS_OF_RETURNS,
+    Turn,
     becomes,
+    come_back,
     meddle,
     outstay,
     told,
@@ -194,13 +200,25 @@ async def test_what_happens_by_itself_happens_once_though_it_is_killed_before_or
     await end(children)
 
 
-async def test_overlaps_and_deadlines_end_as_they_must_though_it_is_killed_before_or_after_their_commits(
+@pytest.mark.parametrize(
+    ("story", "turns", "versions", "expected"),
+    [
+        (outstay, TURNS, VERSIONS_IN_THE_END, EVENTS_IN_THE_END),
+        (come_back, RETURNS, VERSIONS_OF_RETURNS, EVENTS_OF_RETURNS),
+    ],
+    ids=["overlaps and deadlines", "who comes back while a version drains, and force then"],
+)
+async def test_what_waits_ends_as_it_must_though_it_is_killed_before_or_after_its_commits(
     tmp_path: Path,
+    story: Callable[[World], Awaitable[None]],
+    turns: dict[str, Turn],
+    versions: list[tuple[int, str]],
+    expected: list[tuple[str, int]],
 ) -> None:
     base = await base_in(tmp_path)
     children = await begin_children()
-    for name, when in itertools.product(TURNS, ("before", "after")):
-        turn = TURNS[name]
+    for name, when in itertools.product(turns, ("before", "after")):
+        turn = turns[name]
         folder = tmp_path / f"{name}-{when}"
         shutil.copytree(base, folder)
         assert await end_of_child(children, when, folder, name) == -signal.SIGKILL, name
@@ -213,12 +231,13 @@ async def test_overlaps_and_deadlines_end_as_they_must_though_it_is_killed_befor
             state, of_the_one_before = turn.before if when == "before" else turn.after
             await becomes(sm, turn.version, state)
             assert (turn.version - 1, of_the_one_before) in await states(sm), (name, when)
-            await outstay(sm)
-            assert await states(sm) == VERSIONS_IN_THE_END, (name, when)
-            assert [one["state"] for one in await sm.rotations(SERVICE)] == ["retired"] * 3, (name, when)
-            await told(events, folder / "told", len(EVENTS_IN_THE_END))
+            await story(sm)
+            assert await states(sm) == versions, (name, when)
+            ended = [one["state"] for one in await sm.rotations(SERVICE)]
+            assert ended == ["retired"] * (len(versions) - 1), (name, when)
+            await told(events, folder / "told", len(expected))
         # Only now, so that nothing that was told beyond these is missed.
-        assert events(folder / "told") == EVENTS_IN_THE_END, (name, when)
+        assert events(folder / "told") == expected, (name, when)
     await end(children)
 
 

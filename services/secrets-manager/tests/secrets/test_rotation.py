@@ -70,6 +70,15 @@ def test_a_holder_that_comes_back_with_the_previous_version_begins_the_overlap_a
     assert last(advance([back], [holder(2, 2)], 140.0)).draining_since == 140.0
 
 
+def test_whoever_comes_back_after_the_deadline_of_the_others_is_given_one_of_its_own() -> None:
+    changes = advance([DRAINING], [holder(0, 0)], 600.0)
+    assert [(change.rotation.shown_state, change.event) for change in changes] == [
+        (RotationState.ACTIVE, None)
+    ]
+    assert last(changes).deadline_at == next_moment(last(changes), [holder(0, 0)]) == 660.0
+    assert last(advance([last(changes)], [holder(0, 0)], 660.0)).shown_state is RotationState.OVERDUE
+
+
 def test_nothing_retires_while_a_holder_is_late_however_long_ago_the_overlap_ended() -> None:
     changes = advance([DRAINING], [holder(2, 1)], 10_000.0)
     assert RotationState.RETIRED not in {change.rotation.state for change in changes}
