@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from secrets_manager import rotation as rules
 from secrets_manager import transitions
-from secrets_manager.rotation import Change, Holder, NotPossibleError, Rotation, RotationState, VersionState
+from secrets_manager.rotation import (
+    Change,
+    Holder,
+    NotPossibleError,
+    Rotation,
+    RotationEvent,
+    RotationState,
+    VersionState,
+)
 
 OWNER = "notification"
 OVERLAP, DEADLINE = 50.0, 30.0
@@ -31,6 +39,7 @@ class Secret(RuleBasedStateMachine):
         self.silent: set[int] = set()  # instances whose time to live ran out while they live
         self.too_late: set[int] = set()  # came back when what they use was refused already
         self.said: dict[int, set[tuple[int, bool]]] = {}
+        self.waiting_since: dict[int, float] = {}  # by version, while somebody is late: since when
         self.born = 0
 
     @property
@@ -39,6 +48,9 @@ class Secret(RuleBasedStateMachine):
 
     def take(self, changes: list[Change]) -> None:
         for change in changes:
+            if change.event is RotationEvent.OVERDUE:
+                since = self.waiting_since.get(change.rotation.version, self.now)
+                assert self.now >= since + DEADLINE, "nobody had a whole deadline to answer in"
             self.rotations[change.rotation.version] = change.rotation
             self.versions.update(change.versions)
 
@@ -53,6 +65,11 @@ class Secret(RuleBasedStateMachine):
     def nothing_is_left_to_do(self) -> None:
         left = rules.advance(self.open_ones, list(self.holders.values()), self.now)
         assert left == [], "a second look at the same moment finds more to do"
+        self.waiting_since = {
+            one.version: self.waiting_since.get(one.version, self.now)
+            for one in self.open_ones
+            if any(one.is_late(holder) for holder in self.holders.values())
+        }
 
     def accepted(self) -> set[int]:
         return {number for number, state in self.versions.items() if state in rules.HELD}
