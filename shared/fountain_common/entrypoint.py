@@ -1,4 +1,5 @@
-"""Starts a service: fetch the secrets, with patience, then serve the application in the same process.
+"""Starts a service: fetch the secrets and the signing keys, with patience, then serve the application in the
+same process.
 
     if __name__ == "__main__":
         run(Settings, "main:app")
@@ -55,7 +56,7 @@ def run(
 ) -> None:
     """Run a service until it is told to stop; ends the process.
 
-    Exit codes: 0 after SIGTERM or SIGINT, 69 when the secrets could not be had within
+    Exit codes: 0 after SIGTERM or SIGINT, 69 when the secrets or signing keys could not be had within
     `boot_deadline_seconds`, 78 for settings that are wrong, 3 when the application does not start.
 
     Args:
@@ -123,13 +124,13 @@ def _signals_cancel() -> Iterator[None]:
 
 @asynccontextmanager
 async def _boot(settings: ServiceSettings) -> AsyncIterator[str]:
-    """Fetch the secrets, and have the next platform take them; answers why they could not be had, or "".
+    """Fetch what a start needs, and have the next platform take it; answers why it could not be had, or "".
 
     However the start ends, the Secrets Manager is told: no rotation is to wait for a process that has gone.
     """
     platform = create_platform(settings)
     try:
-        reason = await fetch_secrets(platform, settings.boot_deadline_seconds)
+        reason = await fetch_what_it_needs(platform, settings.boot_deadline_seconds)
         if not reason:
             hand_over(platform)
         yield reason
@@ -140,10 +141,13 @@ async def _boot(settings: ServiceSettings) -> AsyncIterator[str]:
         await platform.close()
 
 
-async def fetch_secrets(
+async def fetch_what_it_needs(
     platform: Platform, deadline_seconds: float, *, monotonic: Callable[[], float] = time.monotonic
 ) -> str:
-    """Fetch the secrets, again and again with backoff, one log line an attempt.
+    """Fetch the secrets and the signing keys, again and again with backoff, one log line an attempt.
+
+    Both before it listens. At the address of one that was killed, requests come before it is registered:
+    whoever cannot be reached there is tried at another instance, and whoever is refused is not.
 
     Args:
         platform: whose secrets.
@@ -151,7 +155,7 @@ async def fetch_secrets(
         monotonic: seconds.
 
     Returns:
-        "" once they are held, or why they could not be had in time.
+        "" once both are held, or why they could not be had in time.
     """
     if platform.secrets is None:
         return ""
@@ -178,6 +182,7 @@ async def _attempt(platform: Platform, seconds: float) -> str:
     try:
         async with asyncio.timeout(seconds):
             await platform.secrets.fetch()
+            await platform.verifier.fetch()
     except Problem as problem:
         return problem.detail or problem.title
     except TimeoutError:

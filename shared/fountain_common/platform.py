@@ -207,9 +207,10 @@ _handed_over: list[Platform] = []
 
 
 def hand_over(platform: Platform) -> None:
-    """Have the next platform that is made for the same service take this one's ways, identity and secrets.
+    """Have the next platform that is made for the same service take what this one holds: its ways, identity,
+    secrets and signing keys.
 
-    `entrypoint` fetches secrets before the application is imported; this is how they reach it: in memory.
+    `entrypoint` fetches them before the application is imported; this is how they reach it: in memory.
     """
     _handed_over[:] = [platform]
 
@@ -231,6 +232,9 @@ def create_platform(settings: ServiceSettings, **parts: Unpack[Parts]) -> Platfo
                 connections=booted.connections, identity=booted.identity, directory=booted.directory,
                 discovery=booted.discovery, issuer=booted.issuer, tokens=booted.tokens, peers=booted.peers,
             )  # fmt: skip
-            parts = Parts(**{**ways, "secrets": booted.secrets, **parts})
+            held = Parts(secrets=booted.secrets)
+            if "keys" not in parts:
+                held["verifier"] = booted.verifier
+            parts = Parts(**{**ways, **held, **parts})
             settings.instance_id = booted.instance_id
     return Platform(settings, parts)

@@ -271,6 +271,21 @@ class TokenVerifier:
             self._honour_less()
         return True
 
+    async def fetch(self) -> None:
+        """Fetch both, as far as they have not been had yet.
+
+        Raises:
+            Unavailable: tokens cannot be judged yet.
+        """
+        wanted = []
+        if self._keys is None:
+            wanted.append(self.refresh_keys())
+        if self._revocations is None:
+            wanted.append(self.refresh_revocations())
+        await asyncio.gather(*wanted)
+        if not self.able:
+            raise Unavailable("The Secrets Manager has not given its signing keys and revocations yet.")
+
     async def start(self, wait_seconds: float = START_SECONDS) -> None:
         """Fetch both, waiting at most so long, and go on fetching in the background."""
         # They belong to their event loop, and a test client brings another at each start.
