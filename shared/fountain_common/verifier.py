@@ -294,7 +294,9 @@ class TokenVerifier:
         first = [asyncio.create_task(self.refresh_keys()), asyncio.create_task(self.refresh_revocations())]
         self._tasks = [
             *first,
-            asyncio.create_task(self._repeat(self.refresh_keys, KEYS_SECONDS, lambda: self._keys is None)),
+            asyncio.create_task(
+                self._repeat(self.refresh_keys, KEYS_SECONDS, lambda: not self._keys_current)
+            ),
             asyncio.create_task(
                 self._repeat(
                     self.refresh_revocations, REVOCATIONS_SECONDS, lambda: not self._revocations_current

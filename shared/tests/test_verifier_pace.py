@@ -133,6 +133,45 @@ def test_a_key_that_has_gone_is_honoured_no_more_in_time_although_nobody_tells()
     run(work)
 
 
+class Away:
+    """Does not answer for a while, either question."""
+
+    def __init__(self, loop: LeapingLoop) -> None:
+        self._maker, self._loop = TokenMaker(clock=loop.time), loop
+        self.away, self.asked = False, 0
+
+    async def jwks(self) -> dict[str, Any]:
+        self._ask()
+        return self._maker.jwks()
+
+    async def revocations(self) -> dict[str, Any]:
+        self._ask()
+        return {"issued_at": int(self._loop.time()), "revocations": []}
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise ConnectionError
+
+
+def test_once_the_issuer_is_back_keys_and_revocations_are_current_within_a_second() -> None:
+    async def work(loop: LeapingLoop) -> None:
+        issuer = Away(loop)
+        verifier = TokenVerifier(ISSUER, "orders", issuer, clock=loop.time, monotonic=loop.time)
+        await verifier.start()
+        for _ in range(3):
+            issuer.away, issuer.asked = True, 0
+            await sleep(KEY_GONE_WITHIN + 1)
+            assert not verifier.current
+            assert issuer.asked <= 2 * (KEY_GONE_WITHIN + 1)
+            issuer.away = False
+            await sleep(1.01)
+            assert verifier.current
+        await verifier.stop()
+
+    run(work)
+
+
 async def honours(verifier: TokenVerifier, token: str) -> bool:
     try:
         await verifier.verify(token)
