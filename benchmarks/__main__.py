@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +97,9 @@ def _measured(row: Row, run: Run) -> Iterator[Result]:
         yield from _unmeasured(row, measured, str(loss), broken=True)
     except (NotRun, StackError, CommandError, HTTPError, OSError, subprocess.TimeoutExpired) as reason:
         yield from _unmeasured(row, measured, str(reason))
+    except Exception as fault:  # noqa: BLE001 - what the other rows measured is not to be lost by it
+        traceback.print_exc()
+        yield from _unmeasured(row, measured, f"{type(fault).__name__}: {fault}")
 
 
 def _unmeasured(row: Row, measured: set[str], why: str, *, broken: bool = False) -> Iterator[Result]:

@@ -37,7 +37,8 @@ def load(
 
     `@M@` becomes a number from 0 to 63, the next with each request, and `@R@` one below `among`, at random.
 
-    Raises `NotRun` where wrk is missing, or where any answer was not a 2xx: a rate of errors is no rate.
+    Raises `NotRun` where wrk is missing, or where any answer was not a 2xx or took more than two seconds: a
+    rate of errors is no rate.
     """
     if shutil.which("wrk") is None:
         raise NotRun("wrk is not installed (Debian package wrk)")
@@ -52,7 +53,7 @@ def load(
 def parse(output: str) -> Load:
     """Read wrk's report."""
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+)", output)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     if failed or (broken and any(map(int, broken.groups()))):
         raise NotRun(f"the load had failures: {(failed or broken).group(0)}")  # type: ignore[union-attr]
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
@@ -72,6 +73,8 @@ def _script(headers: dict[str, str], method: str, body: str | None, path: str | 
     if body is None and path is None:
         return "\n".join(lines)
     lines += [
+        # Each process begins alike otherwise, and a round would ask for what the one before it asked for.
+        f"math.randomseed({secrets.randbits(31)})",
         "local n = 0",
         f"local body = {_lua(body) if body is not None else 'nil'}",
         f"local path = {_lua(path) if path is not None else 'wrk.path'}",

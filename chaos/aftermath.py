@@ -91,11 +91,16 @@ class Aftermath:
                 return items
             params["cursor"] = page["next"]
 
-    async def _rotations(self) -> Violations:
+    async def _list_rotations(self) -> Violations:
         listed = await self._all("/rotations")
         if listed is None:
             return [Violation("every rotation ends, or says why not", "they cannot be listed", (MANAGER,))]
         self._history.rotations = [seen(one) for one in listed if moment(one["created_at"]) >= self._since]
+        return []
+
+    async def _rotations(self) -> Violations:
+        if unlisted := await self._list_rotations():
+            return unlisted
         return [
             *invariants.rotations_ended(self._history.rotations),
             *invariants.rotations_listed(self._history.versions, self._history.rotations),
@@ -115,7 +120,12 @@ class Aftermath:
         for part in self._scene.instances[CONSUMER]:
             answer = await self._scene.ask_part("status of a consumer", part, "/status")
             holds[str(part)] = None if answer is None else int(answer.json()["version"])
-        return invariants.on_the_newest(holds, -1 if secret is None else int(secret["version"]))
+        active = -1 if secret is None else int(secret["version"])
+        return [
+            *await self._list_rotations(),
+            *invariants.on_the_newest(holds, active),
+            *invariants.nobody_late(self._history.rotations),
+        ]
 
     async def _versions(self) -> Violations:
         given = self._history.versions

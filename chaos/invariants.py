@@ -160,6 +160,19 @@ def on_the_newest(holds: Mapping[str, int | None], active: int) -> list[Violatio
     ]
 
 
+def nobody_late(rotations: Iterable[RotationSeen]) -> list[Violation]:
+    """With every part well, no rotation of any service waits for one of them."""
+    return [
+        Violation(
+            "every consumer is on the newest version",
+            f"{who} has not confirmed version {one.version} of {one.service}",
+            (one.service, "secrets-manager"),
+        )
+        for one in rotations
+        for who in one.late
+    ]
+
+
 def audit_whole(report: Mapping[str, Any]) -> list[Violation]:
     """The audit verifies, against its anchor in the event log too."""
     rule = "the audit chain is whole"

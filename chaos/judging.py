@@ -5,6 +5,9 @@ A request is judged if, from `SETTLE_SECONDS` before it was sent until it was an
 - every part that it passes (the edge, the gateway) was undisturbed, and
 - of every service that it needs, one instance at least was: the same one for all that time.
 
+One that may not be sent again is judged only if, for all that time, every instance that it could have come
+to was undisturbed.
+
 Undisturbed is what this run did nothing to, or what has answered a health check since. A part that fails by
 itself excuses nothing. What is not judged is counted by its reason, and a run of which too little was judged
 has shown nothing and fails (`too_little`).
@@ -27,6 +30,9 @@ LEAST_SHARE_OF_A_KIND = 0.15
 """... and so much of each kind ..."""
 ENOUGH_TO_SHARE = 50
 """... of which so many were sent: a share of a handful says nothing."""
+ENOUGH_TO_SUCCEED = 10
+"""Of so many of a kind, that share must have been answered, judged or not."""
+NOT_IDEMPOTENT = "it is not idempotent"
 
 
 @dataclass
@@ -72,6 +78,14 @@ class Judge:
     def reason_against(self, request: Request) -> str:
         """Return why a request cannot be judged; "" if it can."""
         began = request.began - self._settle
+        if not request.idempotent:
+            parts = [
+                part
+                for need in request.needs
+                for part in ([need] if isinstance(need, Part) else self._instances[need])
+            ]
+            disturbed = any(self.disturbed(part, began, request.ended) for part in parts)
+            return NOT_IDEMPOTENT if disturbed else ""
         for need in request.needs:
             if isinstance(need, Part):
                 if self.disturbed(need, began, request.ended):
@@ -90,13 +104,13 @@ def _over(trouble: Trouble) -> float:
 
 
 def tallies(requests: Iterable[Request], judge: Judge) -> dict[str, Tally]:
-    """Count requests by kind. Those that are not idempotent are counted and never judged."""
+    """Count requests by kind."""
     found: defaultdict[str, Tally] = defaultdict(Tally)
     for request in requests:
         tally = found[request.kind]
         tally.sent += 1
         tally.ok += not request.failure
-        reason = judge.reason_against(request) if request.idempotent else "it is not idempotent"
+        reason = judge.reason_against(request)
         if reason:
             tally.not_judged[reason] += 1
             if request.failure:
@@ -111,7 +125,7 @@ def tallies(requests: Iterable[Request], judge: Judge) -> dict[str, Tally]:
 
 def too_little(found: Mapping[str, Tally]) -> list[str]:
     """Say where so little was judged that the run has shown nothing."""
-    idempotent = {kind: one for kind, one in found.items() if "it is not idempotent" not in one.not_judged}
+    idempotent = {kind: one for kind, one in found.items() if NOT_IDEMPOTENT not in one.not_judged}
     sent = sum(one.sent for one in idempotent.values())
     judged = sum(one.judged for one in idempotent.values())
     said = []
@@ -121,4 +135,9 @@ def too_little(found: Mapping[str, Tally]) -> list[str]:
         if one.sent >= ENOUGH_TO_SHARE and one.judged < LEAST_SHARE_OF_A_KIND * one.sent:
             least = f"{LEAST_SHARE_OF_A_KIND:.0%} is the least"
             said.append(f"{one.judged} of {one.sent} requests to {kind} were judged; {least}.")
+    for kind, one in sorted(found.items()):
+        # What is not done leaves nothing to look at: no link to open, no event to lose.
+        if one.sent >= ENOUGH_TO_SUCCEED and one.ok < LEAST_SHARE_OF_A_KIND * one.sent:
+            least = f"{LEAST_SHARE_OF_A_KIND:.0%} is the least"
+            said.append(f"{one.ok} of {one.sent} requests to {kind} were answered; {least}.")
     return said

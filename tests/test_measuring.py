@@ -15,8 +15,9 @@ from benchmarks import interpreter, picture, report
 from benchmarks.__main__ import _measured
 from benchmarks.measure import Budget, Result, ratio
 from benchmarks.paced import Published, Receipt, by_the_clock, delays
-from benchmarks.processes import Broken
+from benchmarks.processes import Broken, NotRun
 from benchmarks.profiling import summed, table
+from benchmarks.wrk import _script, parse
 
 aiohttp = pytest.importorskip("aiohttp")
 from aiohttp import web  # noqa: E402
@@ -143,6 +144,54 @@ def test_a_stream_that_does_not_open_is_a_broken_promise_and_holds_nothing_up() 
 def test_a_duplicate_does_not_hide_a_loss() -> None:
     with pytest.raises(Broken, match="4 of 5 events in 5 receipts"):
         asyncio.run(measure(3))
+
+
+def test_a_publish_that_is_not_answered_is_a_broken_promise() -> None:
+    answered = count()
+
+    async def publish(request: web.Request) -> web.Response:
+        if next(answered) == 2:
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response({"position": 1}, status=201)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(20)
+        return response
+
+    async def run() -> None:
+        routes = web.post("/notifications", publish), web.get("/notifications/stream", stream)
+        async with asyncio.timeout(20), served(*routes) as url, aiohttp.ClientSession(url) as session:
+            await paced_delays(session, readers=1, events=5, gap=0.001)
+
+    with pytest.raises(Broken, match="a publish was not answered"):
+        asyncio.run(run())
+
+
+def test_two_loads_ask_for_different_ones_at_random() -> None:
+    first, second = (_script({}, "GET", None, "/secrets/grown-@R@", 1000) for _ in range(2))
+    seeds = [line for script in (first, second) for line in script.splitlines() if "randomseed" in line]
+    assert len(seeds) == len(set(seeds)) == 2
+    assert first.index("randomseed") < first.index("math.random(0, 999)")
+
+
+@pytest.mark.parametrize(
+    "broken", ["connect 1, read 0, write 0, timeout 0", "connect 0, read 0, write 0, timeout 64"]
+)
+def test_a_load_with_failures_has_no_rate(broken: str) -> None:
+    with pytest.raises(NotRun, match="failures"):
+        parse(f"  Socket errors: {broken}\nRequests/sec:    100.00\n")
+
+
+def test_a_fault_of_one_row_leaves_what_the_others_measured(tmp_path: Path) -> None:
+    def fail(_run: Run) -> Iterator[Result]:
+        yield Result(READ, 1.5, "x")
+        raise KeyError("position")
+
+    [read, start] = _measured(Row("x", "y", (READ, START), fail), Run(tmp_path, 1, 1))
+    assert (read.ok, start.ok, start.note) == (True, None, "KeyError: 'position'")
 
 
 READ, LOOKUP, START = (

@@ -95,10 +95,13 @@ async def paced_delays(
     kind = f"bench.latency-{time.monotonic_ns()}"
 
     async def publish(subject: str) -> int:
-        async with session.post("/notifications", json={"type": kind, "subject": subject}) as answer:
-            if answer.status != 201:
-                raise Broken(f"a publish was answered {answer.status}")
-            return int((await answer.json())["position"])
+        try:
+            async with session.post("/notifications", json={"type": kind, "subject": subject}) as answer:
+                if answer.status != 201:
+                    raise Broken(f"a publish was answered {answer.status}")
+                return int((await answer.json())["position"])
+        except aiohttp.ClientError as error:
+            raise Broken(f"a publish was not answered: {error!r}") from error
 
     async def publish_due(number: int, due: float) -> tuple[int, Published]:
         return await publish(str(number)), Published(str(number), due)

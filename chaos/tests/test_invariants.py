@@ -91,6 +91,13 @@ def test_a_rotation_still_active_is_found_although_it_names_who_is_late() -> Non
     assert len(invariants.rotations_ended([replace(ROTATION, state="active", late=("consumer 1",))])) == 1
 
 
+def test_with_all_parts_well_nobody_of_any_service_is_waited_for() -> None:
+    waiting = replace(ROTATION, service="two-factor", state="overdue", late=("two-factor 1",))
+    [found] = invariants.nobody_late([ROTATION, waiting])
+    assert "two-factor 1 has not confirmed version 5 of two-factor" in found.detail
+    assert found.services == ("two-factor", "secrets-manager")
+
+
 def test_a_consumer_behind_and_one_that_does_not_say_are_found() -> None:
     found = invariants.on_the_newest({"consumer": 5, "consumer/1": 4, "consumer/2": None}, 5)
     assert [one.detail.split()[0] for one in found] == ["consumer/1", "consumer/2"]

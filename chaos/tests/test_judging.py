@@ -3,7 +3,15 @@
 import pytest
 
 from chaos.history import Request, Trouble
-from chaos.judging import ENOUGH_TO_SHARE, RECOVERY_SECONDS, SETTLE_SECONDS, Judge, tallies, too_little
+from chaos.judging import (
+    ENOUGH_TO_SHARE,
+    ENOUGH_TO_SUCCEED,
+    RECOVERY_SECONDS,
+    SETTLE_SECONDS,
+    Judge,
+    tallies,
+    too_little,
+)
 from chaos.schedule import Kind, Part
 
 EDGE, ONE, TWO = Part("caddy"), Part("consumer"), Part("consumer", 1)
@@ -73,10 +81,24 @@ def test_an_instance_of_its_own_has_no_substitute() -> None:
     assert (found["health"].failed, found["health"].judged) == ([], 0)
 
 
-def test_what_is_not_idempotent_is_counted_and_not_judged() -> None:
-    found = tallies([request(idempotent=False)], Judge([], INSTANCES))["open a link"]
+def test_what_is_not_idempotent_is_judged_only_if_nothing_on_its_way_was_disturbed() -> None:
+    once = request(idempotent=False)
+    found = tallies([once], Judge([], INSTANCES))["open a link"]
+    assert (found.sent, found.ok, found.judged, found.failed) == (1, 0, 1, [once])
+    # A repetition could have come to the other instance, and there is none.
+    found = tallies([once], Judge([trouble(ONE, 99, 101, 102)], INSTANCES))["open a link"]
     assert (found.sent, found.ok, found.judged, found.failed) == (1, 0, 0, [])
     assert found.excluded == {"it is not idempotent": 1}
+
+
+def test_work_of_which_nothing_was_done_is_named() -> None:
+    judge = Judge([trouble(ONE, 99, 101, 102)], INSTANCES)
+    others = [Request("look up", (), 100.0, 100.1) for _ in range(ENOUGH_TO_SUCCEED)]
+    failed = [request(idempotent=False) for _ in range(ENOUGH_TO_SUCCEED)]
+    [said] = too_little(tallies([*failed, *others], judge))
+    assert "0 of 10 requests to open a link were answered" in said
+    done = [request(failure="", idempotent=False) for _ in range(2)]
+    assert too_little(tallies([*failed[2:], *done, *others], judge)) == []
 
 
 def test_exclusions_are_counted_by_reason() -> None:
@@ -97,7 +119,7 @@ def test_a_run_in_which_little_was_judged_has_shown_nothing() -> None:
 
 def test_a_kind_of_which_little_was_judged_is_named_although_the_others_were() -> None:
     others = [Request("look up", (), 100.0, 100.1) for _ in range(10 * ENOUGH_TO_SHARE)]
-    excluded = [request() for _ in range(ENOUGH_TO_SHARE)]
+    excluded = [request(failure="") for _ in range(ENOUGH_TO_SHARE)]
     judge = Judge([trouble(EDGE, 99, 101, 102)], INSTANCES)
     [said] = too_little(tallies([*excluded, *others], judge))
     assert "open a link" in said

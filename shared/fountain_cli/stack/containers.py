@@ -61,7 +61,8 @@ class Containers(Front):
 
     def freeze(self, service: str, replica: int = 0) -> None:
         """Let one container stand still until `thaw`; by a signal, since not every engine can pause."""
-        signal_within(self._docker.containers(service)[replica]["Id"], "STOP")
+        if not signal_within(self._docker.containers(service)[replica]["Id"], "STOP"):
+            raise StackError(f"A container of {service} could not be frozen: it does not run.")
 
     def thaw(self, service: str, replica: int = 0) -> None:
         """Let a container go on."""

@@ -1,6 +1,5 @@
 """The platform as local processes, kept by supervisor."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -216,7 +215,8 @@ class LocalStack(Front):
 
     def freeze(self, service: str, replica: int = 0) -> None:
         """Let one process stand still until `thaw`."""
-        self._signal(service, replica, signal.SIGSTOP)
+        if not self._signal(service, replica, signal.SIGSTOP):
+            raise StackError(f"A process of {service} could not be frozen: it does not run.")
 
     def thaw(self, service: str, replica: int = 0) -> None:
         """Let a process go on."""
@@ -225,9 +225,12 @@ class LocalStack(Front):
     def _signal(self, service: str, replica: int, number: signal.Signals) -> int:
         """Send a signal to one process and return its pid; 0 if it does not run now."""
         pid = int(self._supervisor.processes()[self._names(service)[replica]]["pid"])
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        if not pid:
+            return 0
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return 0
         return pid
 
     # Looking at it

@@ -109,7 +109,7 @@ class Project:
             raise StackError(f"`docker {verb}` failed for {service}.\n{done.stderr}".rstrip())
 
 
-def signal_within(container: str, signal: str) -> None:
-    """Send a signal to all processes of a container but its init; nothing happens if it does not run."""
+def signal_within(container: str, signal: str) -> bool:
+    """Send a signal to all processes of a container but its init; answers whether it runs and got it."""
     command = ["docker", "exec", container, "sh", "-c", f"kill -{signal} -1"]
-    subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
