@@ -21,6 +21,7 @@ from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_e
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from fountain_common import migrator
@@ -36,6 +37,8 @@ _READ_THREADS = 8
 _BUSY_MS = 5000
 _WRITER_CACHE_KIB = 16 * 1024
 """An index is written to at random places: its pages are not to be read again for each row."""
+_KEPT_CACHE_KIB = 16 * 1024
+"""The same for rows that are asked for one by one, of which there may be too many to be in memory."""
 _ROOM_BYTES = 1 << 20
 """With less, small writes may still find a place in the log, and the next larger one does not."""
 NAMING = {
@@ -103,6 +106,7 @@ class Database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = self._engine(read_only=False)
         self._reader = self._engine(read_only=True)
+        self._kept: PoolProxiedConnection | None = None
         self._writer = Writer(self.engine, queue_size=queue_size, batch_size=batch_size)
         self._threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="database-read")
 
@@ -144,15 +148,29 @@ class Database:
             if not self.is_sqlite:
                 with self._reader.connect() as connection:
                     return statement.rows(connection, each, **others)
-            with closing(self._reader.raw_connection()) as driver:
-                cursor: Any = driver.cursor()
-                found: list[tuple[Any, ...]] = cursor.execute(
-                    *statement.worded(self._reader.dialect, each, **others)
-                ).fetchall()
-                return found
+            if self._kept is None:
+                # To take one from the pool and give it back takes as long as the database does.
+                self._kept = self._reader.raw_connection()
+                self._driver(self._kept).execute(f"PRAGMA cache_size=-{_KEPT_CACHE_KIB}")
+            words, parameters = statement.worded(self._reader.dialect, each, **others)
+            found: list[tuple[Any, ...]] = self._driver(self._kept).execute(words, parameters).fetchall()
+            return found
         except (SQLAlchemyError, sqlite3.Error) as error:
+            self._give_back()
             _raise_outage(error)
             raise
+
+    @staticmethod
+    def _driver(connection: PoolProxiedConnection) -> sqlite3.Connection:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+        return driver
+
+    def _give_back(self) -> None:
+        """Let go of the connection that is kept; what went wrong with it may end with it."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.invalidate()
 
     async def write(self, fn: Callable[[Session], T], *, quick: bool = False) -> T:
         """Run `fn(session)` and return what it answers, once that is durable.
@@ -232,6 +250,7 @@ class Database:
         """Commit what waits, then let go; later writes are refused."""
         await asyncio.to_thread(self._writer.close)
         self._threads.shutdown(wait=True)
+        self._give_back()
         self._reader.dispose()
         self.engine.dispose()
 
@@ -244,7 +263,8 @@ class Database:
         if self.is_sqlite:
             # Threads take turns: the pool hands a connection to one at a time.
             options["connect_args"] = {"check_same_thread": False, "timeout": self._busy_ms / 1000}
-            options["pool_size"] = _READ_THREADS + 1 if read_only else 1
+            # One for each thread, one for the event loop's, and the one that is kept.
+            options["pool_size"] = _READ_THREADS + 2 if read_only else 1
             options["max_overflow"] = 0 if read_only else 2
         else:
             options["pool_size"] = _READ_THREADS if read_only else 2
