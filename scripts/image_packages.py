@@ -1,4 +1,4 @@
-"""What an image is made of: Debian packages, Python distributions, and the Go modules of its programs.
+"""What an image is made of: packages of Debian or Alpine, Python distributions, Go modules of programs.
 
 Read from the files of the image; nothing in it is run.
 """
@@ -13,6 +13,7 @@ from image_layers import Archive, Image
 from licences import licence_of
 
 _DPKG = "var/lib/dpkg/status"
+_APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _DISTRIBUTION = (".dist-info/METADATA",)
 _PROGRAM = re.compile(r"(usr/(local/)?)?s?bin/[^/]+")
@@ -28,7 +29,7 @@ class Package:
     """One thing that an image holds.
 
     Attributes:
-        kind: `deb`, `pypi`, `golang` or `generic`: the type of a package URL.
+        kind: `deb`, `apk`, `pypi`, `golang` or `generic`: the type of a package URL.
         licence: an SPDX expression, or an empty text where the package does not say it.
         details: more of the package URL, such as the architecture.
     """
@@ -41,11 +42,21 @@ class Package:
 
 
 def packages(archive: Archive, image: Image) -> list[Package]:
-    """Return everything that is known to be in an image, each once, sorted."""
+    """Return everything that is known to be in an image, each once, sorted.
+
+    Raises:
+        ValueError: it is of a distribution whose list of packages is not known here.
+    """
     programs = tuple(path for path in archive.files(image) if _PROGRAM.fullmatch(path))
-    wanted = (_DPKG, *_OS_RELEASE, *_DISTRIBUTION, *programs)
+    wanted = (_DPKG, *_APK, *_OS_RELEASE, *_DISTRIBUTION, *programs)
     texts = dict(archive.texts(image, wanted))
-    found = set(debian(texts.get(_DPKG, b""), distro(texts)))
+    system = distro(texts)
+    found = set(debian(texts.get(_DPKG, b""), system))
+    for path in _APK:
+        found |= set(alpine(texts.get(path, b""), system))
+    if system and not found:
+        name = image.names[0] if image.names else image.digest
+        raise ValueError(f"{name} is {system}, and lists no package where Debian or Alpine do.")
     for path, content in texts.items():
         if path.endswith(_DISTRIBUTION):
             found.add(python(content))
@@ -68,6 +79,15 @@ def debian(status: bytes, distro: str) -> Iterator[Package]:
         if str(fields.get("Status", "")).endswith(" installed"):
             details = (("arch", str(fields["Architecture"])), ("distro", distro))
             yield Package("deb", str(fields["Package"]), str(fields["Version"]), details=details)
+
+
+def alpine(installed: bytes, distro: str) -> Iterator[Package]:
+    """Return the packages of apk's list of what is installed (a letter, a colon and a value a line)."""
+    for paragraph in installed.decode().split("\n\n"):
+        fields = dict(line.split(":", 1) for line in paragraph.splitlines() if line[1:2] == ":")
+        if {"P", "V"} <= fields.keys():
+            details = (("arch", fields.get("A", "")), ("distro", distro))
+            yield Package("apk", fields["P"], fields["V"], details=details)
 
 
 def python(metadata: bytes) -> Package:

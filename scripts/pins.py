@@ -4,6 +4,7 @@ Pure rules over text; `check_pins.py` lays them on the files of the repository. 
 none if all is well.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 _INCLUDE = re.compile(r"-r +(?P<path>[./A-Za-z0-9_-]+/)?requirements\.in")
 _HASHED_INSTALL = ("--require-hashes", "--no-deps", "--only-binary")
 _FETCHES = re.compile(
-    r"\b(apt-get|apt|apk|dnf|yum|npm|npx|curl|git|easy_install|conda|gem|cargo|go)\s+[a-z-]|\bwget\s"
+    r"\b(apt-get|apt|apk|dnf|yum|npm|npx|git|easy_install|conda|gem|cargo|go)\s+[a-z-]|\b(curl|wget)\b"
 )
+_PIP = re.compile(r"\b(pip[0-9.]*|uv)\b.*\b(?P<verb>install|wheel|download)\b")
+_FROM = re.compile(r"\bfrom=(?P<image>[^,\s]+)")
+_HEREDOC = re.compile(r"<<-?\s*[\"']?\w")
 
 
 def canonical(name: str) -> str:
@@ -83,32 +87,60 @@ def dockerfile_problems(text: str) -> Iterator[str]:
             arguments.add(rest.partition("=")[0])
         elif word == "FROM":
             image, *name = rest.split()
-            if image not in stages and not any(image == f"${{{argument}}}" for argument in arguments):
+            if not _known(image, stages, arguments):
                 yield f"FROM {image}: a base image is a build argument, as in ARG X=... and FROM ${{X}}"
             stages.add(name[-1] if name else image)
         elif word == "ADD":
             yield f"ADD {rest}: COPY takes files, and nothing else"
+        elif word in ("COPY", "RUN") and _HEREDOC.search(rest):
+            yield f"{word} {rest}: what is written behind << is not looked through; use a file or &&"
         elif word == "COPY" and "://" in rest:
             yield f"COPY {rest}: what comes from an address has no hash"
+        elif word in ("COPY", "RUN") and (image := _foreign(rest, stages, arguments)):
+            yield f"{word} {rest}: {image} is neither a stage nor an argument (ARG X=... and ${{X}})"
         elif word == "RUN":
-            yield from shell_problems(rest)
+            yield from shell_problems(_command(rest))
+
+
+def _known(image: str, stages: set[str], arguments: set[str]) -> bool:
+    return image in stages or any(image == f"${{{argument}}}" for argument in arguments)
+
+
+def _foreign(rest: str, stages: set[str], arguments: set[str]) -> str:
+    """Return what files are taken from that is not known; "" if there is none."""
+    options = [word for word in rest.split() if word.startswith("--")]
+    images = [match["image"] for option in options for match in _FROM.finditer(option)]
+    return next((image for image in images if not _known(image, stages, arguments)), "")
+
+
+def _command(rest: str) -> str:
+    """Return what RUN executes as a shell's words, whichever of its forms it has."""
+    try:
+        words = json.loads(rest[rest.index("[") :]) if re.match(r"(--\S+ )*\[", rest) else None
+    except ValueError:
+        return rest
+    return rest if words is None else shlex.join(map(str, words))
 
 
 def shell_problems(command: str) -> Iterator[str]:
     """Say what a command of a build fetches that no hash vouches for."""
     for part in re.split(r"&&|\|\||[;|]", command):
-        if re.search(r"\b(pip|uv)\b.*\binstall\b", part):
-            yield from _install_problems(part)
+        if found := _PIP.search(part):
+            yield from _install_problems(part, found["verb"])
         elif _FETCHES.search(part):
             yield f"{part.strip()!r} fetches what no hash vouches for"
 
 
-def _install_problems(part: str) -> Iterator[str]:
-    words = shlex.split(part)
+def _install_problems(part: str, verb: str) -> Iterator[str]:
+    try:
+        words = shlex.split(part)
+        given = words[words.index(verb) + 1 :]
+    except ValueError:
+        yield f"{part.strip()!r} cannot be read as a command"
+        return
     for option in _HASHED_INSTALL:
         if option not in words:
             yield f"{part.strip()!r} lacks {option}"
-    given = words[words.index("install") + 1 :]
     takes_value = {"-r", "--requirement", "--only-binary"}
     for before, word in zip(["", *given], given, strict=False):
         if not word.startswith("-") and before not in takes_value:

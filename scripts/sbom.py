@@ -82,9 +82,10 @@ def _component(package: Package) -> Component:
 
 def _purl(package: Package) -> PackageURL:
     details = dict(package.details)
-    if package.kind == "deb":
-        vendor = details.get("distro", "").partition("-")[0] or "debian"
-        return PackageURL("deb", vendor, package.name, package.version, details)
+    if package.kind in ("deb", "apk"):
+        usual = "debian" if package.kind == "deb" else "alpine"
+        vendor = details.get("distro", "").partition("-")[0] or usual
+        return PackageURL(package.kind, vendor, package.name, package.version, details)
     folder, _, name = package.name.rpartition("/")
     return PackageURL(package.kind, folder or None, name, package.version, details)
 

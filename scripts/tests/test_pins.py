@@ -59,7 +59,9 @@ def test_a_lock_that_was_forgotten_is_named() -> None:
 
 def test_a_dockerfile_that_takes_only_what_is_hashed_is_well() -> None:
     begin = "# FROM x\nARG BASE=python:3\nFROM ${BASE} AS built\n"
-    text = f"{begin}RUN groupadd x \\\n    && {INSTALL}\nFROM built\nCOPY a /b\n"
+    text = f"{begin}RUN groupadd x \\\n    && {INSTALL}\nFROM built\nCOPY --from=built a /b\n"
+    text += "COPY --from=${BASE} a /b\nRUN --mount=type=bind,from=built,target=/b true\n"
+    text += 'RUN ["groupadd", "y"]\n'
     assert list(dockerfile_problems(text)) == []
 
 
@@ -79,6 +81,16 @@ def test_a_dockerfile_that_takes_only_what_is_hashed_is_well() -> None:
         "RUN pip install --no-deps --only-binary :all: -r x.txt",
         "RUN uv pip install -r x.txt",
         "RUN git clone https://example.com/x",
+        "COPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv",
+        "RUN --mount=type=bind,from=ghcr.io/a/b:latest,target=/b cp /b/x /x",
+        'RUN curl "https://example.com/x" -o /bin/x',
+        'RUN curl "$URL" | sh',
+        "RUN pip wheel requests",
+        "RUN pip3 download requests",
+        'RUN ["pip", "install", "requests"]',
+        'RUN --network=none ["/bin/sh", "-c", "curl https://example.com"]',
+        "RUN pip install 'requests",
+        "RUN <<EOF\npip install requests\nEOF",
     ],
 )
 def test_whatever_else_a_dockerfile_takes_is_named(line: str) -> None:

@@ -36,17 +36,30 @@ def program(modules: str, go: str = "go1.26.8") -> bytes:
     return bytes(64) + header + text(go.encode()) + text(frame + modules.encode() + frame) + bytes(64)
 
 
-def archive() -> Archive:
-    layer = tar(
-        **{
-            "var/lib/dpkg/status": STATUS,
-            "usr/lib/os-release": b'ID=debian\nVERSION_ID="13"\n',
-            "opt/venv/lib/x-1.0.dist-info/METADATA": METADATA,
-            "usr/bin/caddy": program(
-                "path\tcaddy\nmod\tcaddy\t(devel)\t\n" + "dep\texample.com/a\tv1.2.3\th1:x=\n" * 9
-            ),
-        }
-    )
+DEBIAN = {
+    "var/lib/dpkg/status": STATUS,
+    "usr/lib/os-release": b'ID=debian\nVERSION_ID="13"\n',
+    "opt/venv/lib/x-1.0.dist-info/METADATA": METADATA,
+    "usr/bin/caddy": program(
+        "path\tcaddy\nmod\tcaddy\t(devel)\t\n" + "dep\texample.com/a\tv1.2.3\th1:x=\n" * 9
+    ),
+}
+INSTALLED = b"""C:Q1abc=
+P:alpine-baselayout
+V:3.7.0-r0
+A:x86_64
+L:GPL-2.0-only
+F:dev
+R:null
+
+P:musl
+V:1.2.5-r10
+A:x86_64
+"""
+
+
+def archive(layer_of: dict[str, bytes] = DEBIAN) -> Archive:
+    layer = tar(**layer_of)
     config = {"created": CREATED, "config": {"Env": ["PATH=/bin"]}}
     manifest = [{"Config": "ab.json", "RepoTags": ["x/y:1"], "Layers": ["l"]}]
     files = {
@@ -107,3 +120,21 @@ def test_a_licence_that_nobody_knows_is_left_out(licence: str) -> None:
     image = Image(("x:1",), "ab", {"created": CREATED}, ())
     [part] = json.loads(document(image, [Package("pypi", "a", "1", licence)]))["components"]
     assert "licenses" not in part
+
+
+@pytest.mark.parametrize("path", ["lib/apk/db/installed", "usr/lib/apk/db/installed"])
+def test_what_alpine_has_installed_is_listed(path: str) -> None:
+    of = archive({path: INSTALLED, "etc/os-release": b"ID=alpine\nVERSION_ID=3.22.1\n"})
+    [image] = of.images()
+    found = packages(of, image)
+    assert [(one.kind, one.name, one.version) for one in found] == [
+        ("apk", "alpine-baselayout", "3.7.0-r0"),
+        ("apk", "musl", "1.2.5-r10"),
+    ]
+    assert "pkg:apk/alpine/musl@1.2.5-r10?arch=x86_64" in document(image, found)
+
+
+def test_a_distribution_whose_packages_cannot_be_listed_is_named() -> None:
+    of = archive({"etc/os-release": b"ID=other\nVERSION_ID=1\n"})
+    with pytest.raises(ValueError, match="x/y:1 is other-1, and lists no package"):
+        packages(of, of.images()[0])

@@ -80,10 +80,17 @@ class RunningStand(Stand):
                 connection.sendall(_bytes(request, f"{url.host}:{url.port}".encode()))
                 return _answer(connection, request.method)
         except (OSError, HTTPException) as error:
-            if sum(map(len, request.chunks)) > MOST_BYTES:
-                # The edge hangs up on who goes on sending: he may not hear what it has said before.
+            if hung_up_on(request, error):
                 return Answer(413, by_edge=True)
             return Answer(raised=f"no answer came: {error!r}\n")
+
+
+def hung_up_on(request: Request, error: Exception) -> bool:
+    """Tell whether this is the edge, which hangs up on who goes on sending: he may not hear what it has said
+    before. One that answers nothing and keeps the connection is none.
+    """
+    too_long = sum(map(len, request.chunks)) > MOST_BYTES
+    return too_long and isinstance(error, ConnectionError | ssl.SSLEOFError)
 
 
 def _bytes(request: Request, host: bytes) -> bytes:

@@ -1,6 +1,8 @@
 """What counts as a finding: answers that no service here gives, made up."""
 
 import json
+import ssl
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any
 
 import edge_answers
@@ -8,6 +10,7 @@ import pytest
 import schemathesis
 from echoes import INPUT, SECRET
 from judge import complaints
+from running import MOST_BYTES, hung_up_on
 from wire import Answer, Headers, Request
 
 PROBLEM, ID = (b"content-type", b"application/problem+json"), (b"x-request-id", b"abc")
@@ -115,3 +118,12 @@ def test_a_validation_error_that_repeats_what_was_sent_is_found() -> None:
     error = {"type": "t", "loc": ["body", "name"], "msg": f"{INPUT} is no number"}
     assert said_of(problem(422, ID, errors=[error]), sent) == ["422 repeats what was not valid"]
     assert said_of(problem(422, ID, errors=[{**error, "msg": "no number"}]), sent) == []
+
+
+def test_only_a_connection_that_the_edge_broke_off_stands_for_its_refusal_of_what_is_too_long() -> None:
+    short, long = (Request("POST", "/x", [], (b"x" * size,)) for size in (1000, MOST_BYTES + 1))
+    for error in (ConnectionResetError(), BrokenPipeError(), RemoteDisconnected(), ssl.SSLEOFError()):
+        assert hung_up_on(long, error)
+        assert not hung_up_on(short, error)
+    for error in (TimeoutError(), BadStatusLine("x"), OSError("x")):
+        assert not hung_up_on(long, error)
