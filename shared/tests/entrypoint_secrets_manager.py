@@ -3,6 +3,7 @@
 import json
 import ssl
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from fountain_common.fakes.tokens import TokenMaker
 
 
 def certificate(folder: Path) -> Path:
@@ -57,6 +59,7 @@ class SecretsManager:
         self.asked = 0
         self.answer = threading.Event()
         self.answer.set()
+        self.gives_keys, self._tokens = True, TokenMaker()
         manager = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,7 +82,8 @@ class SecretsManager:
                     versions = [{"version": 1, "state": "active", "secrets": {"K": "v"}}]
                     self.say(200, {"version": 1, "secrets": {"K": "v"}, "versions": versions, "epoch": "e"})
                 else:
-                    self.say(404, {})
+                    document = manager.well_known().get(self.path)
+                    self.say(404 if document is None else 200, document or {})
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -101,6 +105,13 @@ class SecretsManager:
         self.gateway_url = f"http://127.0.0.1:{plain.server_port}"
         for server in self._servers:
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def well_known(self) -> dict[str, object]:
+        """What tokens are judged by, by path."""
+        if not self.gives_keys:
+            return {}
+        revocations = {"issued_at": time.time(), "revocations": []}
+        return {"/.well-known/jwks.json": self._tokens.jwks(), "/.well-known/revocations": revocations}
 
     def stop(self) -> None:
         self.answer.set()

@@ -59,3 +59,16 @@ def test_a_fetch_without_an_answer_leaves_no_holder_behind(start: Start, manager
     assert service.ended() == 69
     assert manager.asked
     assert manager.holders == set()
+
+
+def test_a_start_without_signing_keys_never_listens_says_why_and_leaves_no_holder_behind(
+    start: Start, manager: SecretsManager
+) -> None:
+    manager.gives_keys = False
+    service = start(FOUNTAIN_GATEWAY_URL=manager.gateway_url, FOUNTAIN_BOOT_DEADLINE_SECONDS="3")
+    assert service.ended() == 69
+    events = [line["event"] for line in service.lines]
+    assert "secrets_not_fetched_yet" in events
+    assert "listening" not in events
+    assert "signing keys" in service.lines[-1]["reason"]
+    assert manager.holders == set()
